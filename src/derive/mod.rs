@@ -1,0 +1,1 @@
+//! From two samples to a frame: counters become rates. Pure.

@@ -1,0 +1,1 @@
+//! Screens and sessions in the formats of other tools.

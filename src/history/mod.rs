@@ -1,0 +1,1 @@
+//! What was, for plots: rings of points with gaps. Pure.

@@ -1,0 +1,3 @@
+//! The `mltop` command.
+
+fn main() {}

@@ -1,0 +1,236 @@
+//! What is there: names, runs, ranks, devices. Changes seldom, and is shared by the samples between.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::id::{GpuId, LoaderId, Pid, RunId};
+use super::metric::states;
+
+/// Everything that has a name.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Inventory {
+    /// The box.
+    pub host: Arc<HostInfo>,
+    /// GPUs, by index.
+    pub gpus: Vec<Arc<GpuInfo>>,
+    /// Block devices, by name.
+    pub disks: Vec<Arc<DiskInfo>>,
+    /// Recorded processes.
+    pub procs: BTreeMap<Pid, Arc<ProcInfo>>,
+    /// Training jobs, by number.
+    pub runs: Vec<Arc<RunInfo>>,
+    /// Loaders, by number.
+    pub loaders: Vec<Arc<LoaderInfo>>,
+    /// What could be read and what not, one entry a source.
+    pub sources: Vec<Arc<SourceStatus>>,
+}
+
+/// The box.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HostInfo {
+    /// Host name.
+    pub name: Box<str>,
+    /// Kernel release.
+    pub kernel: Box<str>,
+    /// Name of the distribution.
+    pub os: Box<str>,
+    /// CPU model.
+    pub cpu: Box<str>,
+    /// Logical CPUs.
+    pub cpu_count: u32,
+    /// Installed memory in bytes.
+    pub memory_bytes: u64,
+    /// The kernel's name for this boot.
+    pub boot_id: Box<str>,
+}
+
+/// A GPU.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct GpuInfo {
+    /// Index in the vendor's library.
+    pub gpu: GpuId,
+    /// Identity that survives a reboot.
+    pub uuid: Box<str>,
+    /// Product name.
+    pub name: Box<str>,
+    /// Driver version.
+    pub driver: Box<str>,
+    /// PCI bus address.
+    pub pci: Box<str>,
+    /// Device memory in bytes, where known.
+    pub memory_bytes: Option<u64>,
+    /// Multiprocessors, where known.
+    pub multiprocessors: Option<u32>,
+    /// Not a real GPU: its figures are made by a simulation, and every screen says so.
+    pub simulated: bool,
+    /// Why there is no answer from it now, in words. `None` while it answers.
+    pub trouble: Option<Box<str>>,
+}
+
+/// A block device.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DiskInfo {
+    /// Kernel name.
+    pub disk: Box<str>,
+    /// Model, where known.
+    pub model: Box<str>,
+    /// The devices that it is made of (dm, md), by kernel name; empty for a real one.
+    pub made_of: Vec<Box<str>>,
+    /// Where it or one of its partitions is mounted.
+    pub mounts: Vec<Box<str>>,
+}
+
+states! {
+    /// What a process is to a training job.
+    Role {
+        /// Runs the training loop of one rank.
+        Trainer = "trainer",
+        /// Prepares batches for a trainer.
+        Worker = "worker",
+        /// Started the ranks: torchrun, accelerate, mpirun.
+        Launcher = "launcher",
+        /// Anything else.
+        Other = "other",
+    }
+}
+
+/// A process.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ProcInfo {
+    /// Process id.
+    pub pid: Pid,
+    /// Its parent.
+    pub parent: Pid,
+    /// When it started, in clock ticks since boot (stat field 22): with the pid, its identity.
+    pub start_ticks: u64,
+    /// When it started, in milliseconds since the Unix epoch.
+    pub start_ms: i64,
+    /// Name as the kernel has it, escapes stripped.
+    pub name: Box<str>,
+    /// Command line, escapes stripped and secrets redacted; empty where it cannot be read.
+    pub command: Box<str>,
+    /// Owner.
+    pub user: Box<str>,
+    /// What it is to a training job.
+    pub role: Role,
+    /// The job that it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<RunId>,
+    /// Its rank in the job, where readable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rank: Option<u32>,
+    /// Its control group, below the hierarchy that has a CPU controller.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cgroup: Option<Box<str>>,
+    /// The container that it runs in, as far as its control group tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<Box<str>>,
+}
+
+/// One training job on this box.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RunInfo {
+    /// Its number.
+    pub run: RunId,
+    /// What people call it: the script or module.
+    pub name: Box<str>,
+    /// What started it: torchrun, accelerate, deepspeed, mpirun, mp.spawn; empty for a lone process.
+    pub launcher: Box<str>,
+    /// Its trainers, in the order of rank.
+    pub trainers: Vec<Pid>,
+    /// Ranks of the whole job where readable; more than trainers where the job spans boxes.
+    pub world_size: Option<u32>,
+}
+
+/// Where a loader's files are.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Storage {
+    /// Mount point.
+    pub mount: Box<str>,
+    /// Filesystem type, as in mountinfo.
+    pub filesystem: Box<str>,
+    /// The whole disk behind it, where there is one.
+    pub disk: Option<Box<str>>,
+    /// Whether another machine serves it (NFS, Lustre, Ceph, FUSE and the like).
+    pub remote: bool,
+}
+
+/// A loader.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LoaderInfo {
+    /// Its number.
+    pub loader: LoaderId,
+    /// The trainer that iterates it.
+    pub pid: Pid,
+    /// What kind of loader: pytorch, multiprocessing.
+    pub kind: Box<str>,
+    /// Its workers, in the order in which they started.
+    pub workers: Vec<Pid>,
+    /// Where the files that its workers have open are, the most used first.
+    pub storage: Vec<Storage>,
+    /// Why a better source of its depth is not used, in words.
+    pub why_not_better: Box<str>,
+}
+
+states! {
+    /// How a source fares.
+    SourceState {
+        /// Everything that it offers is read.
+        Ok = "ok",
+        /// Part of it cannot be read.
+        Partial = "partial",
+        /// Not on this machine, and that is no fault.
+        Absent = "absent",
+        /// It should work and does not.
+        Failed = "failed",
+    }
+}
+
+/// How one source fares: for the screen, `doctor` and the record.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SourceStatus {
+    /// The source: nvml, proc, cgroup, psi, trainers, loaders …
+    pub source: Box<str>,
+    /// How it fares.
+    pub state: SourceState,
+    /// What is the matter, one sentence; empty where nothing is.
+    pub message: Box<str>,
+    /// What would mend it, one command or sentence; empty where nothing would.
+    pub remedy: Box<str>,
+}
+
+impl Inventory {
+    /// The GPU with this index.
+    pub fn gpu(&self, gpu: GpuId) -> Option<&GpuInfo> {
+        self.gpus.iter().find(|info| info.gpu == gpu).map(|info| &**info)
+    }
+
+    /// The process with this id.
+    pub fn proc(&self, pid: Pid) -> Option<&ProcInfo> {
+        self.procs.get(&pid).map(|info| &**info)
+    }
+
+    /// The run with this number.
+    pub fn run(&self, run: RunId) -> Option<&RunInfo> {
+        self.runs.iter().find(|info| info.run == run).map(|info| &**info)
+    }
+
+    /// The loader with this number.
+    pub fn loader(&self, loader: LoaderId) -> Option<&LoaderInfo> {
+        self.loaders.iter().find(|info| info.loader == loader).map(|info| &**info)
+    }
+
+    /// Whether any GPU is simulated.
+    pub fn simulated(&self) -> bool {
+        self.gpus.iter().any(|gpu| gpu.simulated)
+    }
+}

@@ -1,0 +1,16 @@
+//! The words of mltop as types. Pure: no clock, no file, no environment.
+
+pub mod finding;
+pub mod frame;
+pub mod id;
+pub mod inventory;
+pub mod metric;
+pub mod reading;
+pub mod sample;
+
+pub use finding::{Cause, Event, EventKind, Evidence, Finding, Rule, Severity};
+pub use frame::Frame;
+pub use id::{GpuId, LoaderId, Pid, RunId, Stamp};
+pub use inventory::Inventory;
+pub use reading::{Gap, Reading};
+pub use sample::{Bound, Sample};

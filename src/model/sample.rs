@@ -1,0 +1,301 @@
+//! What was read from the machine at one tick: raw counters and states, nothing derived.
+//!
+//! A rate that is wrong can then be mended for every old session too. Every column is declared once,
+//! by [`section!`](super::metric), and so reaches the file, the stream and the screens alike.
+
+use std::sync::Arc;
+
+use super::id::{GpuId, LoaderId, Pid, Stamp};
+use super::inventory::Inventory;
+use super::metric::{section, states};
+use super::reading::Reading;
+
+/// Everything that one tick read.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Sample {
+    /// Dense number of the tick within its session. A hole is a gap.
+    pub seq: u64,
+    /// When it was taken.
+    pub stamp: Stamp,
+    /// What taking it cost, in microseconds.
+    pub dur_us: u64,
+    /// What was there: names, runs, ranks. Shared with the ticks before until it changes.
+    pub inventory: Arc<Inventory>,
+    /// The box as a whole.
+    pub host: HostSample,
+    /// The control groups that bound a run, and their ancestors with a limit.
+    pub cgroups: Vec<CgroupSample>,
+    /// Block devices with a medium, by name.
+    pub disks: Vec<DiskSample>,
+    /// Network interfaces, by name.
+    pub nets: Vec<NetSample>,
+    /// GPUs, by index.
+    pub gpus: Vec<GpuSample>,
+    /// Which process holds how much of which GPU, by GPU and pid.
+    pub gpu_procs: Vec<GpuProcSample>,
+    /// Recorded processes, by pid: on a GPU, trainers, their workers, and the 20 that use most.
+    pub procs: Vec<ProcSample>,
+    /// Loaders, by number.
+    pub loaders: Vec<LoaderSample>,
+}
+
+section! {
+    /// The box as a whole. Times are summed over all cores.
+    HostSample, "host" {
+        cpu_count: Reading<u64> => Gauge, None, 0, "Logical CPUs that are online (/proc/stat).";
+        cpu_user_seconds_total: Reading<f64> => Counter, Seconds, 2, "CPU time in user mode, nice included (/proc/stat).";
+        cpu_system_seconds_total: Reading<f64> => Counter, Seconds, 2, "CPU time in the kernel, interrupts included (/proc/stat).";
+        cpu_idle_seconds_total: Reading<f64> => Counter, Seconds, 2, "Idle CPU time without I/O outstanding (/proc/stat).";
+        cpu_iowait_seconds_total: Reading<f64> => Counter, Seconds, 2, "Idle CPU time with I/O outstanding on that CPU (/proc/stat). Not a measure of I/O load.";
+        cpu_steal_seconds_total: Reading<f64> => Counter, Seconds, 2, "CPU time taken by the hypervisor (/proc/stat).";
+        load1: Reading<f64> => Gauge, None, 2, "Load average over one minute (/proc/loadavg).";
+        runnable: Reading<u64> => Gauge, None, 0, "Threads running or ready to run (/proc/loadavg).";
+        memory_total_bytes: Reading<u64> => Gauge, Bytes, 0, "Installed memory (/proc/meminfo MemTotal).";
+        memory_available_bytes: Reading<u64> => Gauge, Bytes, 0, "Memory that can be had without swapping (/proc/meminfo MemAvailable).";
+        memory_cached_bytes: Reading<u64> => Gauge, Bytes, 0, "Page cache, shared memory included (/proc/meminfo Cached).";
+        swap_total_bytes: Reading<u64> => Gauge, Bytes, 0, "Swap space (/proc/meminfo SwapTotal).";
+        swap_free_bytes: Reading<u64> => Gauge, Bytes, 0, "Unused swap space (/proc/meminfo SwapFree).";
+        shm_used_bytes: Reading<u64> => Gauge, Bytes, 0, "Used space of /dev/shm (statvfs).";
+        shm_size_bytes: Reading<u64> => Gauge, Bytes, 0, "Size of /dev/shm (statvfs).";
+        major_faults_total: Reading<u64> => Counter, None, 0, "Page faults that needed I/O (/proc/vmstat pgmajfault).";
+        swap_in_pages_total: Reading<u64> => Counter, None, 0, "Pages swapped in (/proc/vmstat pswpin).";
+        refault_file_pages_total: Reading<u64> => Counter, None, 0, "File pages read again soon after they were evicted (/proc/vmstat workingset_refault_file).";
+        psi_cpu_some_seconds_total: Reading<f64> => Counter, Seconds, 3, "Time in which some task waited for a CPU (/proc/pressure/cpu some).";
+        psi_io_some_seconds_total: Reading<f64> => Counter, Seconds, 3, "Time in which some task waited for I/O (/proc/pressure/io some).";
+        psi_io_full_seconds_total: Reading<f64> => Counter, Seconds, 3, "Time in which all tasks waited for I/O (/proc/pressure/io full).";
+        psi_memory_some_seconds_total: Reading<f64> => Counter, Seconds, 3, "Time in which some task waited for memory (/proc/pressure/memory some).";
+        psi_memory_full_seconds_total: Reading<f64> => Counter, Seconds, 3, "Time in which all tasks waited for memory (/proc/pressure/memory full).";
+        processes: Reading<u64> => Gauge, None, 0, "Processes on the box that can be seen (/proc).";
+        mltop_cpu_seconds_total: Reading<f64> => Counter, Seconds, 2, "CPU time of mltop itself, its collectors included.";
+        mltop_pss_bytes: Reading<u64> => Gauge, Bytes, 0, "Memory of mltop itself, its collectors included, shared pages in proportion (smaps_rollup Pss).";
+    }
+}
+
+section! {
+    /// The limits of one control group and how often they bind.
+    CgroupSample, "cgroups" {
+        cgroup: Box<str> => Id, None, 0, "Path of the control group below its hierarchy.";
+        cpu_limit_cores: Reading<f64> => Gauge, None, 2, "CPU quota in cores (v2 cpu.max, v1 cpu.cfs_quota_us). Not applicable where there is none.";
+        cpuset_cores: Reading<u64> => Gauge, None, 0, "CPUs that the group may run on (cpuset.cpus.effective).";
+        cpu_usage_seconds_total: Reading<f64> => Counter, Seconds, 3, "CPU time used by the group (cpu.stat usage_usec, cpuacct.usage).";
+        periods_total: Reading<u64> => Counter, None, 0, "Scheduling periods with a quota in force (cpu.stat nr_periods).";
+        throttled_periods_total: Reading<u64> => Counter, None, 0, "Periods in which the quota ran out (cpu.stat nr_throttled).";
+        throttled_seconds_total: Reading<f64> => Counter, Seconds, 3, "Time in which the group was throttled (cpu.stat throttled_usec or throttled_time).";
+        memory_limit_bytes: Reading<u64> => Gauge, Bytes, 0, "Memory limit (memory.max, memory.limit_in_bytes). Not applicable where there is none.";
+        memory_current_bytes: Reading<u64> => Gauge, Bytes, 0, "Memory charged to the group (memory.current, memory.usage_in_bytes).";
+        io_read_limit_bytes_per_second: Reading<u64> => Gauge, BytesPerSecond, 0, "Lowest read limit on any device (io.max rbps, blkio.throttle.read_bps_device). Not applicable where there is none.";
+    }
+}
+
+section! {
+    /// One block device (/proc/diskstats).
+    DiskSample, "disks" {
+        disk: Box<str> => Id, None, 0, "Kernel name of the device.";
+        reads_total: Reading<u64> => Counter, None, 0, "Reads completed.";
+        read_bytes_total: Reading<u64> => Counter, Bytes, 0, "Bytes read.";
+        read_seconds_total: Reading<f64> => Counter, Seconds, 3, "Time that reads took, summed over reads.";
+        writes_total: Reading<u64> => Counter, None, 0, "Writes completed.";
+        write_bytes_total: Reading<u64> => Counter, Bytes, 0, "Bytes written.";
+        write_seconds_total: Reading<f64> => Counter, Seconds, 3, "Time that writes took, summed over writes.";
+        in_flight: Reading<u64> => Gauge, None, 0, "Requests in flight.";
+        busy_seconds_total: Reading<f64> => Counter, Seconds, 3, "Time with at least one request in flight.";
+        queue_seconds_total: Reading<f64> => Counter, Seconds, 3, "Requests in flight, integrated over time.";
+    }
+}
+
+section! {
+    /// One network interface (/proc/net/dev).
+    NetSample, "nets" {
+        interface: Box<str> => Id, None, 0, "Name of the interface.";
+        rx_bytes_total: Reading<u64> => Counter, Bytes, 0, "Bytes received.";
+        tx_bytes_total: Reading<u64> => Counter, Bytes, 0, "Bytes sent.";
+    }
+}
+
+states! {
+    /// Where a PCIe rate comes from.
+    PcieSource {
+        /// GPM: the hardware's own average between two samples.
+        Gpm = "gpm",
+        /// The driver's byte counters, polled faster than they wrap.
+        Counter = "counter",
+        /// `nvmlDeviceGetPcieThroughput`: a look of 20 ms.
+        Snapshot = "snapshot",
+    }
+}
+
+states! {
+    /// How a value relates to the truth.
+    Bound {
+        /// It is the value.
+        Exact = "exact",
+        /// The truth is at most this.
+        Upper = "upper",
+        /// The truth is at least this.
+        Lower = "lower",
+        /// Two sources disagree, or the method is known to err here.
+        Doubtful = "doubtful",
+    }
+}
+
+impl Bound {
+    /// The mark before a number on screen: nothing for a measured value.
+    pub const fn mark(self) -> &'static str {
+        match self {
+            Self::Exact => "",
+            Self::Upper => "≤",
+            Self::Lower => "≥",
+            Self::Doubtful => "~",
+        }
+    }
+}
+
+section! {
+    /// One GPU.
+    GpuSample, "gpus" {
+        gpu: GpuId => Id, None, 0, "Index in the vendor's library.";
+        utilization_ratio: Reading<f64> => Gauge, Ratio, 3, "Share of the last sampling period in which at least one kernel ran (NVML utilization.gpu). Says nothing about how much of the GPU it used.";
+        memory_controller_ratio: Reading<f64> => Gauge, Ratio, 3, "Share of the last sampling period in which device memory was read or written (NVML utilization.memory).";
+        sm_active_ratio: Reading<f64> => Gauge, Ratio, 3, "Mean share of multiprocessors with at least one warp (GPM SM_UTIL).";
+        sm_occupancy_ratio: Reading<f64> => Gauge, Ratio, 3, "Resident warps of the possible ones (GPM SM_OCCUPANCY).";
+        tensor_active_ratio: Reading<f64> => Gauge, Ratio, 3, "Share of cycles in which a tensor pipe was busy (GPM ANY_TENSOR_UTIL).";
+        dram_active_ratio: Reading<f64> => Gauge, Ratio, 3, "Share of cycles in which device memory moved data (GPM DRAM_BW_UTIL).";
+        memory_used_bytes: Reading<u64> => Gauge, Bytes, 0, "Device memory in use, without what the driver reserves where the driver tells them apart.";
+        memory_total_bytes: Reading<u64> => Gauge, Bytes, 0, "Device memory.";
+        memory_reserved_bytes: Reading<u64> => Gauge, Bytes, 0, "Device memory that the driver keeps for itself (R510 and later).";
+        power_watts: Reading<f64> => Gauge, Watts, 1, "Power draw; an average over a second on most cards since Ampere.";
+        power_limit_watts: Reading<f64> => Gauge, Watts, 1, "Power limit in force.";
+        energy_joules_total: Reading<f64> => Counter, Joules, 1, "Energy since the driver was loaded.";
+        temperature_celsius: Reading<f64> => Gauge, Celsius, 0, "Temperature of the GPU die.";
+        sm_clock_hertz: Reading<u64> => Gauge, Hertz, 0, "Clock of the multiprocessors.";
+        sm_clock_max_hertz: Reading<u64> => Gauge, Hertz, 0, "Highest clock of the multiprocessors.";
+        memory_clock_hertz: Reading<u64> => Gauge, Hertz, 0, "Clock of the device memory.";
+        throttle_reasons: Reading<u64> => State, None, 0, "Why the clocks are where they are, as NVML's bits (clocksEventReasons).";
+        pcie_rx_bytes_total: Reading<u64> => Counter, Bytes, 0, "Bytes received over PCIe (host to GPU), headers included; widened from the driver's 32-bit counter.";
+        pcie_tx_bytes_total: Reading<u64> => Counter, Bytes, 0, "Bytes sent over PCIe (GPU to host), headers included; widened from the driver's 32-bit counter.";
+        pcie_rx_bytes_per_second: Reading<f64> => Gauge, BytesPerSecond, 0, "Rate received, where the source gives a rate and no count (GPM, snapshot).";
+        pcie_tx_bytes_per_second: Reading<f64> => Gauge, BytesPerSecond, 0, "Rate sent, where the source gives a rate and no count (GPM, snapshot).";
+        pcie_source: Reading<PcieSource> => State, None, 0, "Where the PCIe figures come from.";
+        pcie_bound: Reading<Bound> => State, None, 0, "How the PCIe figures relate to the truth: lower where a counter may have wrapped unseen.";
+        pcie_link_gen: Reading<u64> => Gauge, None, 0, "PCIe generation in use now; falls when the GPU idles.";
+        pcie_link_width: Reading<u64> => Gauge, None, 0, "PCIe lanes in use now.";
+        pcie_link_gen_max: Reading<u64> => Gauge, None, 0, "PCIe generation that GPU and slot can do.";
+        pcie_link_width_max: Reading<u64> => Gauge, None, 0, "PCIe lanes that GPU and slot can do.";
+        age_seconds: Reading<f64> => Gauge, Seconds, 2, "How old the figures of this row are. A driver that does not answer shows here.";
+    }
+}
+
+section! {
+    /// What one process holds of one GPU.
+    GpuProcSample, "gpu_procs" {
+        gpu: GpuId => Id, None, 0, "Index of the GPU.";
+        pid: Pid => Id, None, 0, "The process. In a container the driver may give pids of the host.";
+        memory_used_bytes: Reading<u64> => Gauge, Bytes, 0, "Device memory that it holds.";
+    }
+}
+
+states! {
+    /// The scheduler's state of a process's main thread.
+    ProcState {
+        /// On a CPU or ready for one.
+        Running = "R",
+        /// Waits, and a signal would wake it.
+        Sleeping = "S",
+        /// Waits in the kernel for a disk or a network filesystem, and nothing wakes it.
+        Disk = "D",
+        /// Stopped by a signal.
+        Stopped = "T",
+        /// Stopped by a debugger.
+        Traced = "t",
+        /// Ended, and not yet reaped.
+        Zombie = "Z",
+        /// Ended.
+        Dead = "X",
+        /// An idle thread of the kernel.
+        Idle = "I",
+    }
+}
+
+section! {
+    /// One process (/proc/PID).
+    ProcSample, "procs" {
+        pid: Pid => Id, None, 0, "Process id.";
+        state: Reading<ProcState> => State, None, 0, "State of the main thread (stat).";
+        cpu_seconds_total: Reading<f64> => Counter, Seconds, 2, "CPU time in user mode and kernel, all threads (stat).";
+        threads: Reading<u64> => Gauge, None, 0, "Threads (stat).";
+        rss_bytes: Reading<u64> => Gauge, Bytes, 0, "Resident memory, shared pages counted in full (stat).";
+        major_faults_total: Reading<u64> => Counter, None, 0, "Page faults that needed I/O (stat).";
+        run_delay_seconds_total: Reading<f64> => Counter, Seconds, 3, "Time that its threads were ready to run and had no CPU (sum of task/*/schedstat).";
+        read_bytes_total: Reading<u64> => Counter, Bytes, 0, "Bytes that it caused to be read from storage, NFS included (io read_bytes).";
+        read_chars_total: Reading<u64> => Counter, Bytes, 0, "Bytes that its read calls returned, from the page cache too (io rchar).";
+        read_calls_total: Reading<u64> => Counter, None, 0, "Read calls (io syscr).";
+        write_bytes_total: Reading<u64> => Counter, Bytes, 0, "Bytes that it caused to be written to storage (io write_bytes).";
+    }
+}
+
+states! {
+    /// How a queue depth is known.
+    ReadySource {
+        /// From the iterator object in the interpreter's memory.
+        Memory = "memory",
+        /// From the queues' semaphores.
+        Semaphore = "semaphore",
+        /// From the messages in the result pipe.
+        Pipe = "pipe",
+        /// Capacity less what waits for workers and what they work on.
+        Complement = "complement",
+        /// From the probe that `mltop run` puts beside the script.
+        Probe = "probe",
+    }
+}
+
+states! {
+    /// How the wait of the training loop is known.
+    WaitSource {
+        /// The loader's `__next__` is on the Python stack.
+        Stack = "stack",
+        /// The kernel function in which the main thread sleeps.
+        Wchan = "wchan",
+        /// From the probe that `mltop run` puts beside the script.
+        Probe = "probe",
+    }
+}
+
+section! {
+    /// One loader. Counts are of looks taken faster than the tick, so that any window can be made
+    /// of them later: a ratio is a difference of two counts over a difference of `samples_total`.
+    LoaderSample, "loaders" {
+        pid: Pid => Id, None, 0, "The trainer that iterates it.";
+        loader: LoaderId => Id, None, 0, "Stable number of the loader within the session.";
+        workers: Reading<u64> => Gauge, None, 0, "Worker processes (num_workers).";
+        prefetch_factor: Reading<u64> => Gauge, None, 0, "Batches asked for ahead by each worker.";
+        capacity: Reading<u64> => Gauge, None, 0, "num_workers × prefetch_factor: the batches that are under way in all.";
+        capacity_bound: Reading<Bound> => State, None, 0, "Whether the capacity was read, or is the most that was seen under way (lower).";
+        pinned: Reading<bool> => State, None, 0, "Whether a thread copies batches to pinned memory.";
+        ready: Reading<u64> => Gauge, None, 0, "Finished batches, in order, that the loop has not taken yet, at the last look.";
+        ready_min: Reading<u64> => Gauge, None, 0, "The fewest since the tick before.";
+        ready_max: Reading<u64> => Gauge, None, 0, "The most since the tick before.";
+        ready_source: Reading<ReadySource> => State, None, 0, "How the depth is known.";
+        ready_bound: Reading<Bound> => State, None, 0, "How the depth relates to the truth.";
+        stash: Reading<u64> => Gauge, None, 0, "Batches finished out of order, that wait for an earlier one.";
+        steps_total: Reading<u64> => Counter, None, 0, "Batches taken by the loop since it was found.";
+        wait_source: Reading<WaitSource> => State, None, 0, "How the wait is known.";
+        wait_bound: Reading<Bound> => State, None, 0, "How the wait relates to the truth.";
+        samples_total: Reading<u64> => Counter, None, 0, "Looks at the loader that gave an answer.";
+        failed_total: Reading<u64> => Counter, None, 0, "Looks that gave none; in no other count.";
+        ready_sum: Reading<u64> => Counter, None, 0, "Sum of the depth over all looks.";
+        empty_samples_total: Reading<u64> => Counter, None, 0, "Looks that found no batch ready.";
+        wait_samples_total: Reading<u64> => Counter, None, 0, "Looks that found the training loop waiting for the loader.";
+        delivery_samples_total: Reading<u64> => Counter, None, 0, "Of those, looks that found a batch ready: the hand-over is what takes time.";
+        wait_idle_samples_total: Reading<u64> => Counter, None, 0, "Looks at a worker without work while the loop waited.";
+        wait_worker_samples_total: Reading<u64> => Counter, None, 0, "Looks at a worker while the loop waited.";
+        worker_run_samples_total: Reading<u64> => Counter, None, 0, "Looks that found a worker on a CPU.";
+        worker_runq_samples_total: Reading<u64> => Counter, None, 0, "Looks that found a worker ready to run, by its share of run-queue delay.";
+        worker_disk_samples_total: Reading<u64> => Counter, None, 0, "Looks that found a worker waiting for a disk (state D, or a page of a file).";
+        worker_net_samples_total: Reading<u64> => Counter, None, 0, "Looks that found a worker waiting for a network, a network filesystem or FUSE.";
+        worker_idle_samples_total: Reading<u64> => Counter, None, 0, "Looks that found a worker waiting for work, its index queue empty.";
+        worker_other_samples_total: Reading<u64> => Counter, None, 0, "Looks that found a worker waiting for anything else: a lock, a timer, room in the result pipe.";
+        worker_states: Reading<Box<str>> => State, None, 0, "One letter a worker at the last look: R running, Q ready to run, D disk, N network, S other wait, . ahead and idle, Z dead.";
+        main_state: Reading<Box<str>> => State, None, 0, "Where the trainer's main thread is in the kernel; 'running' on a CPU.";
+    }
+}

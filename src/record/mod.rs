@@ -1,0 +1,1 @@
+//! The session's lines, and what reads and writes them.

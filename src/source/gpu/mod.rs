@@ -1,0 +1,1 @@
+//! GPUs: a collector process for each driver, abandoned when it hangs.

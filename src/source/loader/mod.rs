@@ -1,0 +1,1 @@
+//! Loaders, read from outside.

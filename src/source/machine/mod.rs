@@ -1,0 +1,1 @@
+//! The box: CPU, memory, pressure, control groups, disks, networks, processes.

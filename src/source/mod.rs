@@ -1,0 +1,9 @@
+//! What reads the machine. Knows the model and nothing else of mltop.
+
+pub mod gpu;
+pub mod loader;
+pub mod machine;
+pub mod root;
+pub mod trainer;
+
+pub use root::Roots;

@@ -1,0 +1,1 @@
+//! Training jobs, found without being told.

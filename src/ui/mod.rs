@@ -1,0 +1,1 @@
+//! Paints a screen: the only user of ratatui.
