@@ -1,1 +1,8 @@
-//! Screens and sessions in the formats of other tools.
+//! Screens in the formats of other tools.
+
+mod shapes;
+mod svg;
+mod text;
+
+pub use svg::svg;
+pub use text::text;

@@ -1,0 +1,322 @@
+//! A lane: fills and lines over the shared time axis, with what was noticed in them.
+//!
+//! ```text
+//! │100           ╱╱╱╱╱╱╱╱            │   labels over the left, hatched headroom
+//! │ ▂▅█▇▄  no answer  ▃▅▂ ┄┄┄┄│┄┄┄┄┄┄│   a gap with its reason, the limit, the cursor
+//! │▆█████             ███▅▁▁▁▁│▁▃▆███│   a measured 0 is a thin line, a gap is blank
+//! ```
+
+use ratatui::style::{Modifier, Style};
+
+use super::color::{Depth, Rgb};
+use super::glyph::Glyphs;
+use super::pane::Pane;
+use super::raster::Mask;
+use super::scale::Scale;
+use super::styles::Styles;
+use super::text::Pieces;
+use crate::view::screen::{Draw, Plot, Role, Series, Shade};
+
+/// Share of a series' colour in the lowest row of its fill; the highest row has all of it.
+const FOOT: f64 = 0.58;
+/// Share of the starved colour in fills of starved columns, so that they too show the span.
+const STARVED_SHARE: f64 = 0.18;
+/// How faint the band of a series is.
+const BAND_SHARE: f64 = 0.35;
+
+/// Paints a plot with its border columns.
+pub(super) fn paint(plot: &Plot, pane: &mut Pane<'_>, styles: &Styles) {
+    borders(pane, styles);
+    let columns = pane.width.saturating_sub(2);
+    let inner = crate::view::screen::Area { x: 1, y: 0, width: columns, height: pane.height };
+    let rows = pane.height;
+    let painter = Painter { plot, styles, rows, scale: Scale::of(plot, rows) };
+    let mut inner = pane.within(inner);
+    for x in 0..columns {
+        let column = painter.column(x);
+        for y in 0..rows {
+            let (glyph, style) = painter.cell(&column, y);
+            inner.put(x, y, styles.glyph(glyph), style);
+        }
+    }
+    painter.reasons(&mut inner);
+    painter.labels(&mut inner);
+}
+
+/// The border columns of a plot or heat map.
+pub(super) fn borders(pane: &mut Pane<'_>, styles: &Styles) {
+    let style = styles.role(Role::Border);
+    for y in 0..pane.height {
+        pane.put(0, y, styles.glyph('│'), style);
+        if let Some(right) = pane.width.checked_sub(1) {
+            pane.put(right, y, styles.glyph('│'), style);
+        }
+    }
+}
+
+struct Painter<'a> {
+    plot: &'a Plot,
+    styles: &'a Styles,
+    rows: u16,
+    scale: Option<Scale>,
+}
+
+/// What is to be drawn in one column: the spans of its half columns, by series.
+struct Column<'a> {
+    x: u16,
+    shade: Shade,
+    fills: Vec<(&'a Series, [(u16, u16); 2])>,
+    /// Dots of braille from the bottom, both ends included, by half column.
+    lines: Vec<(&'a Series, [Option<(u16, u16)>; 2])>,
+}
+
+impl<'a> Painter<'a> {
+    fn column(&self, x: u16) -> Column<'a> {
+        let shade = self.plot.shades.get(usize::from(x)).copied().unwrap_or_default();
+        let mut column = Column { x, shade, fills: Vec::new(), lines: Vec::new() };
+        let Some(scale) = self.scale.filter(|_| shade != Shade::Gap) else {
+            return column;
+        };
+        let first = usize::from(x) * 2;
+        for series in &self.plot.series {
+            if series.draw == Draw::Line {
+                let half = |point| stroke(scale, series, point);
+                column.lines.push((series, [half(first), half(first + 1)]));
+            } else {
+                let half = |point| scale.fill(series, point).unwrap_or((0, 0));
+                column.fills.push((series, [half(first), half(first + 1)]));
+            }
+        }
+        column
+    }
+
+    /// What a cell shows: its glyph before translation, and its style.
+    fn cell(&self, column: &Column<'a>, y: u16) -> (char, Style) {
+        let row = self.rows - 1 - y;
+        let fills = visible(column, row);
+        let ground = self.ground(column.shade);
+        let (glyph, style) = self.filled(&fills, column.shade, row, ground);
+        let covered: u32 = fills.iter().map(|(_, mask)| mask.count()).sum();
+        // What is drawn over a fill stands on the fill's own colour.
+        let under = match fills.last() {
+            Some((series, mask)) if mask.count() >= 8 && self.styles.mixes() => {
+                Style::default().bg(self.styles.ink(self.tone(series, column.shade, row)))
+            }
+            _ => ground,
+        };
+        if self.plot.cursor == Some(column.x) {
+            return ('│', under.patch(self.foreground(Role::Cursor)));
+        }
+        if let Some((series, dots)) = braille(column, row) {
+            let glyph = match self.styles.glyphs() {
+                Glyphs::Unicode => char::from_u32(0x2800 + u32::from(dots)).unwrap_or(' '),
+                Glyphs::Ascii => '•',
+            };
+            return (glyph, under.patch(self.foreground(series.role)));
+        }
+        if self.limit_row() == Some(y) && (covered == 0 || (covered >= 14 && self.styles.mixes())) {
+            return ('┄', under.patch(self.foreground(Role::Limit)));
+        }
+        if covered == 0 {
+            return self.empty(column, y, ground);
+        }
+        (glyph, style)
+    }
+
+    /// A cell without a value: what the column is marked with.
+    fn empty(&self, column: &Column<'a>, y: u16, ground: Style) -> (char, Style) {
+        if column.shade == Shade::Starved && !self.styles.mixes() {
+            return ('░', self.foreground(Role::ShadeStarved));
+        }
+        let unused = self.plot.headroom.as_ref().is_some_and(|(value, flags)| {
+            let from = self.scale.and_then(|scale| scale.row(*value));
+            flags.get(usize::from(column.x)) == Some(&true) && from.is_some_and(|from| y < from)
+        });
+        if unused && column.shade != Shade::Gap {
+            return ('╱', ground.patch(self.foreground(Role::ShadeHeadroom)));
+        }
+        (' ', ground)
+    }
+
+    /// The glyph of the fills of a cell: the last drawn in front, what shows of another behind.
+    fn filled(
+        &self,
+        fills: &[(&Series, Mask)],
+        shade: Shade,
+        row: u16,
+        ground: Style,
+    ) -> (char, Style) {
+        let mut by_size = fills.to_vec();
+        by_size.sort_by_key(|(_, mask)| std::cmp::Reverse(mask.count()));
+        let Some((series, mask)) = by_size.first().copied() else {
+            return (' ', ground);
+        };
+        let color = self.styles.ink(self.tone(series, shade, row));
+        if self.styles.glyphs() == Glyphs::Ascii {
+            return (ascii(series, mask), ground.fg(color));
+        }
+        if !self.styles.mixes() && series.draw == Draw::Band {
+            let glyph = if mask.count() >= 5 { '▒' } else { ' ' };
+            return (glyph, ground.patch(self.foreground(series.role)));
+        }
+        let fit = mask.fit();
+        let behind = by_size.get(1).filter(|(_, other)| {
+            let rest = 16 - mask.count();
+            self.styles.depth() != Depth::None && other.count() * 2 >= rest && rest > 0
+        });
+        match (behind, fit.swapped) {
+            (Some((other, _)), false) => {
+                let back = self.styles.ink(self.tone(other, shade, row));
+                (fit.glyph, Style::default().fg(color).bg(back))
+            }
+            (Some((other, _)), true) => {
+                let front = self.styles.ink(self.tone(other, shade, row));
+                (fit.glyph, Style::default().fg(front).bg(color))
+            }
+            (None, false) => (fit.glyph, ground.fg(color)),
+            // The ground may be the terminal's own, which has no name as a foreground.
+            (None, true) => match ground.bg {
+                Some(back) => (fit.glyph, Style::default().fg(back).bg(color)),
+                None => (fit.glyph, Style::default().fg(color).add_modifier(Modifier::REVERSED)),
+            },
+        }
+    }
+
+    /// The colour of a fill: brighter the higher it reaches, so that peaks are seen first.
+    fn tone(&self, series: &Series, shade: Shade, row: u16) -> Rgb {
+        let theme = self.styles.theme();
+        let own = theme.color(series.role);
+        if !self.styles.mixes() {
+            return own;
+        }
+        let rows = f64::from(self.rows.saturating_sub(1).max(1));
+        let share = match series.draw {
+            Draw::Hanging => 1.0 - f64::from(row) / rows,
+            _ => f64::from(row) / rows,
+        };
+        let color = match series.draw {
+            Draw::Band if series.role == Role::Band => own,
+            Draw::Band => theme.background().mix(own, BAND_SHARE),
+            _ if self.styles.depth() == Depth::True => {
+                theme.background().mix(own, share.mul_add(1.0 - FOOT, FOOT))
+            }
+            _ => own,
+        };
+        match shade {
+            Shade::Starved => color.mix(theme.color(Role::ShadeStarved), STARVED_SHARE),
+            _ => color,
+        }
+    }
+
+    /// A role's colour and weight without its ground.
+    fn foreground(&self, role: Role) -> Style {
+        let style = self.styles.role(role);
+        Style { bg: None, ..style }
+    }
+
+    /// What lies behind a column.
+    fn ground(&self, shade: Shade) -> Style {
+        let tint = self.styles.theme().look(Role::ShadeStarved).bg;
+        match tint.filter(|_| shade == Shade::Starved && self.styles.mixes()) {
+            Some(tint) => Style::default().bg(self.styles.ink(tint)),
+            None => Style::default(),
+        }
+    }
+
+    fn limit_row(&self) -> Option<u16> {
+        self.scale?.row(self.plot.limit?)
+    }
+
+    /// Writes why columns are blank into the middle of them.
+    fn reasons(&self, pane: &mut Pane<'_>) {
+        for (first, columns, reason) in &self.plot.gaps {
+            let columns = (*columns).min(pane.width.saturating_sub(*first));
+            let text = Pieces::plain(reason, Role::Gap, self.styles);
+            if text.width == 0 || text.width > columns || self.rows == 0 {
+                continue;
+            }
+            let x = first + (columns - text.width) / 2;
+            text.write(pane, x, (self.rows - 1) / 2, text.width, self.styles.glyphs());
+        }
+    }
+
+    /// Writes the labels of the scale. Where two want one row, the first has it.
+    fn labels(&self, pane: &mut Pane<'_>) {
+        let Some(scale) = self.scale else { return };
+        let shade = self.plot.shades.first().copied().unwrap_or_default();
+        let ground = self.ground(shade);
+        let mut taken = Vec::new();
+        for (value, label) in &self.plot.labels {
+            let Some(row) = scale.row(*value).filter(|row| !taken.contains(row)) else { continue };
+            taken.push(row);
+            let line = vec![crate::view::screen::span(label.as_str(), Role::Dim)];
+            let text = Pieces::new(&line, self.styles, |style| ground.patch(style));
+            // Over half of a narrow plot a label would hide more than it tells.
+            if text.width * 2 <= pane.width {
+                text.write(pane, 0, row, text.width, self.styles.glyphs());
+            }
+        }
+    }
+}
+
+/// What shows of each series in a cell, in drawing order.
+fn visible<'a>(column: &Column<'a>, row: u16) -> Vec<(&'a Series, Mask)> {
+    let mut hidden = Mask::default();
+    let mut fills = Vec::with_capacity(column.fills.len());
+    for (series, [left, right]) in column.fills.iter().rev() {
+        let mask = Mask {
+            left: Mask::span(left.0, left.1, row),
+            right: Mask::span(right.0, right.1, row),
+        };
+        let shows = mask.without(hidden);
+        if shows.count() > 0 {
+            fills.push((*series, shows));
+        }
+        hidden = hidden.with(mask);
+    }
+    fills.reverse();
+    fills
+}
+
+/// The dots of a half column: from the point before, not included, to this one.
+fn stroke(scale: Scale, series: &Series, point: usize) -> Option<(u16, u16)> {
+    let own = scale.dot(series, point)?;
+    let before = point.checked_sub(1).and_then(|before| scale.dot(series, before)).unwrap_or(own);
+    Some(match own.cmp(&before) {
+        std::cmp::Ordering::Greater => (before + 1, own),
+        std::cmp::Ordering::Less => (own, before - 1),
+        std::cmp::Ordering::Equal => (own, own),
+    })
+}
+
+/// The dots of the topmost line in a cell, as the low byte of a braille character.
+fn braille<'a>(column: &Column<'a>, row: u16) -> Option<(&'a Series, u8)> {
+    const LEFT: [u8; 4] = [0x40, 0x04, 0x02, 0x01];
+    const RIGHT: [u8; 4] = [0x80, 0x20, 0x10, 0x08];
+    let base = row.saturating_mul(4);
+    column.lines.iter().rev().find_map(|(series, halves)| {
+        let mut dots = 0;
+        for (half, bits) in halves.iter().zip([LEFT, RIGHT]) {
+            let Some((from, to)) = half else { continue };
+            for (offset, bit) in (0..4).zip(bits) {
+                if (*from..=*to).contains(&(base + offset)) {
+                    dots |= bit;
+                }
+            }
+        }
+        (dots != 0).then_some((*series, dots))
+    })
+}
+
+/// A fill in ASCII; twins of the blocks would say less.
+fn ascii(series: &Series, mask: Mask) -> char {
+    let hanging = series.draw == Draw::Hanging;
+    match mask.count() {
+        _ if series.draw == Draw::Band => '.',
+        0 => ' ',
+        1..=5 if hanging => '"',
+        1..=5 => '_',
+        6..=11 => '=',
+        _ => '#',
+    }
+}
