@@ -195,9 +195,14 @@ mod tests {
         assert_eq!(rate(0.0), "   0 B/s ");
         assert_eq!(percent(0.0), "  0%");
         for wrong in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -1.0] {
-            for text in
-                [bytes(wrong), rate(wrong), percent(wrong), seconds(wrong), count(wrong), watts(wrong)]
-            {
+            for text in [
+                bytes(wrong),
+                rate(wrong),
+                percent(wrong),
+                seconds(wrong),
+                count(wrong),
+                watts(wrong),
+            ] {
                 assert_eq!(text.trim(), NONE);
             }
         }

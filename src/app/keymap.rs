@@ -89,7 +89,11 @@ mod tests {
             assert!(!action.help().is_empty(), "{action:?} has no help");
         }
         for (key, action) in KEYS {
-            assert!(Action::ALL.contains(action), "{} leads to what help does not list", key.label());
+            assert!(
+                Action::ALL.contains(action),
+                "{} leads to what help does not list",
+                key.label()
+            );
         }
     }
 

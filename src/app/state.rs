@@ -100,8 +100,8 @@ pub struct State {
     pub transport: Transport,
     /// Which of [`ZOOMS`] the time axis has, counted from [`DEFAULT_ZOOM`] so that the default is 0.
     pub zoom_step: i8,
-    /// The selected row of the table.
-    pub selected: usize,
+    /// The row of the table that the user chose; `None` leaves the choice to the verdict.
+    pub selected: Option<usize>,
     /// Runs that the user opened or folded.
     pub opened: BTreeMap<RunId, bool>,
     /// How the GPU lane is drawn.
@@ -189,14 +189,18 @@ impl State {
                 None => finding.start_ms <= at,
             })
             .collect();
-        open.sort_by_key(|finding| (std::cmp::Reverse(finding.severity), finding.start_ms, finding.id));
+        open.sort_by_key(|finding| {
+            (std::cmp::Reverse(finding.severity), finding.start_ms, finding.id)
+        });
         open
     }
 
     /// The finding that the verdict tells: the one that the user jumped to, else the worst open one.
     pub fn verdict(&self) -> Option<&Finding> {
         let focused = self.focused.and_then(|id| self.finding(id));
-        focused.filter(|finding| !finding.dismissed).or_else(|| self.open_findings().into_iter().next())
+        focused
+            .filter(|finding| !finding.dismissed)
+            .or_else(|| self.open_findings().into_iter().next())
     }
 
     /// The finding with this number.
@@ -209,10 +213,10 @@ impl State {
         self.open_findings().iter().any(|finding| finding.rule == rule)
     }
 
-    /// The selected row of the table, kept within the rows that there are.
+    /// The row of the table that the user chose, kept within the rows that there are.
     pub fn selected_row(&self) -> Option<Row> {
         let rows = rows(self);
-        rows.get(self.selected.min(rows.len().saturating_sub(1))).copied()
+        rows.get(self.selected?.min(rows.len().saturating_sub(1))).copied()
     }
 
     /// The line for the user, while it lasts.

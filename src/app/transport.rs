@@ -119,7 +119,9 @@ mod tests {
     #[test]
     fn a_shorter_axis_keeps_the_cursor_in_sight() {
         let at = Transport::Paused { end_ms: 500_000, at_ms: 400_000 };
-        let Transport::Paused { end_ms, at_ms } = at.rescaled(30_000, REACH) else { unreachable!() };
+        let Transport::Paused { end_ms, at_ms } = at.rescaled(30_000, REACH) else {
+            unreachable!()
+        };
         assert_eq!(at_ms, 400_000);
         assert!((at_ms..=at_ms + 30_000).contains(&end_ms));
     }

@@ -176,7 +176,11 @@ impl State {
             }
             // The lanes are the one screen of this version; what is not there was answered above.
             Action::Screen(_) => self.overlay = None,
-            Action::Mark | Action::Record | Action::SaveLast | Action::GoToTime | Action::Command => {}
+            Action::Mark
+            | Action::Record
+            | Action::SaveLast
+            | Action::GoToTime
+            | Action::Command => {}
         }
         Vec::new()
     }
@@ -323,6 +327,7 @@ impl State {
     fn back(&mut self) {
         if self.overlay.take().is_none() {
             self.go_live();
+            self.selected = None;
         }
     }
 
@@ -334,16 +339,21 @@ impl State {
     }
 
     fn move_by(&mut self, by: isize) {
-        if let Some(Overlay::Help { scroll } | Overlay::Finding { scroll, .. }) = &mut self.overlay {
+        if let Some(Overlay::Help { scroll } | Overlay::Finding { scroll, .. }) = &mut self.overlay
+        {
             *scroll = scroll.saturating_add_signed(by).min(SCROLL_MAX);
             return;
         }
         let last = rows(self).len().saturating_sub(1);
-        self.selected = self.selected.min(last).saturating_add_signed(by).min(last);
+        self.selected = Some(match self.selected {
+            Some(at) => at.min(last).saturating_add_signed(by).min(last),
+            None if by < 0 => last,
+            None => 0,
+        });
     }
 
     fn expand(&mut self) {
-        let Some(row) = self.selected_row() else { return };
+        let Some(row) = self.selected_row().or_else(|| rows(self).first().copied()) else { return };
         let Some(frame) = self.shown() else { return };
         let ranks = frame.sample.inventory.run(row.run).map_or(0, |run| run.trainers.len());
         if ranks < 2 {
@@ -354,7 +364,7 @@ impl State {
         self.opened.insert(row.run, !open);
         // The selection stays with the run whose ranks went away.
         let at = rows(self).iter().position(|other| other.run == row.run && other.rank.is_none());
-        self.selected = at.unwrap_or(0);
+        self.selected = at;
     }
 
     fn next_gpu_mode(&mut self) {
