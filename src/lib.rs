@@ -26,6 +26,7 @@ pub mod app;
 pub mod derive;
 pub mod diagnose;
 pub mod export;
+pub mod fmt;
 pub mod history;
 pub mod model;
 pub mod record;

@@ -1,1 +1,18 @@
-//! State, actions and keys.
+//! State of the program, and the actions that move it.
+
+pub mod action;
+pub mod key;
+pub mod keymap;
+pub mod now;
+pub mod rows;
+pub mod state;
+pub mod transport;
+pub mod update;
+
+pub use action::Action;
+pub use key::{Key, KeyCode};
+pub use now::{Doing, RunState};
+pub use rows::Row;
+pub use state::{Feed, GpuMode, Message, Overlay, Recording, State};
+pub use transport::{Reach, Transport};
+pub use update::{Effect, Msg, Tick};

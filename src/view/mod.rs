@@ -1,5 +1,26 @@
 //! Screens as data, built from the state. Pure: no clock, no file, no terminal.
 
+mod build;
+mod disk_lane;
+mod focus;
+mod footer;
+mod gpu_lanes;
+mod header;
+mod lane;
+pub mod lanes;
+mod layout;
+mod loader_lanes;
+mod pcie_lane;
+mod popup;
+mod rank;
 pub mod screen;
+mod small;
+mod table;
+mod text;
+mod verdict;
+mod window;
+mod workers;
 
+pub use build::build;
+pub use lanes::{NoPast, Plotted, Quantity};
 pub use screen::Screen;

@@ -1,0 +1,161 @@
+//! What the user can ask for. Keys lead here; help is made from here.
+
+/// One thing that the user can ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "`Action::help` says what each does")]
+pub enum Action {
+    Quit,
+    Suspend,
+    Redraw,
+    Help,
+    Pause,
+    ScrubLeft,
+    ScrubRight,
+    ScrubFarLeft,
+    ScrubFarRight,
+    Start,
+    Live,
+    ZoomIn,
+    ZoomOut,
+    PrevFinding,
+    NextFinding,
+    Enter,
+    CopyAdvice,
+    Dismiss,
+    Back,
+    SelectUp,
+    SelectDown,
+    PageUp,
+    PageDown,
+    Expand,
+    GpuMode,
+    Bell,
+    Theme,
+    Screen(u8),
+    Mark,
+    Record,
+    SaveLast,
+    GoToTime,
+    Command,
+}
+
+impl Action {
+    /// Every action, in the order of the help.
+    pub const ALL: &'static [Self] = &[
+        Self::Pause,
+        Self::ScrubLeft,
+        Self::ScrubRight,
+        Self::ScrubFarLeft,
+        Self::ScrubFarRight,
+        Self::Start,
+        Self::Live,
+        Self::ZoomIn,
+        Self::ZoomOut,
+        Self::PrevFinding,
+        Self::NextFinding,
+        Self::Enter,
+        Self::CopyAdvice,
+        Self::Dismiss,
+        Self::Back,
+        Self::SelectUp,
+        Self::SelectDown,
+        Self::PageUp,
+        Self::PageDown,
+        Self::Expand,
+        Self::GpuMode,
+        Self::Bell,
+        Self::Theme,
+        Self::Help,
+        Self::Redraw,
+        Self::Suspend,
+        Self::Quit,
+        Self::Screen(1),
+        Self::Screen(2),
+        Self::Screen(3),
+        Self::Screen(4),
+        Self::Screen(5),
+        Self::Screen(6),
+        Self::Mark,
+        Self::Record,
+        Self::SaveLast,
+        Self::GoToTime,
+        Self::Command,
+    ];
+
+    /// What it does, in one line.
+    pub const fn help(self) -> &'static str {
+        match self {
+            Self::Quit => "leave mltop; the training is not touched",
+            Self::Suspend => "put mltop in the background",
+            Self::Redraw => "paint the whole screen anew",
+            Self::Help => "this list",
+            Self::Pause => "freeze the screen, or go on; data are still taken",
+            Self::ScrubLeft => "cursor back in time",
+            Self::ScrubRight => "cursor forward in time",
+            Self::ScrubFarLeft => "cursor far back",
+            Self::ScrubFarRight => "cursor far forward",
+            Self::Start => "to the oldest moment that is kept",
+            Self::Live => "back to now",
+            Self::ZoomIn => "a shorter time axis, down to 30 s",
+            Self::ZoomOut => "a longer time axis, up to 30 min",
+            Self::PrevFinding => "to the start of the finding before",
+            Self::NextFinding => "to the start of the next finding",
+            Self::Enter => "why: evidence, cause and remedy of the finding",
+            Self::CopyAdvice => "copy the finding's advice to the clipboard",
+            Self::Dismiss => "put the finding aside",
+            Self::Back => "close, or back to now",
+            Self::SelectUp => "row above",
+            Self::SelectDown => "row below",
+            Self::PageUp => "ten rows up",
+            Self::PageDown => "ten rows down",
+            Self::Expand => "show or hide the ranks of the selected run",
+            Self::GpuMode => "GPU lane: mean and range, a line a GPU, heat map",
+            Self::Bell => "ring when a high or critical finding is raised",
+            Self::Theme => "next theme",
+            Self::Screen(1) => "lanes",
+            Self::Screen(2) => "GPUs",
+            Self::Screen(3) => "loaders",
+            Self::Screen(4) => "processes",
+            Self::Screen(5) => "findings",
+            Self::Screen(6) => "host",
+            Self::Screen(_) => "no such screen",
+            Self::Mark => "mark this moment",
+            Self::Record => "record to a file, or stop",
+            Self::SaveLast => "save the last minutes",
+            Self::GoToTime => "go to a time",
+            Self::Command => "run any action by its name",
+        }
+    }
+
+    /// The word in the footer; empty where the footer does not list it.
+    pub const fn short(self) -> &'static str {
+        match self {
+            Self::Quit => "quit",
+            Self::Help => "help",
+            Self::Pause => "pause",
+            Self::ScrubLeft => "scrub",
+            Self::ZoomIn => "zoom",
+            Self::PrevFinding => "findings",
+            Self::Enter => "why",
+            Self::Live => "now",
+            Self::GpuMode => "GPUs",
+            Self::Expand => "ranks",
+            Self::SelectUp => "rows",
+            _ => "",
+        }
+    }
+
+    /// Why it cannot be done in this version; `None` where it can.
+    pub fn unavailable(self) -> Option<String> {
+        let what = match self {
+            Self::Screen(number @ 2..) => format!("screen {number} ({})", self.help()),
+            Self::Mark => "marking a moment".to_owned(),
+            Self::Record => "recording from this screen".to_owned(),
+            Self::SaveLast => "saving the last minutes".to_owned(),
+            Self::GoToTime => "going to a time".to_owned(),
+            Self::Command => "running an action by its name".to_owned(),
+            _ => return None,
+        };
+        Some(format!("{what} is not in this version"))
+    }
+}

@@ -1,0 +1,227 @@
+//! Everything that a screen is made of, in one value. Time is the samples' time.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::model::{Finding, Frame, Rule, RunId};
+
+use super::now::RunState;
+use super::rows::{Row, rows};
+use super::transport::{Reach, Transport, ZOOMS};
+
+/// How the GPU lane is drawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum GpuMode {
+    /// The mean over the GPUs, with the range between the least and the most used.
+    #[default]
+    Aggregate,
+    /// One line a GPU.
+    Overlay,
+    /// One row a GPU.
+    Heat,
+}
+
+/// What lies over the lanes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overlay {
+    /// The keys.
+    Help {
+        /// Lines scrolled away.
+        scroll: usize,
+    },
+    /// A finding in full.
+    Finding {
+        /// Its number.
+        id: u64,
+        /// Lines scrolled away.
+        scroll: usize,
+    },
+}
+
+/// A line for the user that goes away by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// What it says.
+    pub text: String,
+    /// When it goes, by the monotonic clock of the samples.
+    pub until_ms: u64,
+}
+
+/// Where the samples come from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Feed {
+    /// This machine, now.
+    Live {
+        /// Milliseconds between samples.
+        interval_ms: u64,
+    },
+    /// A session file.
+    Replay {
+        /// Its name.
+        name: String,
+        /// Times real time.
+        speed: f64,
+        /// Milliseconds between samples.
+        interval_ms: u64,
+    },
+}
+
+impl Default for Feed {
+    fn default() -> Self {
+        Self::Live { interval_ms: 1000 }
+    }
+}
+
+/// A recording that runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recording {
+    /// Seconds recorded.
+    pub seconds: u64,
+    /// Bytes written.
+    pub bytes: u64,
+}
+
+/// The state of the program.
+#[derive(Clone, Debug, Default)]
+pub struct State {
+    /// Columns and rows of the terminal.
+    pub size: (u16, u16),
+    /// The newest frame; `None` before the first.
+    pub latest: Option<Arc<Frame>>,
+    /// The frame at the cursor while paused; `None` where nothing is kept of that moment.
+    pub moment: Option<Arc<Frame>>,
+    /// The oldest moment that is kept, by the monotonic clock.
+    pub oldest_ms: u64,
+    /// Findings, open and past.
+    pub findings: Vec<Finding>,
+    /// What each run does now.
+    pub now: Vec<RunState>,
+    /// Live, or frozen at a moment.
+    pub transport: Transport,
+    /// Which of [`ZOOMS`] the time axis has, counted from [`DEFAULT_ZOOM`] so that the default is 0.
+    pub zoom_step: i8,
+    /// The row of the table that the user chose; `None` leaves the choice to the verdict.
+    pub selected: Option<usize>,
+    /// Runs that the user opened or folded.
+    pub opened: BTreeMap<RunId, bool>,
+    /// How the GPU lane is drawn.
+    pub gpu_mode: GpuMode,
+    /// What lies over the lanes.
+    pub overlay: Option<Overlay>,
+    /// The finding that the user jumped to.
+    pub focused: Option<u64>,
+    /// A line for the user.
+    pub message: Option<Message>,
+    /// Where the samples come from.
+    pub feed: Feed,
+    /// Why no more samples come; `None` while they do.
+    pub ended: Option<String>,
+    /// The recording that runs.
+    pub recording: Option<Recording>,
+    /// Name of the theme, for the message that tells of a change.
+    pub theme: String,
+    /// Seconds that the local clock is east of Greenwich.
+    pub utc_offset_seconds: i32,
+    /// Whether a severe finding rings the bell.
+    pub bell: bool,
+    /// The highest number of a finding that was seen, so that each rings once.
+    pub rung: u64,
+}
+
+/// The length of the time axis at the start: an index into [`ZOOMS`].
+pub const DEFAULT_ZOOM: usize = 2;
+
+impl State {
+    /// A state for a terminal of this size, before the first sample.
+    pub fn new(width: u16, height: u16) -> Self {
+        Self { size: (width, height), ..Self::default() }
+    }
+
+    /// The frame that the screen shows.
+    pub fn shown(&self) -> Option<&Arc<Frame>> {
+        match self.transport {
+            Transport::Live => self.latest.as_ref(),
+            Transport::Paused { .. } => self.moment.as_ref(),
+        }
+    }
+
+    /// The length of the time axis in milliseconds.
+    pub fn zoom_ms(&self) -> u64 {
+        let at = DEFAULT_ZOOM.saturating_add_signed(isize::from(self.zoom_step));
+        u64::from(ZOOMS[at.min(ZOOMS.len() - 1)]) * 1000
+    }
+
+    /// What there is to look at.
+    pub fn reach(&self) -> Reach {
+        let newest_ms = self.latest.as_ref().map_or(0, |frame| frame.sample.stamp.mono_ms);
+        Reach { oldest_ms: self.oldest_ms.min(newest_ms), newest_ms }
+    }
+
+    /// The wall clock at a moment of the monotonic clock, in milliseconds since the Unix epoch.
+    pub fn unix_ms(&self, mono_ms: u64) -> i64 {
+        let stamp = self.latest.as_ref().map(|frame| frame.sample.stamp).unwrap_or_default();
+        stamp.unix_ms.saturating_add(mono_ms as i64).saturating_sub(stamp.mono_ms as i64)
+    }
+
+    /// The monotonic clock at a moment of the wall clock.
+    pub fn mono_ms(&self, unix_ms: i64) -> u64 {
+        let stamp = self.latest.as_ref().map(|frame| frame.sample.stamp).unwrap_or_default();
+        let since = unix_ms.saturating_sub(stamp.unix_ms);
+        stamp.mono_ms.saturating_add_signed(since)
+    }
+
+    /// The wall clock at the moment that is shown.
+    pub fn shown_unix_ms(&self) -> i64 {
+        self.unix_ms(self.transport.cursor().unwrap_or_else(|| self.reach().newest_ms))
+    }
+
+    /// The findings that hold at the moment that is shown, the worst first. Dismissed ones are not
+    /// among them, and of two that are equally bad the older comes first.
+    pub fn open_findings(&self) -> Vec<&Finding> {
+        let at = self.shown_unix_ms();
+        let paused = self.transport.cursor().is_some();
+        let mut open: Vec<&Finding> = self
+            .findings
+            .iter()
+            .filter(|finding| !finding.dismissed)
+            .filter(|finding| match finding.end_ms {
+                Some(end) => paused && (finding.start_ms..end).contains(&at),
+                None => finding.start_ms <= at,
+            })
+            .collect();
+        open.sort_by_key(|finding| {
+            (std::cmp::Reverse(finding.severity), finding.start_ms, finding.id)
+        });
+        open
+    }
+
+    /// The finding that the verdict tells: the one that the user jumped to, else the worst open one.
+    pub fn verdict(&self) -> Option<&Finding> {
+        let focused = self.focused.and_then(|id| self.finding(id));
+        focused
+            .filter(|finding| !finding.dismissed)
+            .or_else(|| self.open_findings().into_iter().next())
+    }
+
+    /// The finding with this number.
+    pub fn finding(&self, id: u64) -> Option<&Finding> {
+        self.findings.iter().find(|finding| finding.id == id)
+    }
+
+    /// Whether a rule's finding holds at the moment that is shown.
+    pub fn holds(&self, rule: Rule) -> bool {
+        self.open_findings().iter().any(|finding| finding.rule == rule)
+    }
+
+    /// The row of the table that the user chose, kept within the rows that there are.
+    pub fn selected_row(&self) -> Option<Row> {
+        let rows = rows(self);
+        rows.get(self.selected?.min(rows.len().saturating_sub(1))).copied()
+    }
+
+    /// The line for the user, while it lasts.
+    pub fn message(&self) -> Option<&str> {
+        let newest = self.reach().newest_ms;
+        self.message.as_ref().filter(|message| newest < message.until_ms).map(|m| m.text.as_str())
+    }
+}

@@ -1,0 +1,379 @@
+//! How the state moves: a message in, effects out. No clock, no terminal, no machine.
+
+use std::sync::Arc;
+
+use crate::model::{Finding, Frame, Severity};
+
+use super::action::Action;
+use super::key::Key;
+use super::keymap::action_for;
+use super::now::RunState;
+use super::rows::rows;
+use super::state::{GpuMode, Message, Overlay, Recording, State};
+use super::transport::{Transport, ZOOMS};
+
+/// How long a message stands, in milliseconds of the samples' time.
+const MESSAGE_MS: u64 = 5_000;
+
+/// The most lines that an overlay can be scrolled; the view stops earlier where the text ends.
+const SCROLL_MAX: usize = 1_000;
+
+/// What happened.
+#[derive(Clone, Debug)]
+pub enum Msg {
+    /// A key was pressed.
+    Key(Key),
+    /// An action was asked for by other means than a key.
+    Action(Action),
+    /// The terminal has another size.
+    Resize(u16, u16),
+    /// A sample was taken or replayed.
+    Tick(Tick),
+    /// The answer to [`Effect::Seek`]: the frame at that moment, if one is kept.
+    Moment {
+        /// The moment that was asked for.
+        mono_ms: u64,
+        /// What was then.
+        frame: Option<Arc<Frame>>,
+    },
+    /// The theme that is in force.
+    Theme(String),
+    /// The recording that runs, or that none does.
+    Recording(Option<Recording>),
+    /// A line for the user.
+    Notice(String),
+    /// No more samples come, and why: the end of a file, a lost connection.
+    Ended(String),
+}
+
+/// One step in time, with what follows from it.
+#[derive(Clone, Debug)]
+pub struct Tick {
+    /// The newest frame.
+    pub frame: Arc<Frame>,
+    /// Findings, open and past.
+    pub findings: Vec<Finding>,
+    /// What each run does now.
+    pub now: Vec<RunState>,
+    /// The oldest moment that is kept, by the monotonic clock.
+    pub oldest_ms: u64,
+}
+
+/// What the loop around the state is asked to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Leave.
+    Quit,
+    /// Go to the background.
+    Suspend,
+    /// Paint everything anew.
+    Redraw,
+    /// Answer with [`Msg::Moment`] for this moment.
+    Seek {
+        /// By the monotonic clock.
+        mono_ms: u64,
+    },
+    /// Put this text on the clipboard.
+    Copy(String),
+    /// Put the finding with this number aside.
+    Dismiss(u64),
+    /// Take the next theme, and answer with [`Msg::Theme`].
+    NextTheme,
+    /// Ring the terminal's bell.
+    Bell,
+}
+
+impl State {
+    /// Takes a message in.
+    pub fn update(&mut self, msg: Msg) -> Vec<Effect> {
+        match msg {
+            Msg::Key(key) => action_for(key).map_or_else(Vec::new, |action| self.act(action)),
+            Msg::Action(action) => self.act(action),
+            Msg::Resize(width, height) => {
+                self.size = (width, height);
+                Vec::new()
+            }
+            Msg::Tick(tick) => self.tick(tick),
+            Msg::Moment { mono_ms, frame } => {
+                // An answer to a question that is no longer asked would show another moment.
+                if self.transport.cursor() == Some(mono_ms) {
+                    self.moment = frame;
+                }
+                Vec::new()
+            }
+            Msg::Theme(name) => {
+                self.say(format!("theme {name}"));
+                self.theme = name;
+                Vec::new()
+            }
+            Msg::Recording(recording) => {
+                self.recording = recording;
+                Vec::new()
+            }
+            Msg::Notice(text) => {
+                self.say(text);
+                Vec::new()
+            }
+            Msg::Ended(why) => {
+                self.ended = Some(why);
+                Vec::new()
+            }
+        }
+    }
+
+    fn tick(&mut self, tick: Tick) -> Vec<Effect> {
+        self.latest = Some(tick.frame);
+        self.oldest_ms = tick.oldest_ms;
+        self.findings = tick.findings;
+        self.now = tick.now;
+        let newest = self.reach().newest_ms;
+        if self.message.as_ref().is_some_and(|message| newest >= message.until_ms) {
+            self.message = None;
+        }
+        let seen = self.rung;
+        self.rung = self.findings.iter().map(|finding| finding.id).fold(seen, u64::max);
+        let severe = self.findings.iter().any(|finding| {
+            finding.id > seen && finding.end_ms.is_none() && finding.severity >= Severity::High
+        });
+        if self.bell && severe { vec![Effect::Bell] } else { Vec::new() }
+    }
+
+    fn act(&mut self, action: Action) -> Vec<Effect> {
+        if let Some(why) = action.unavailable() {
+            self.say(why);
+            return Vec::new();
+        }
+        match action {
+            Action::Quit => return vec![Effect::Quit],
+            Action::Suspend => return vec![Effect::Suspend],
+            Action::Redraw => return vec![Effect::Redraw],
+            Action::Theme => return vec![Effect::NextTheme],
+            Action::Help => self.toggle_help(),
+            Action::Pause => return self.pause(),
+            Action::ScrubLeft => return self.scrub(-self.step()),
+            Action::ScrubRight => return self.scrub(self.step()),
+            Action::ScrubFarLeft => return self.scrub(-self.far_step()),
+            Action::ScrubFarRight => return self.scrub(self.far_step()),
+            Action::Start => return self.seek(self.reach().oldest_ms),
+            Action::Live => self.go_live(),
+            Action::ZoomIn => self.zoom(-1),
+            Action::ZoomOut => self.zoom(1),
+            Action::PrevFinding => return self.jump(false),
+            Action::NextFinding => return self.jump(true),
+            Action::Enter => self.enter(),
+            Action::CopyAdvice => return self.copy_advice(),
+            Action::Dismiss => return self.dismiss(),
+            Action::Back => self.back(),
+            Action::SelectUp => self.move_by(-1),
+            Action::SelectDown => self.move_by(1),
+            Action::PageUp => self.move_by(-10),
+            Action::PageDown => self.move_by(10),
+            Action::Expand => self.expand(),
+            Action::GpuMode => self.next_gpu_mode(),
+            Action::Bell => {
+                self.bell = !self.bell;
+                self.say(format!("bell {}", if self.bell { "on" } else { "off" }));
+            }
+            // The lanes are the one screen of this version; what is not there was answered above.
+            Action::Screen(_) => self.overlay = None,
+            Action::Mark
+            | Action::Record
+            | Action::SaveLast
+            | Action::GoToTime
+            | Action::Command => {}
+        }
+        Vec::new()
+    }
+
+    fn say(&mut self, text: String) {
+        let until_ms = self.reach().newest_ms.saturating_add(MESSAGE_MS);
+        self.message = Some(Message { text, until_ms });
+    }
+
+    /// One step of the cursor: a hundred and twentieth of the axis, at least a second.
+    fn step(&self) -> i64 {
+        (self.zoom_ms() / 120).max(1000) as i64
+    }
+
+    fn far_step(&self) -> i64 {
+        (self.zoom_ms() / 8) as i64
+    }
+
+    fn pause(&mut self) -> Vec<Effect> {
+        if self.transport.cursor().is_some() {
+            self.go_live();
+            return Vec::new();
+        }
+        if self.latest.is_some() {
+            self.transport = Transport::pause(self.reach());
+            self.moment = self.latest.clone();
+        }
+        Vec::new()
+    }
+
+    fn go_live(&mut self) {
+        self.transport = Transport::Live;
+        self.moment = None;
+        self.focused = None;
+    }
+
+    fn scrub(&mut self, by_ms: i64) -> Vec<Effect> {
+        self.focused = None;
+        let next = self.transport.scrub(by_ms, self.zoom_ms(), self.reach());
+        self.go_to(next)
+    }
+
+    fn seek(&mut self, to_ms: u64) -> Vec<Effect> {
+        let next = self.transport.seek(to_ms, self.zoom_ms(), self.reach());
+        self.go_to(next)
+    }
+
+    fn go_to(&mut self, next: Transport) -> Vec<Effect> {
+        if self.latest.is_none() {
+            return Vec::new();
+        }
+        // Until the answer comes, the frame of the moment before would be shown for this one.
+        if next.cursor() != self.transport.cursor() {
+            self.moment = None;
+        }
+        self.transport = next;
+        next.cursor().map_or_else(Vec::new, |mono_ms| vec![Effect::Seek { mono_ms }])
+    }
+
+    fn zoom(&mut self, by: i8) {
+        let low = -(super::state::DEFAULT_ZOOM as i8);
+        let high = (ZOOMS.len() - 1 - super::state::DEFAULT_ZOOM) as i8;
+        self.zoom_step = self.zoom_step.saturating_add(by).clamp(low, high);
+        self.transport = self.transport.rescaled(self.zoom_ms(), self.reach());
+    }
+
+    fn jump(&mut self, forward: bool) -> Vec<Effect> {
+        let mut starts: Vec<(i64, u64)> = self
+            .findings
+            .iter()
+            .filter(|finding| !finding.dismissed)
+            .map(|finding| (finding.start_ms, finding.id))
+            .collect();
+        starts.sort_unstable();
+        let here = self
+            .focused
+            .and_then(|id| starts.iter().copied().find(|(_, other)| *other == id))
+            .unwrap_or((self.shown_unix_ms(), if forward { u64::MAX } else { 0 }));
+        let next = if forward {
+            starts.iter().position(|start| *start > here)
+        } else {
+            starts.iter().rposition(|start| *start < here)
+        };
+        let Some(at) = next else {
+            let which = if forward { "later" } else { "earlier" };
+            self.say(format!("no {which} finding"));
+            return Vec::new();
+        };
+        let (start, id) = starts[at];
+        self.say(format!("finding {} of {}; End goes back to now", at + 1, starts.len()));
+        self.focused = Some(id);
+        if matches!(self.overlay, Some(Overlay::Finding { .. })) {
+            self.overlay = Some(Overlay::Finding { id, scroll: 0 });
+        }
+        self.seek(self.mono_ms(start))
+    }
+
+    fn enter(&mut self) {
+        if self.overlay.is_some() {
+            self.overlay = None;
+        } else if let Some(finding) = self.verdict() {
+            self.overlay = Some(Overlay::Finding { id: finding.id, scroll: 0 });
+        } else {
+            self.say("no finding holds at this moment".to_owned());
+        }
+    }
+
+    /// The finding that the user looks at: the open popup's, else the verdict's.
+    fn looked_at(&self) -> Option<&Finding> {
+        match self.overlay {
+            Some(Overlay::Finding { id, .. }) => self.finding(id),
+            _ => self.verdict(),
+        }
+    }
+
+    fn copy_advice(&mut self) -> Vec<Effect> {
+        let advice = self.looked_at().map(|finding| finding.advice.clone());
+        match advice.filter(|advice| !advice.is_empty()) {
+            Some(advice) => {
+                self.say("advice sent to the terminal's clipboard".to_owned());
+                vec![Effect::Copy(advice)]
+            }
+            None => {
+                self.say("no advice to copy".to_owned());
+                Vec::new()
+            }
+        }
+    }
+
+    fn dismiss(&mut self) -> Vec<Effect> {
+        let Some(id) = self.looked_at().map(|finding| finding.id) else {
+            self.say("no finding to put aside".to_owned());
+            return Vec::new();
+        };
+        if let Some(finding) = self.findings.iter_mut().find(|finding| finding.id == id) {
+            finding.dismissed = true;
+        }
+        self.focused = None;
+        self.overlay = None;
+        self.say("finding put aside".to_owned());
+        vec![Effect::Dismiss(id)]
+    }
+
+    fn back(&mut self) {
+        if self.overlay.take().is_none() {
+            self.go_live();
+            self.selected = None;
+        }
+    }
+
+    fn toggle_help(&mut self) {
+        self.overlay = match self.overlay {
+            Some(Overlay::Help { .. }) => None,
+            _ => Some(Overlay::Help { scroll: 0 }),
+        };
+    }
+
+    fn move_by(&mut self, by: isize) {
+        if let Some(Overlay::Help { scroll } | Overlay::Finding { scroll, .. }) = &mut self.overlay
+        {
+            *scroll = scroll.saturating_add_signed(by).min(SCROLL_MAX);
+            return;
+        }
+        let last = rows(self).len().saturating_sub(1);
+        self.selected = Some(match self.selected {
+            Some(at) => at.min(last).saturating_add_signed(by).min(last),
+            None if by < 0 => last,
+            None => 0,
+        });
+    }
+
+    fn expand(&mut self) {
+        let Some(row) = self.selected_row().or_else(|| rows(self).first().copied()) else { return };
+        let Some(frame) = self.shown() else { return };
+        let ranks = frame.sample.inventory.run(row.run).map_or(0, |run| run.trainers.len());
+        if ranks < 2 {
+            self.say("this run has one rank".to_owned());
+            return;
+        }
+        let open = super::rows::is_open(self, &frame.sample.inventory, row.run);
+        self.opened.insert(row.run, !open);
+        // The selection stays with the run whose ranks went away.
+        let at = rows(self).iter().position(|other| other.run == row.run && other.rank.is_none());
+        self.selected = at;
+    }
+
+    fn next_gpu_mode(&mut self) {
+        let (mode, name) = match self.gpu_mode {
+            GpuMode::Aggregate => (GpuMode::Overlay, "a line for each"),
+            GpuMode::Overlay => (GpuMode::Heat, "heat map, a row for each"),
+            GpuMode::Heat => (GpuMode::Aggregate, "mean and range"),
+        };
+        self.gpu_mode = mode;
+        self.say(format!("GPUs: {name}"));
+    }
+}

@@ -1,0 +1,98 @@
+//! The lanes screen, put together.
+
+use crate::app::rows::rows;
+use crate::app::{Feed, GpuMode, State};
+
+use super::focus::Look;
+use super::footer::footer;
+use super::header::header;
+use super::lanes::Plotted;
+use super::layout::{LINE_BELOW, Layout, layout};
+use super::popup::popup;
+use super::screen::{Area, Body, Edge, Part, Rule, Screen, TextRow};
+use super::small;
+use super::table::table;
+use super::text::{cut_line, line_width};
+use super::verdict::{Room, verdict};
+
+/// The screen of a state at a size. A pure function: the same state gives the same screen.
+pub fn build(state: &State, past: &dyn Plotted, width: u16, height: u16) -> Screen {
+    let mut screen = Screen { width, height, parts: Vec::new() };
+    if width == 0 || height == 0 {
+        return screen;
+    }
+    let columns = usize::from(width.saturating_sub(2));
+    let look = Look::new(state, past, columns);
+    let whole = Area { x: 0, y: 0, width, height };
+    if width < LINE_BELOW.0 || height < LINE_BELOW.1 {
+        let rows = small::line(&look, usize::from(width), usize::from(height));
+        put(&mut screen, whole, Body::Text(rows));
+        return screen;
+    }
+    let said = verdict(&look, usize::from(width), Room::of(height));
+    let heat = if state.gpu_mode == GpuMode::Heat { look.gpus.len() as u16 } else { 0 };
+    // Where there is no run the table says what was looked for, in four rows.
+    let table_rows = rows(state).len().max(3) as u16 + 1;
+    match layout(width, height, said.len() as u16, table_rows, heat) {
+        Some(places) => lanes_screen(&mut screen, &look, &places, said),
+        None => {
+            let rows = small::numbers(&look, usize::from(width), usize::from(height));
+            put(&mut screen, whole, Body::Text(rows));
+        }
+    }
+    if let Some(part) = popup(&look, width, height) {
+        put(&mut screen, part.area, part.body);
+    }
+    screen
+}
+
+fn lanes_screen(screen: &mut Screen, look: &Look<'_>, places: &Layout, said: Vec<TextRow>) {
+    let width = usize::from(screen.width);
+    put(screen, places.header, Body::Text(vec![header(look, width)]));
+    put(screen, places.verdict, Body::Text(said));
+    // The cursor's column within a rule counts the left border too.
+    let cursor = look.window.cursor.map(|column| column + 1);
+    for (at, (kind, rule, plot)) in places.lanes.iter().enumerate() {
+        let lane = kind.build(look);
+        let edge = if at == 0 { Edge::Top } else { Edge::Middle };
+        // The values are what one looks for: the title gives way before them.
+        let right = cut_line(lane.values, width.saturating_sub(24));
+        let left = cut_line(lane.title, width.saturating_sub(line_width(&right) + 8));
+        put(screen, *rule, Body::Rule(Rule { edge, left, right, ticks: Vec::new(), cursor }));
+        put(screen, *plot, body_of(lane.body, at));
+    }
+    let live =
+        look.live() && matches!(look.state.feed, Feed::Live { .. }) && look.state.ended.is_none();
+    let ticks = look.window.ticks(look.state, live);
+    let axis = Rule { edge: Edge::Bottom, left: Vec::new(), right: Vec::new(), ticks, cursor };
+    put(screen, places.axis, Body::Rule(axis));
+    let rows = table(look, width, usize::from(places.table.height));
+    put(screen, places.table, Body::Text(rows));
+    put(screen, places.footer, Body::Text(vec![footer(look, width)]));
+}
+
+/// The time before the first sample is the same in every lane: the first says it.
+fn body_of(body: Body, lane: usize) -> Body {
+    match body {
+        Body::Plot(mut plot) if lane > 0 => {
+            plot.gaps.retain(|(_, _, reason)| reason != super::lane::BEFORE);
+            Body::Plot(plot)
+        }
+        other => other,
+    }
+}
+
+/// Puts a part on the screen, cut to the screen.
+fn put(screen: &mut Screen, area: Area, body: Body) {
+    let x = area.x.min(screen.width);
+    let y = area.y.min(screen.height);
+    let area = Area {
+        x,
+        y,
+        width: area.width.min(screen.width - x),
+        height: area.height.min(screen.height - y),
+    };
+    if area.width > 0 && area.height > 0 {
+        screen.parts.push(Part { area, body });
+    }
+}

@@ -1,0 +1,114 @@
+//! The lane of the disk that the loader's files are on.
+
+use crate::fmt;
+use crate::model::frame::DiskRates;
+use crate::model::inventory::Storage;
+use crate::model::{Gap, Reading};
+
+use super::focus::Look;
+use super::lane::{Lane, most, series, value};
+use super::lanes::Quantity;
+use super::screen::{Body, Draw, Line, Role, span, strong};
+use super::text::word;
+
+/// Which device the lane shows, and how it was chosen.
+enum Chosen<'a> {
+    /// The loader's files are on it.
+    Loader(&'a str),
+    /// Where the loader's files are is not known; it reads most.
+    Busiest(&'a str),
+    /// The loader's files are on another machine.
+    Remote(&'a Storage),
+    /// There is none.
+    None,
+}
+
+/// The lane.
+pub(super) fn disk(look: &Look<'_>) -> Lane {
+    let chosen = choose(look);
+    let mut title = vec![strong("Disk read", Role::DiskRead)];
+    let name = match chosen {
+        Chosen::Loader(name) | Chosen::Busiest(name) => name,
+        Chosen::Remote(storage) => return remote(look, title, storage),
+        Chosen::None => return without(look, title, "no disk found"),
+    };
+    title.push(word(&format!("  {name}"), Role::Dim));
+    if matches!(chosen, Chosen::Busiest(_)) {
+        title.push(span("  the busiest: where the loader's files are is not known", Role::Dim));
+    }
+    let of = Quantity::DiskRead(name.into());
+    let points = look.points(&of);
+    let now = look.read(&of);
+    let seen = most_ever(look, &of);
+    let limit = read_limit(look);
+    let ceiling = limit.or(seen);
+    let high = ceiling.unwrap_or(0.0).max(most(&points).unwrap_or(0.0)) * 1.1;
+    let reason = now.gap().map_or("no data", Gap::words);
+    let mut plot = look.plot(high, vec![series(Role::DiskRead, Draw::Area, points)], reason);
+    plot.limit = ceiling.filter(|rate| *rate > 0.0);
+    let what = if limit.is_some() { "limit" } else { "most seen" };
+    if let Some(rate) = plot.limit {
+        plot.labels = vec![(rate, format!("{what} {}", fmt::rate(rate).trim()))];
+    }
+    Lane { title, values: values(look, name, now), body: Body::Plot(plot) }
+}
+
+fn values(look: &Look<'_>, name: &str, now: Reading<f64>) -> Line {
+    let mut line = Line::new();
+    value(&mut line, look.moment_word(), now.ok().map(fmt::rate), Role::DiskRead);
+    if let Some(busy) = look.read(&Quantity::DiskBusy(name.into())).ok() {
+        value(&mut line, "", Some(format!("{} busy", fmt::percent(busy))), Role::Text);
+    }
+    let rates = look.frame.and_then(|frame| frame.disks.iter().find(|disk| *disk.disk == *name));
+    if let Some(wait) = rates.and_then(|rates: &DiskRates| rates.read_await_seconds.ok()) {
+        value(&mut line, "", Some(format!("{} a read", fmt::seconds(wait).trim_end())), Role::Text);
+    }
+    line
+}
+
+fn remote(look: &Look<'_>, mut title: Line, storage: &Storage) -> Lane {
+    let filesystem = if storage.filesystem.is_empty() { "a network" } else { &*storage.filesystem };
+    title.push(word(&format!("  files are on {filesystem} at {}", storage.mount), Role::Dim));
+    without(look, title, "served by another machine: no disk of this one is read")
+}
+
+fn without(look: &Look<'_>, title: Line, reason: &str) -> Lane {
+    let plot = look.plot(1.0, Vec::new(), reason);
+    Lane { title, values: vec![span(fmt::NONE, Role::Gap)], body: Body::Plot(plot) }
+}
+
+fn choose<'a>(look: &Look<'a>) -> Chosen<'a> {
+    if let Some(storage) = look.loader_info().and_then(|info| info.storage.first()) {
+        if let Some(name) = &storage.disk {
+            return Chosen::Loader(name);
+        }
+        if storage.remote {
+            return Chosen::Remote(storage);
+        }
+    }
+    let Some(inventory) = look.inventory() else { return Chosen::None };
+    let mut best: Option<(f64, &str)> = None;
+    for disk in inventory.disks.iter().filter(|disk| disk.made_of.is_empty()) {
+        let of = Quantity::DiskRead(disk.disk.clone());
+        let window = &look.window;
+        let peak = most(&look.past.buckets(&of, window.from_ms, window.to_ms, 1)).unwrap_or(0.0);
+        if best.is_none_or(|(most, _)| peak > most) {
+            best = Some((peak, &*disk.disk));
+        }
+    }
+    best.map_or(Chosen::None, |(_, name)| Chosen::Busiest(name))
+}
+
+/// The highest rate of all that is kept: the nearest thing to a ceiling that watching alone gives.
+fn most_ever(look: &Look<'_>, of: &Quantity) -> Option<f64> {
+    let (oldest, newest) = look.past.span()?;
+    most(&look.past.buckets(of, oldest, newest.saturating_add(1), 1))
+        .filter(|rate| rate.is_finite())
+}
+
+/// The lowest read limit of the trainer's control group.
+fn read_limit(look: &Look<'_>) -> Option<f64> {
+    let cgroup = look.inventory()?.proc(look.pid?)?.cgroup.as_deref()?;
+    let row = look.frame?.sample.cgroups.iter().find(|row| &*row.cgroup == cgroup)?;
+    row.io_read_limit_bytes_per_second.ok().map(|limit| limit as f64).filter(|limit| *limit > 0.0)
+}

@@ -1,0 +1,193 @@
+//! Which run, rank, loader, GPUs and disk the lanes are about, and how their values are read.
+
+use std::collections::BTreeSet;
+
+use crate::app::State;
+use crate::model::inventory::{LoaderInfo, RunInfo};
+use crate::model::sample::LoaderSample;
+use crate::model::{Frame, Gap, GpuId, Inventory, Pid, Reading, RunId};
+
+use super::lanes::{Plotted, Quantity};
+use super::window::Window;
+
+/// What the screen looks at.
+pub(super) struct Look<'a> {
+    pub(super) state: &'a State,
+    pub(super) past: &'a dyn Plotted,
+    /// The frame of the moment that is shown; `None` before the first and where nothing is kept.
+    pub(super) frame: Option<&'a Frame>,
+    pub(super) window: Window,
+    pub(super) run: Option<RunId>,
+    /// The rank: the selected one, else the worst of the run.
+    pub(super) pid: Option<Pid>,
+    pub(super) loader: Option<&'a LoaderSample>,
+    /// The GPUs of the run where known, else all.
+    pub(super) gpus: Vec<GpuId>,
+    /// Whether `gpus` are known to be the run's.
+    pub(super) gpus_of_run: bool,
+}
+
+impl<'a> Look<'a> {
+    /// What a state looks at, with lanes of so many columns.
+    pub(super) fn new(state: &'a State, past: &'a dyn Plotted, columns: usize) -> Self {
+        // While the answer to a jump in time is awaited, names still come from the newest frame; its
+        // numbers are another moment's and stay unseen.
+        let named = state.shown().or(state.latest.as_ref()).map(|frame| &**frame);
+        let mut look = Self {
+            state,
+            past,
+            frame: state.shown().map(|frame| &**frame),
+            window: Window::of(state, columns),
+            run: None,
+            pid: None,
+            loader: None,
+            gpus: Vec::new(),
+            gpus_of_run: false,
+        };
+        let Some(frame) = named else { return look };
+        let inventory = &frame.sample.inventory;
+        let row = state.selected_row();
+        let verdict = state.verdict();
+        look.run = row.map(|row| row.run).or_else(|| default_run(state, inventory));
+        let run = look.run.and_then(|run| inventory.run(run));
+        let judged =
+            verdict.filter(|finding| finding.run == look.run).and_then(|finding| finding.pid);
+        let judged = judged.filter(|pid| run.is_some_and(|run| run.trainers.contains(pid)));
+        look.pid = row
+            .and_then(|row| row.rank)
+            .or(judged)
+            .or_else(|| run.and_then(|run| worst_rank(frame, run)));
+        look.loader = look.pid.and_then(|pid| moving_loader(frame, pid));
+        let of_run = run.map(|run| run_gpus(frame, run)).unwrap_or_default();
+        look.gpus_of_run = !of_run.is_empty();
+        look.gpus = if of_run.is_empty() {
+            inventory.gpus.iter().map(|gpu| gpu.gpu).collect()
+        } else {
+            of_run.into_iter().collect()
+        };
+        look
+    }
+
+    /// What there is, by name.
+    pub(super) fn inventory(&self) -> Option<&'a Inventory> {
+        let named = self.state.shown().or(self.state.latest.as_ref());
+        named.map(|frame| &*frame.sample.inventory)
+    }
+
+    /// The names that belong to the loader.
+    pub(super) fn loader_info(&self) -> Option<&'a LoaderInfo> {
+        self.inventory()?.loader(self.loader?.loader)
+    }
+
+    /// Whether the newest moment is shown.
+    pub(super) fn live(&self) -> bool {
+        self.state.transport.cursor().is_none()
+    }
+
+    /// The value at the moment that is shown: live from the frame, else from the past at the cursor.
+    pub(super) fn read(&self, of: &Quantity) -> Reading<f64> {
+        let in_frame = self.frame.map_or(Reading::Not(Gap::NotYet), |frame| in_frame(frame, of));
+        let Some(at_ms) = self.state.transport.cursor() else { return in_frame };
+        match self.past.value_at(of, at_ms) {
+            Some(value) if value.is_finite() => Reading::Is(f64::from(value)),
+            _ => Reading::Not(in_frame.gap().unwrap_or(Gap::Lost)),
+        }
+    }
+}
+
+/// The run that the lanes are about while the user chose none: the verdict's, else the worst now,
+/// else the first.
+fn default_run(state: &State, inventory: &Inventory) -> Option<RunId> {
+    let known = |run: &RunId| inventory.run(*run).is_some();
+    let judged = state.verdict().and_then(|finding| finding.run).filter(known);
+    let worst = || {
+        let worst = state.now.iter().max_by_key(|now| (now.severity, std::cmp::Reverse(now.run)));
+        worst.map(|now| now.run).filter(known)
+    };
+    judged.or_else(worst).or_else(|| inventory.runs.first().map(|run| run.run))
+}
+
+/// The rank of a run that waits most; the first where none is known to wait.
+pub(super) fn worst_rank(frame: &Frame, run: &RunInfo) -> Option<Pid> {
+    let mut worst: Option<(f64, Pid)> = None;
+    for pid in &run.trainers {
+        let wait = moving_loader(frame, *pid)
+            .and_then(|loader| frame.loaders.iter().find(|rates| rates.loader == loader.loader))
+            .and_then(|rates| rates.wait_ratio.ok());
+        if let Some(wait) = wait
+            && worst.is_none_or(|(most, _)| wait > most)
+        {
+            worst = Some((wait, *pid));
+        }
+    }
+    worst.map(|(_, pid)| pid).or_else(|| run.trainers.first().copied())
+}
+
+/// The loader of a trainer that moves: during evaluation that is another than during training.
+pub(super) fn moving_loader(frame: &Frame, pid: Pid) -> Option<&LoaderSample> {
+    let mut best: Option<(f64, &LoaderSample)> = None;
+    for loader in frame.sample.loaders.iter().filter(|loader| loader.pid == pid) {
+        let rates = frame.loaders.iter().find(|rates| rates.loader == loader.loader);
+        let steps = rates.and_then(|rates| rates.steps_per_second.ok()).unwrap_or(0.0);
+        if best.is_none_or(|(most, _)| steps > most) {
+            best = Some((steps, loader));
+        }
+    }
+    best.map(|(_, loader)| loader)
+}
+
+/// The trainer and the workers of a rank.
+pub(super) fn rank_pids(inventory: &Inventory, trainer: Pid) -> BTreeSet<Pid> {
+    let mut pids = BTreeSet::from([trainer]);
+    for loader in inventory.loaders.iter().filter(|loader| loader.pid == trainer) {
+        pids.extend(loader.workers.iter().copied());
+    }
+    pids
+}
+
+/// The GPUs that a rank holds memory of.
+pub(super) fn rank_gpus(frame: &Frame, trainer: Pid) -> BTreeSet<GpuId> {
+    let pids = rank_pids(&frame.sample.inventory, trainer);
+    frame
+        .sample
+        .gpu_procs
+        .iter()
+        .filter(|held| pids.contains(&held.pid))
+        .map(|held| held.gpu)
+        .collect()
+}
+
+fn run_gpus(frame: &Frame, run: &RunInfo) -> BTreeSet<GpuId> {
+    run.trainers.iter().flat_map(|pid| rank_gpus(frame, *pid)).collect()
+}
+
+/// The value of a quantity in a frame, or why there is none.
+pub(super) fn in_frame(frame: &Frame, of: &Quantity) -> Reading<f64> {
+    let gpu = |id: &GpuId| frame.sample.gpus.iter().find(|gpu| gpu.gpu == *id);
+    let gpu_rates = |id: &GpuId| frame.gpus.iter().find(|gpu| gpu.gpu == *id);
+    let disk = |name: &str| frame.disks.iter().find(|disk| *disk.disk == *name);
+    let loader = |id| frame.sample.loaders.iter().find(move |loader| loader.loader == id);
+    let rates = |id| frame.loaders.iter().find(move |loader| loader.loader == id);
+    let found = match of {
+        Quantity::GpuUtil(id) => gpu(id).map(|gpu| gpu.utilization_ratio),
+        Quantity::GpuSmActive(id) => gpu(id).map(|gpu| gpu.sm_active_ratio),
+        Quantity::GpuPower(id) => gpu(id).map(|gpu| gpu.power_watts),
+        Quantity::GpuMemory(id) => gpu_rates(id).map(|gpu| gpu.memory_used_ratio),
+        Quantity::PcieRx(id) => gpu_rates(id).map(|gpu| gpu.pcie_rx_bytes_per_second),
+        Quantity::PcieTx(id) => gpu_rates(id).map(|gpu| gpu.pcie_tx_bytes_per_second),
+        Quantity::DiskRead(name) => disk(name).map(|disk| disk.read_bytes_per_second),
+        Quantity::DiskBusy(name) => disk(name).map(|disk| disk.busy_ratio),
+        Quantity::LoaderReady(id) => {
+            loader(*id).map(|loader| loader.ready.map(|batches| batches as f64))
+        }
+        Quantity::LoaderReadyMin(id) => {
+            loader(*id).map(|loader| loader.ready_min.map(|batches| batches as f64))
+        }
+        Quantity::LoaderReadyMax(id) => {
+            loader(*id).map(|loader| loader.ready_max.map(|batches| batches as f64))
+        }
+        Quantity::LoaderWait(id) => rates(*id).map(|loader| loader.wait_ratio),
+        Quantity::LoaderEmpty(id) => rates(*id).map(|loader| loader.empty_ratio),
+    };
+    found.unwrap_or(Reading::Not(Gap::Lost))
+}

@@ -1,0 +1,58 @@
+//! The last row: the keys, or a line for the user.
+
+use crate::app::Action;
+use crate::app::keymap::key_of;
+
+use super::focus::Look;
+use super::screen::{Line, Role, TextRow, span, strong};
+use super::text::{line_width, word};
+
+/// What the footer lists while there is room, the most wanted first. Two actions share one word.
+const LISTED: [(Action, Option<Action>); 10] = [
+    (Action::Pause, None),
+    (Action::ScrubLeft, Some(Action::ScrubRight)),
+    (Action::ZoomIn, Some(Action::ZoomOut)),
+    (Action::Enter, None),
+    (Action::Help, None),
+    (Action::Quit, None),
+    (Action::PrevFinding, Some(Action::NextFinding)),
+    (Action::SelectUp, Some(Action::SelectDown)),
+    (Action::GpuMode, None),
+    (Action::Expand, None),
+];
+
+/// The row.
+pub(super) fn footer(look: &Look<'_>, width: usize) -> TextRow {
+    if let Some(message) = look.state.message() {
+        let left = vec![word(&format!(" {message}"), Role::Accent)];
+        return TextRow { left, ..TextRow::default() };
+    }
+    let mut left = vec![span(" ", Role::Dim)];
+    for (action, partner) in LISTED {
+        let keys = key_of(action) + &partner.map(key_of).unwrap_or_default();
+        let word = match action {
+            Action::Pause if !look.live() => "go on",
+            _ => action.short(),
+        };
+        let piece: Line = vec![strong(keys, Role::Key), span(format!(" {word}   "), Role::Dim)];
+        if line_width(&left) + line_width(&piece) > width + 2 {
+            break;
+        }
+        left.extend(piece);
+    }
+    TextRow { left, ..TextRow::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_footer_lists_can_be_done_and_has_a_word() {
+        for (action, partner) in LISTED {
+            assert!(!action.short().is_empty(), "{action:?}");
+            assert!(action.unavailable().is_none(), "{action:?}");
+            assert!(partner.is_none_or(|partner| partner.unavailable().is_none()));
+        }
+    }
+}

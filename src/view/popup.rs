@@ -1,0 +1,184 @@
+//! What lies over the lanes: the keys, and a finding in full.
+
+use crate::app::keymap::keys_of;
+use crate::app::{Action, Overlay};
+use crate::fmt;
+use crate::model::{Cause, Finding, Rule};
+
+use super::focus::Look;
+use super::screen::{Area, Body, Line, Part, Role, TextRow, span, strong};
+use super::text::{left, safe, wrap};
+use super::verdict::{badge, severity_role};
+
+/// The widest popup: longer lines are hard to read.
+const COLUMNS_MAX: u16 = 100;
+
+/// Pieces of evidence that are shown.
+const EVIDENCE_MAX: usize = 32;
+
+/// The popup that is open, where the screen has room for one.
+pub(super) fn popup(look: &Look<'_>, width: u16, height: u16) -> Option<Part> {
+    let overlay = look.state.overlay?;
+    let columns = width.saturating_sub(4).min(COLUMNS_MAX);
+    let room = height.saturating_sub(2);
+    if columns < 20 || room < 4 {
+        return None;
+    }
+    let inner = usize::from(columns) - 4;
+    let (title, rows, scroll) = match overlay {
+        Overlay::Help { scroll } => (vec![strong(" Keys ", Role::Title)], help(inner), scroll),
+        Overlay::Finding { id, scroll } => {
+            let finding = look.state.finding(id)?;
+            let title = format!(" {} · {} ", badge(finding), finding.severity.code());
+            let title = vec![strong(title, severity_role(finding.severity))];
+            (title, finding_rows(look, finding, inner), scroll)
+        }
+    };
+    let lines = room.saturating_sub(2).min(rows.len() as u16);
+    let scroll = scroll.min(rows.len() - usize::from(lines));
+    let more = rows.len() - usize::from(lines) - scroll;
+    let mut rows: Vec<TextRow> = rows.into_iter().skip(scroll).take(usize::from(lines)).collect();
+    if (more > 0 || scroll > 0)
+        && let Some(last) = rows.last_mut()
+    {
+        let text = if more > 0 { format!("↓ {more} more") } else { "↑".to_owned() };
+        last.right = vec![span(text, Role::Key)];
+    }
+    let area = Area {
+        x: (width - columns) / 2,
+        y: (height - lines - 2) / 2,
+        width: columns,
+        height: lines + 2,
+    };
+    Some(Part { area, body: Body::Popup { title, rows } })
+}
+
+fn row(left: Line) -> TextRow {
+    TextRow { left, ..TextRow::default() }
+}
+
+fn help(columns: usize) -> Vec<TextRow> {
+    let mut rows = Vec::new();
+    let mut absent: Vec<TextRow> = Vec::new();
+    for action in Action::ALL {
+        let keys = left(&keys_of(*action).join("  "), 18);
+        if action.unavailable().is_some() {
+            absent.push(row(vec![
+                span(format!(" {keys}"), Role::Dim),
+                span(action.help(), Role::Dim),
+            ]));
+        } else {
+            let text = match action {
+                Action::Screen(_) => format!("screen: {}", action.help()),
+                _ => action.help().to_owned(),
+            };
+            rows.push(row(vec![strong(format!(" {keys}"), Role::Key), span(text, Role::Text)]));
+        }
+    }
+    rows.push(row(Line::new()));
+    rows.push(row(vec![span(
+        " Worker letters: R on a CPU  Q ready to run  D disk  N network  S other wait",
+        Role::Text,
+    )]));
+    rows.push(row(vec![span("                 · ahead and idle  Z dead", Role::Text)]));
+    rows.push(row(vec![span(" Marks: ≤ at most  ≥ at least  ~ doubtful  – no value", Role::Text)]));
+    rows.push(row(Line::new()));
+    rows.push(row(vec![strong(" Not in this version", Role::Dim)]));
+    rows.extend(absent);
+    for row in &mut rows {
+        row.left = super::text::cut_line(std::mem::take(&mut row.left), columns);
+    }
+    rows
+}
+
+fn finding_rows(look: &Look<'_>, finding: &Finding, columns: usize) -> Vec<TextRow> {
+    let mut rows = Vec::new();
+    let mut paragraph = |head: &str, text: &str, role: Role| {
+        let text = safe(text);
+        if text.trim().is_empty() {
+            return;
+        }
+        if !head.is_empty() {
+            rows.push(row(Line::new()));
+            rows.push(row(vec![strong(format!(" {head}"), Role::Title)]));
+        }
+        for line in wrap(&text, columns.saturating_sub(2), 12) {
+            rows.push(row(vec![span(format!(" {line}"), role)]));
+        }
+    };
+    paragraph("", &finding.title, Role::Text);
+    paragraph("", &when(look, finding), Role::Dim);
+    if let Some(cause) = finding.cause {
+        paragraph("Cause", cause_words(cause), Role::Text);
+    } else {
+        paragraph("What it means", rule_words(finding.rule), Role::Text);
+    }
+    for (at, evidence) in finding.evidence.iter().take(EVIDENCE_MAX).enumerate() {
+        let head = if at == 0 { "Evidence" } else { "" };
+        let text = if evidence.text.is_empty() {
+            format!("• {} of {}: {:.3}", evidence.series, evidence.entity, evidence.value)
+        } else {
+            format!("• {}", evidence.text)
+        };
+        paragraph(head, &text, Role::Text);
+    }
+    paragraph("What to change", &finding.advice, Role::Text);
+    paragraph("What it would give", &finding.gain, Role::Good);
+    rows.push(row(Line::new()));
+    rows.push(row(vec![
+        strong(" y", Role::Key),
+        span(" copy the advice   ", Role::Dim),
+        strong("x", Role::Key),
+        span(" put aside   ", Role::Dim),
+        strong("[ ]", Role::Key),
+        span(" others   ", Role::Dim),
+        strong("Esc", Role::Key),
+        span(" close", Role::Dim),
+    ]));
+    rows
+}
+
+fn when(look: &Look<'_>, finding: &Finding) -> String {
+    let state = look.state;
+    let start = fmt::clock(finding.start_ms, state.utc_offset_seconds);
+    let end = finding.end_ms.unwrap_or_else(|| state.unix_ms(state.reach().newest_ms));
+    let seconds = end.saturating_sub(finding.start_ms).max(0) as u64 / 1000;
+    let lasted = fmt::ago(seconds);
+    match finding.end_ms {
+        Some(end) => {
+            let end = fmt::clock(end, state.utc_offset_seconds);
+            format!("from {start} to {end}, {lasted}")
+        }
+        None => format!("since {start}, {lasted}"),
+    }
+}
+
+const fn cause_words(cause: Cause) -> &'static str {
+    match cause {
+        Cause::DiskBound => "The disk is saturated: more workers would only queue longer for it.",
+        Cause::RemoteFs => "A network filesystem or an object store answers slowly.",
+        Cause::PrepBound => {
+            "Workers use all the CPU there is on decoding and transforming samples."
+        }
+        Cause::TooFewWorkers => {
+            "Workers are busy all the time and nothing is saturated: there are too few."
+        }
+        Cause::HeadOfLine => {
+            "One slow batch holds back finished ones: batches are delivered in order."
+        }
+        Cause::DeliveryBound => {
+            "Batches are ready; handing them to the training loop takes the time."
+        }
+        Cause::Mixed => "No single cause explains enough of it.",
+        Cause::Unattributed => "The evidence does not tell the cause.",
+    }
+}
+
+const fn rule_words(rule: Rule) -> &'static str {
+    match rule {
+        Rule::Starved => "The training loop waits for data while its GPU could work.",
+        Rule::IdleHeld => "A process holds memory of a GPU and does not use the GPU.",
+        Rule::OversizedCompute => "The job would fit a much smaller part of the GPU's compute.",
+        Rule::OversizedMemory => "The job would fit a much smaller part of the GPU's memory.",
+    }
+}

@@ -1,0 +1,189 @@
+//! Foreign text made safe, and text made to fit. Widths are columns of the terminal.
+
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+use super::screen::{Line, Role, Span, span, strong};
+
+/// No single piece of text is wider; a name of megabytes must not cost megabytes a frame.
+const COLUMNS_MAX: usize = 600;
+
+/// Columns that a text takes.
+pub(super) fn width(text: &str) -> usize {
+    UnicodeWidthStr::width(text)
+}
+
+/// Columns that a line takes.
+pub(super) fn line_width(line: &Line) -> usize {
+    line.iter().map(|span| width(&span.text)).sum()
+}
+
+/// The text without anything that could move the cursor, change colours or hide other text:
+/// control characters, escape sequences, characters of no width (joiners, direction marks).
+pub(super) fn safe(text: &str) -> String {
+    let mut out = String::new();
+    let mut columns = 0;
+    // The bound on characters read keeps a text of nothing but invisible ones cheap.
+    let mut chars = text.chars().take(COLUMNS_MAX * 8);
+    while let Some(char) = chars.next() {
+        if char == '\u{1b}' || char == '\u{9b}' {
+            skip_escape(char, &mut chars);
+            continue;
+        }
+        let char = if char.is_control() { ' ' } else { char };
+        let wide = char.width().unwrap_or(0);
+        if wide == 0 {
+            continue;
+        }
+        columns += wide;
+        if columns > COLUMNS_MAX {
+            out.push('…');
+            break;
+        }
+        out.push(char);
+    }
+    out
+}
+
+/// Reads past the rest of a control sequence, so that its letters do not stand in the text.
+fn skip_escape(first: char, chars: &mut impl Iterator<Item = char>) {
+    let introducer = if first == '\u{9b}' { Some('[') } else { chars.next() };
+    if introducer != Some('[') {
+        return;
+    }
+    for char in chars.take(32) {
+        if ('\u{40}'..='\u{7e}').contains(&char) {
+            return;
+        }
+    }
+}
+
+/// Foreign text as a piece of a line.
+pub(super) fn word(text: &str, role: Role) -> Span {
+    span(safe(text), role)
+}
+
+/// Foreign text as a bold piece of a line.
+pub(super) fn bold(text: &str, role: Role) -> Span {
+    strong(safe(text), role)
+}
+
+/// The text cut to `columns`, with an ellipsis where something was cut.
+pub(super) fn cut(text: &str, columns: usize) -> String {
+    if width(text) <= columns {
+        return text.to_owned();
+    }
+    let mut out = String::new();
+    let mut used = 0;
+    for char in text.chars() {
+        let wide = char.width().unwrap_or(0);
+        // One column is kept for the ellipsis.
+        if used + wide + 1 > columns {
+            break;
+        }
+        used += wide;
+        out.push(char);
+    }
+    if columns > 0 {
+        out.push('…');
+    }
+    out
+}
+
+/// The text in exactly `columns`, at their left.
+pub(super) fn left(text: &str, columns: usize) -> String {
+    let mut out = cut(text, columns);
+    let missing = columns.saturating_sub(width(&out));
+    out.extend(std::iter::repeat_n(' ', missing));
+    out
+}
+
+/// The text in exactly `columns`, at their right.
+pub(super) fn right(text: &str, columns: usize) -> String {
+    let text = cut(text, columns);
+    let missing = columns.saturating_sub(width(&text));
+    " ".repeat(missing) + &text
+}
+
+/// The line cut to `columns`.
+pub(super) fn cut_line(line: Line, columns: usize) -> Line {
+    let mut out = Line::new();
+    let mut used = 0;
+    for mut span in line {
+        let wide = width(&span.text);
+        if used + wide > columns {
+            span.text = cut(&span.text, columns - used);
+            out.push(span);
+            break;
+        }
+        used += wide;
+        out.push(span);
+    }
+    out
+}
+
+/// The text in lines of at most `columns`, broken between words where it can be; at most `lines` of
+/// them, the last with an ellipsis where something is missing.
+pub(super) fn wrap(text: &str, columns: usize, lines: usize) -> Vec<String> {
+    if columns == 0 || lines == 0 {
+        return Vec::new();
+    }
+    let mut out: Vec<String> = Vec::new();
+    let mut line = String::new();
+    let words: Vec<&str> = text.split_whitespace().collect();
+    for (at, word) in words.iter().enumerate() {
+        let gap = usize::from(!line.is_empty());
+        if width(&line) + gap + width(word) <= columns {
+            line.extend(std::iter::repeat_n(' ', gap));
+            line.push_str(word);
+            continue;
+        }
+        if out.len() + 1 == lines {
+            // The last line takes the rest, so that the cut is seen.
+            let rest = words[at..].join(" ");
+            let whole = if line.is_empty() { rest } else { format!("{line} {rest}") };
+            out.push(cut(&whole, columns));
+            return out;
+        }
+        if !line.is_empty() {
+            out.push(std::mem::take(&mut line));
+        }
+        line = cut(word, columns);
+    }
+    if !line.is_empty() {
+        out.push(line);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_newlines_and_direction_marks_do_not_survive() {
+        assert_eq!(safe("a\u{1b}[31mred\u{1b}[0m b"), "ared b");
+        assert_eq!(safe("two\nlines\tand\u{202e}more\u{200b}"), "two lines andmore");
+        assert_eq!(safe("\u{9b}2Jx\u{7}"), "x ");
+        assert!(width(&safe(&"x".repeat(10_000))) <= COLUMNS_MAX + 1);
+        assert_eq!(safe(&"\u{200b}".repeat(100_000)), "");
+    }
+
+    #[test]
+    fn wide_characters_are_cut_whole() {
+        assert_eq!(cut("日本語", 6), "日本語");
+        assert_eq!(cut("日本語", 5), "日本…");
+        assert_eq!(cut("日本語", 4), "日…");
+        assert_eq!(cut("日本語", 1), "…");
+        assert_eq!(cut("日本語", 0), "");
+        assert_eq!(left("日本語", 4), "日… ");
+        assert_eq!(right("ab", 4), "  ab");
+    }
+
+    #[test]
+    fn wrapping_breaks_between_words_and_says_what_is_missing() {
+        assert_eq!(wrap("one two three four", 9, 3), ["one two", "three", "four"]);
+        assert_eq!(wrap("one two three four", 9, 2), ["one two", "three fo…"]);
+        assert_eq!(wrap("unbreakable", 4, 9), ["unb…"]);
+        assert!(wrap("anything", 0, 3).is_empty());
+    }
+}

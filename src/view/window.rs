@@ -1,0 +1,102 @@
+//! The shared time axis: which moments stand in which column.
+
+use crate::app::State;
+use crate::fmt;
+
+/// The part of the past that is on screen. Both ends lie on a grid of columns, so that a moment stays
+/// in its column's middle while the window moves on, and the picture moves by whole points.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Window {
+    /// Left edge, by the monotonic clock.
+    pub(super) from_ms: u64,
+    /// Right edge.
+    pub(super) to_ms: u64,
+    /// Columns within the borders.
+    pub(super) columns: usize,
+    /// Column of the cursor.
+    pub(super) cursor: Option<u16>,
+}
+
+impl Window {
+    /// The window of a state over so many columns.
+    pub(super) fn of(state: &State, columns: usize) -> Self {
+        let zoom = state.zoom_ms();
+        let end = state.transport.end(state.reach());
+        let points = (columns * 2).max(1) as u128;
+        let at = u128::from(end) * points / u128::from(zoom) + 1;
+        let to_ms = (at * u128::from(zoom) / points) as u64;
+        let mut window = Self { from_ms: to_ms.saturating_sub(zoom), to_ms, columns, cursor: None };
+        window.cursor = state.transport.cursor().and_then(|at_ms| window.column(at_ms));
+        window
+    }
+
+    /// Points of a series: two a column.
+    pub(super) const fn points(&self) -> usize {
+        self.columns * 2
+    }
+
+    fn length(&self) -> u64 {
+        (self.to_ms - self.from_ms).max(1)
+    }
+
+    /// The column that a moment stands in, where it is on screen.
+    pub(super) fn column(&self, at_ms: u64) -> Option<u16> {
+        if self.columns == 0 || at_ms < self.from_ms || at_ms > self.to_ms {
+            return None;
+        }
+        let column =
+            (at_ms - self.from_ms) as u128 * self.columns as u128 / u128::from(self.length());
+        u16::try_from(column.min(self.columns as u128 - 1)).ok()
+    }
+
+    /// The columns that a span covers, as a half-open range; empty where it is off screen.
+    pub(super) fn columns_of(&self, from_ms: u64, to_ms: u64) -> std::ops::Range<usize> {
+        if to_ms < self.from_ms || from_ms > self.to_ms || from_ms > to_ms {
+            return 0..0;
+        }
+        let first = self.column(from_ms.max(self.from_ms)).unwrap_or(0);
+        let last = self.column(to_ms.min(self.to_ms)).unwrap_or(0);
+        usize::from(first)..usize::from(last) + 1
+    }
+
+    /// Labels of the axis: columns counted from the left border, and the text that starts there.
+    /// Live they count back from now; elsewhere "now" would be a lie, and they tell the time of day.
+    pub(super) fn ticks(&self, state: &State, live: bool) -> Vec<(u16, String)> {
+        const STEPS: [u64; 10] = [5, 10, 15, 30, 60, 120, 300, 600, 900, 1800];
+        let end = self.columns + 1;
+        let zoom_s = self.length() / 1000;
+        let least = if live { 12 } else { 20 };
+        let step =
+            STEPS.into_iter().find(|step| self.columns as u64 * step >= least * zoom_s.max(1));
+        let label = |back_s: u64| {
+            if live && back_s == 0 {
+                "now".to_owned()
+            } else if live && zoom_s > 300 {
+                format!("{}m", back_s / 60)
+            } else if live {
+                format!("{back_s}s")
+            } else {
+                let at_ms = self.to_ms.saturating_sub(back_s * 1000);
+                fmt::clock(state.unix_ms(at_ms), state.utc_offset_seconds)
+            }
+        };
+        let mut ticks = Vec::new();
+        let now = label(0);
+        let mut free_to = end.saturating_sub(now.len());
+        ticks.push((free_to as u16, now));
+        let Some(step) = step else { return if end > 10 { ticks } else { Vec::new() } };
+        for back_s in (step..=zoom_s).step_by(step as usize) {
+            let column =
+                end as u64 - (back_s * self.columns as u64 / zoom_s.max(1)).min(end as u64 - 1);
+            let text = label(back_s);
+            let start = (column as usize).max(1);
+            // A label that would touch its neighbour on the right is left out.
+            if start + text.len() < free_to {
+                free_to = start;
+                ticks.push((start as u16, text));
+            }
+        }
+        ticks.reverse();
+        ticks
+    }
+}
