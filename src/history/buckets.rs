@@ -58,11 +58,7 @@ impl Parts {
     /// `None` where the span is empty or no part is asked for.
     pub(super) fn new(from_ms: u64, to_ms: u64, count: usize) -> Option<Self> {
         let span = to_ms.checked_sub(from_ms).filter(|span| *span > 0)?;
-        (count > 0).then(|| Self {
-            from: from_ms as f64,
-            width: span as f64 / count as f64,
-            count,
-        })
+        (count > 0).then(|| Self { from: from_ms as f64, width: span as f64 / count as f64, count })
     }
 
     /// The part that holds a time.

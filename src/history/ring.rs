@@ -66,12 +66,10 @@ mod tests {
         for value in 1..=5 {
             ring.push(value);
         }
-        assert_eq!((0..4).map(|at| ring.get(at)).collect::<Vec<_>>(), [
-            Some(3),
-            Some(4),
-            Some(5),
-            None
-        ]);
+        assert_eq!(
+            (0..4).map(|at| ring.get(at)).collect::<Vec<_>>(),
+            [Some(3), Some(4), Some(5), None]
+        );
         assert_eq!((ring.len(), ring.last()), (3, Some(5)));
         assert_eq!(ring.partition_point(|value| *value < 5), 2);
         assert_eq!(ring.partition_point(|value| *value < 9), 3);

@@ -151,12 +151,7 @@ impl History {
     }
 }
 
-fn note(
-    tracks: &mut BTreeMap<Track, Line>,
-    points: usize,
-    track: Track,
-    reading: Reading<f64>,
-) {
+fn note(tracks: &mut BTreeMap<Track, Line>, points: usize, track: Track, reading: Reading<f64>) {
     let room = tracks.len() < MAX_TRACKS.min(MAX_VALUES / points);
     match tracks.entry(track) {
         Entry::Occupied(mut line) => line.get_mut().note(reading),
