@@ -1,0 +1,132 @@
+//! DISK-BOUND: the disk, or the limit that a control group sets on it, is at its ceiling.
+//!
+//! Saturation must show twice: in the workers' state and in the device. A rate near "the most seen"
+//! is no proof by itself, and a device that is always busy may still serve more at once.
+
+use super::{Case, EXPLAINS, Explained};
+use crate::diagnose::words;
+use crate::model::{Cause, Evidence};
+
+/// Reads take this many times the least that was seen in the session.
+const SLOWER: f64 = 3.0;
+/// Reading at this share of a control group's limit is reading at the limit.
+const AT_LIMIT: f64 = 0.85;
+/// Above this, the reads counted cannot have been the ones that the limit holds.
+const OVER_LIMIT: f64 = 1.25;
+
+/// How a ceiling shows.
+pub(super) struct Ceiling {
+    /// `throttled by the cgroup at 20 MB/s`, `1.9 GB/s, 98 % busy`
+    text: String,
+    evidence: Vec<Evidence>,
+    throttled: bool,
+}
+
+pub(super) fn test(case: &Case<'_>) -> Option<Explained> {
+    let fetch = case.fetch().filter(|share| *share >= EXPLAINS)?;
+    let shares = case.shares?;
+    if shares.disk < shares.net {
+        return None;
+    }
+    let ceiling = ceiling(case)?;
+    let disk = match &case.trainer.disk {
+        Some((name, false)) => words::name(name),
+        Some((name, true)) => format!("{} (by its reads)", words::name(name)),
+        None => "the disk".into(),
+    };
+    let because = format!(
+        "{} {} in disk wait on {disk} ({})",
+        case.workers_spend(),
+        words::percent(shares.disk),
+        ceiling.text
+    );
+    let mut evidence = vec![case.worker_share(
+        "worker_disk_ratio",
+        fetch,
+        EXPLAINS,
+        "waiting for a disk, of busy time",
+    )];
+    evidence.extend(ceiling.evidence);
+    let advice = if ceiling.throttled {
+        "Raise the control group's read limit (io.max rbps, blkio.throttle.read_bps_device), or read \
+         less: smaller or compressed samples, or a copy that fits the page cache. More workers do not \
+         help."
+    } else {
+        "Read from a faster disk or a local copy, as large sequential shards (WebDataset, Parquet, \
+         MDS) of smaller samples, or keep the data in the page cache. More workers do not help."
+    };
+    Some(Explained { cause: Cause::DiskBound, because, advice: advice.into(), evidence })
+}
+
+/// The ceiling that the reads stand at; `None` where none shows.
+pub(super) fn ceiling(case: &Case<'_>) -> Option<Ceiling> {
+    limit_of_cgroup(case).or_else(|| saturated_device(case))
+}
+
+fn limit_of_cgroup(case: &Case<'_>) -> Option<Ceiling> {
+    let limit = case.trainer.read_limit?;
+    let reached = |rate: &f64| (AT_LIMIT..=OVER_LIMIT).contains(&(rate / limit));
+    let workers = case.facts.read.filter(reached).map(|rate| (rate, "procs", case.entity()));
+    let device = || {
+        let (name, _) = case.trainer.disk.as_ref()?;
+        case.facts.disk_read.filter(reached).map(|rate| (rate, "disks", words::name(name)))
+    };
+    let (rate, section, entity) = workers.or_else(device)?;
+    let text = format!("throttled by the cgroup at {}", words::rate(limit));
+    let line =
+        format!("reads {} of the cgroup's limit of {}", words::rate(rate), words::rate(limit));
+    let series = format!("{section}.read_bytes_per_second");
+    let evidence =
+        words::evidence(case.facts.span, &series, entity, rate, Some(AT_LIMIT * limit), line);
+    Some(Ceiling { text, evidence: vec![evidence], throttled: true })
+}
+
+fn saturated_device(case: &Case<'_>) -> Option<Ceiling> {
+    let facts = case.facts;
+    let name = words::name(&case.trainer.disk.as_ref()?.0);
+    let mut evidence = Vec::new();
+    let floor = case.trainer.disk_floor();
+    if let Some((wait, floor)) = facts.disk_wait.zip(floor).filter(|(w, f)| *w >= SLOWER * f) {
+        let text = format!(
+            "reads take {} (least seen {})",
+            words::milliseconds(wait),
+            words::milliseconds(floor)
+        );
+        let series = "disks.read_await_seconds";
+        evidence.push(words::evidence(
+            facts.span,
+            series,
+            &*name,
+            wait,
+            Some(SLOWER * floor),
+            text,
+        ));
+    }
+    let workers = case.workers.map(|workers| workers.max(1) as f64);
+    if let Some((queue, workers)) = facts.disk_queue.zip(workers).filter(|(q, w)| q >= w) {
+        let text = format!("{queue:.0} requests in flight");
+        evidence.push(words::evidence(
+            facts.span,
+            "disks.queue",
+            &*name,
+            queue,
+            Some(workers),
+            text,
+        ));
+    }
+    if evidence.is_empty() {
+        return None;
+    }
+    let mut text = facts.disk_read.map_or_else(String::new, words::rate);
+    if let Some(busy) = facts.disk_busy {
+        text = format!(
+            "{text}{}{} busy",
+            if text.is_empty() { "" } else { ", " },
+            words::percent(busy)
+        );
+    }
+    for line in &evidence {
+        text = format!("{text}{}{}", if text.is_empty() { "" } else { ", " }, line.text);
+    }
+    Some(Ceiling { text, evidence, throttled: false })
+}

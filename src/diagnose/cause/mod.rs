@@ -1,0 +1,99 @@
+//! Why a loop starves: one file a cause, asked in the order in which they exclude one another.
+//!
+//! A cause is named only where it explains at least 60 % of the time that workers are not idle
+//! (TraceML asks 80 % for ranks); from 30 to 60 % it is said to be mixed, and below that nothing is.
+
+mod delivery;
+mod disk;
+mod head_of_line;
+mod prep;
+mod remote;
+mod rest;
+mod workers;
+
+use super::facts::{Facts, WorkerShares};
+use super::trainer::Trainer;
+use super::words;
+use crate::model::{Cause, Evidence};
+
+/// A cause explains the wait from this share of the workers' busy time on.
+pub(super) const EXPLAINS: f64 = 0.60;
+/// From here on it has a part in it.
+pub(super) const PARTLY: f64 = 0.30;
+
+/// What a cause is judged by.
+pub(super) struct Case<'a> {
+    pub(super) facts: &'a Facts,
+    pub(super) trainer: &'a Trainer,
+    /// Share of time blocked.
+    pub(super) blocked: f64,
+    /// Number of workers, where known.
+    pub(super) workers: Option<u64>,
+    /// Where workers spend their time while the loop waits.
+    pub(super) shares: Option<WorkerShares>,
+}
+
+/// A cause with its words.
+#[derive(Clone, Debug)]
+pub(super) struct Explained {
+    pub(super) cause: Cause,
+    /// What follows the colon of the title.
+    pub(super) because: String,
+    pub(super) advice: String,
+    pub(super) evidence: Vec<Evidence>,
+}
+
+/// Names the cause.
+pub(super) fn explain(case: &Case<'_>) -> Explained {
+    workers::without_workers(case)
+        .or_else(|| delivery::test(case))
+        .or_else(|| rest::unread(case))
+        .or_else(|| head_of_line::test(case))
+        .or_else(|| remote::test(case))
+        .or_else(|| disk::test(case))
+        .or_else(|| prep::test(case))
+        .or_else(|| workers::test(case))
+        .unwrap_or_else(|| rest::mixed_or_unknown(case))
+}
+
+impl Case<'_> {
+    /// A share of the time in which workers are not idle.
+    pub(super) fn of_busy(&self, part: impl Fn(&WorkerShares) -> f64) -> Option<f64> {
+        let shares = self.shares.as_ref()?;
+        let busy = 1.0 - shares.idle;
+        (busy > 0.0).then(|| part(shares) / busy)
+    }
+
+    /// Waiting for disks and networks, of the time in which workers are not idle.
+    pub(super) fn fetch(&self) -> Option<f64> {
+        self.of_busy(|shares| shares.disk + shares.net)
+    }
+
+    /// On a CPU or ready for one, of the time in which workers are not idle.
+    pub(super) fn prep(&self) -> Option<f64> {
+        self.of_busy(|shares| shares.run + shares.runq)
+    }
+
+    /// `loader 1`
+    pub(super) fn entity(&self) -> String {
+        self.trainer.loader.map_or_else(|| "loader".into(), |loader| format!("loader {loader}"))
+    }
+
+    /// `8 workers spend`
+    pub(super) fn workers_spend(&self) -> String {
+        self.workers.map_or_else(|| "the workers spend".into(), words::workers_spend)
+    }
+
+    /// A line of evidence about a share of the workers' time.
+    pub(super) fn worker_share(
+        &self,
+        column: &str,
+        share: f64,
+        limit: f64,
+        what: &str,
+    ) -> Evidence {
+        let series = format!("loaders.{column}");
+        let text = format!("workers {} {what}", words::percent(share));
+        words::evidence(self.facts.span, &series, self.entity(), share, Some(limit), text)
+    }
+}

@@ -1,0 +1,108 @@
+//! TOO-FEW-WORKERS: workers are busy and nothing is saturated.
+
+use super::{Case, EXPLAINS, Explained, disk, prep};
+use crate::diagnose::words;
+use crate::model::Cause;
+
+/// A worker needs no more of a core than this share of it is on the CPU; at least this much.
+const LEAST_CORE: f64 = 0.05;
+
+/// No worker at all: the loop loads in its own process.
+pub(super) fn without_workers(case: &Case<'_>) -> Option<Explained> {
+    case.workers.filter(|workers| *workers == 0)?;
+    let text = "the training process loads its data itself (num_workers=0)".to_owned();
+    let evidence =
+        words::evidence(case.facts.span, "loaders.workers", case.entity(), 0.0, None, text.clone());
+    Some(Explained {
+        cause: Cause::TooFewWorkers,
+        because: text,
+        advice: "Set num_workers to 2 at first, then 4, so that loading runs beside the step \
+                 (multiprocessing_context=\"forkserver\" where CUDA is already in use)."
+            .into(),
+        evidence: vec![evidence],
+    })
+}
+
+pub(super) fn test(case: &Case<'_>) -> Option<Explained> {
+    let shares = case.shares?;
+    let workers = case.workers?;
+    let (used, left) = case.facts.cpu.filter(|(used, _)| *used < prep::CPU_FULL)?;
+    let (fetch, prep) = (case.fetch()?, case.prep()?);
+    let (share, column, what) = if prep >= EXPLAINS {
+        (prep, "worker_run_ratio", "on a CPU or ready for one")
+    } else if fetch >= EXPLAINS {
+        device_is_known_to_have_room(case)?;
+        (fetch, "worker_disk_ratio", "waiting for reads that no device is full of")
+    } else {
+        return None;
+    };
+    let because = format!(
+        "{} {} {what}, and {} of the CPU limit is free",
+        case.workers_spend(),
+        words::percent(share * (1.0 - shares.idle)),
+        words::percent(1.0 - used)
+    );
+    let text = format!("{} of the CPU limit used, {left:.1} cores left", words::percent(used));
+    Some(Explained {
+        cause: Cause::TooFewWorkers,
+        because,
+        advice: advice(case, workers, left, shares.run + shares.runq),
+        evidence: vec![
+            case.worker_share(column, share, EXPLAINS, &format!("{what}, of busy time")),
+            words::evidence(
+                case.facts.span,
+                "host.cpu_ratio",
+                "host",
+                used,
+                Some(prep::CPU_FULL),
+                text,
+            ),
+        ],
+    })
+}
+
+/// Waiting for reads with no device at its ceiling is latency. Where the device is not known, or
+/// gives no figures, that cannot be said.
+fn device_is_known_to_have_room(case: &Case<'_>) -> Option<()> {
+    case.trainer.disk.as_ref()?;
+    let seen = case.facts.disk_queue.is_some() && case.facts.disk_wait.is_some();
+    (seen && disk::ceiling(case).is_none()).then_some(())
+}
+
+/// ceil(N / (1 − b)), as far as there are cores for them.
+fn advice(case: &Case<'_>, workers: u64, cores_left: f64, on_cpu: f64) -> String {
+    let enough = enough(workers, case.blocked);
+    let room = workers + (cores_left / on_cpu.max(LEAST_CORE)) as u64;
+    if room <= workers {
+        return format!(
+            "About {enough} workers would be enough, and there is no core left for one more: free cores \
+             or prepare less for each sample."
+        );
+    }
+    let set = enough.min(room);
+    let most = if set < enough {
+        format!(" ({enough} would be enough; there are cores for {set})")
+    } else {
+        String::new()
+    };
+    format!("Raise num_workers from {workers} to {set}{most}, with persistent_workers=True.")
+}
+
+/// Workers that would be enough for a loop that is blocked for a share of its time.
+pub(super) fn enough(workers: u64, blocked: f64) -> u64 {
+    // A loop that only waits says nothing about its own speed: ten times the workers at most.
+    (workers as f64 / (1.0 - blocked.clamp(0.0, 0.9)) - 1e-9).ceil() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::enough;
+
+    #[test]
+    fn workers_that_would_be_enough_follow_the_blocked_share() {
+        assert_eq!(enough(8, 0.41), 14);
+        assert_eq!(enough(4, 0.5), 8);
+        assert_eq!(enough(8, 0.0), 8);
+        assert_eq!(enough(2, 1.0), 20);
+    }
+}

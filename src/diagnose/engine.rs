@@ -1,0 +1,146 @@
+//! The engine: takes frames, keeps what the rules need, hands out what changed.
+
+use std::collections::BTreeMap;
+
+use super::Verdict;
+use super::idle_held::IdleHeld;
+use super::ledger::Ledger;
+use super::now::{self, RunState};
+use super::oversized::Oversized;
+use super::settings::Settings;
+use super::starved::Watch;
+use super::trainer::Trainer;
+use crate::model::{Finding, Frame, Pid, Rule, RunId};
+
+/// Trainers and runs watched at once.
+const MAX_TRAINERS: usize = 256;
+
+/// What a step changed.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    /// A finding was raised.
+    Opened(Finding),
+    /// Its severity, its cause, its process or its numbers are others.
+    Updated(Finding),
+    /// It ended.
+    Closed(Finding),
+}
+
+/// Turns frames into findings. Time comes from the samples' stamps alone, so a session that is
+/// replayed gives the same findings.
+#[derive(Default)]
+pub struct Engine {
+    settings: Settings,
+    last_ms: Option<u64>,
+    trainers: BTreeMap<Pid, Trainer>,
+    watches: BTreeMap<RunId, Watch>,
+    idle_held: IdleHeld,
+    oversized: Oversized,
+    ledger: Ledger,
+    now: Vec<RunState>,
+}
+
+impl Engine {
+    /// An engine with these windows.
+    pub fn new(settings: Settings) -> Self {
+        Self { settings, ..Self::default() }
+    }
+
+    /// Takes a frame and tells what changed. A frame that is not newer than the one before is
+    /// ignored; one from before it (a jump back) ends all open findings and starts anew.
+    pub fn step(&mut self, frame: &Frame) -> Vec<Change> {
+        let now_ms = frame.sample.stamp.mono_ms;
+        match self.last_ms {
+            Some(last) if now_ms == last => return Vec::new(),
+            Some(last) if now_ms < last => self.forget(),
+            _ => {}
+        }
+        self.last_ms = Some(now_ms);
+        self.observe(frame);
+        self.judge_runs(frame);
+        self.idle_held.step(frame, &self.settings, &mut self.ledger);
+        let trainers: Vec<&Trainer> = self.trainers.values().collect();
+        let starved: Vec<RunId> = self
+            .ledger
+            .lasting()
+            .iter()
+            .filter(|finding| finding.rule == Rule::Starved)
+            .filter_map(|finding| finding.run)
+            .collect();
+        let is_starved = |trainer: &Trainer| starved.contains(&trainer.run);
+        self.oversized.step(frame, &trainers, is_starved, &self.settings, &mut self.ledger);
+        self.ledger.take_changes()
+    }
+
+    /// Findings: open ones in the order in which they were raised, then ended ones, the last first.
+    pub fn findings(&self) -> &[Finding] {
+        self.ledger.all()
+    }
+
+    /// What each run does now, by the last two seconds. Provisional: no event follows from it.
+    pub fn now(&self) -> Vec<RunState> {
+        self.now.clone()
+    }
+
+    /// Puts a finding aside. False where there is none with this number.
+    pub fn dismiss(&mut self, id: u64) -> bool {
+        self.ledger.set_dismissed(id, true)
+    }
+
+    /// What can be said by now over all runs: found where a finding is open, quiet where each run
+    /// was judged and nothing is the matter, and more is needed otherwise.
+    pub fn verdict(&self) -> Verdict {
+        if !self.ledger.lasting().is_empty() {
+            return Verdict::Found;
+        }
+        let worst = self.watches.values().map(|watch| watch.verdict.unwrap_or(Verdict::NeedMore));
+        worst.max().unwrap_or(Verdict::NeedMore)
+    }
+
+    fn forget(&mut self) {
+        for watch in self.watches.values_mut() {
+            watch.end(&mut self.ledger);
+        }
+        self.idle_held.end(&mut self.ledger);
+        self.oversized.end(&mut self.ledger);
+        self.watches.clear();
+        self.trainers.clear();
+    }
+
+    fn observe(&mut self, frame: &Frame) {
+        let runs = &frame.sample.inventory.runs;
+        let pids = runs.iter().flat_map(|run| run.trainers.iter().map(|pid| (*pid, run.run)));
+        for (pid, run) in pids.take(MAX_TRAINERS) {
+            let trainer = self.trainers.entry(pid).or_insert_with(|| Trainer::new(pid, run));
+            if trainer.run != run {
+                *trainer = Trainer::new(pid, run);
+            }
+            trainer.observe(frame, &self.settings);
+        }
+        let now_ms = frame.sample.stamp.mono_ms;
+        self.trainers.retain(|_, trainer| trainer.seen_ms == now_ms);
+    }
+
+    fn judge_runs(&mut self, frame: &Frame) {
+        self.now.clear();
+        for info in &frame.sample.inventory.runs {
+            let trainers: Vec<&Trainer> =
+                info.trainers.iter().filter_map(|pid| self.trainers.get(pid)).collect();
+            if trainers.is_empty() {
+                continue;
+            }
+            let watch = self.watches.entry(info.run).or_default();
+            watch.step(frame, info.run, &trainers, &self.settings, &mut self.ledger);
+            self.now.push(now::state(frame, info.run, &trainers));
+        }
+        let trainers = &self.trainers;
+        let ledger = &mut self.ledger;
+        self.watches.retain(|run, watch| {
+            let stays = trainers.values().any(|trainer| trainer.run == *run);
+            if !stays {
+                watch.end(ledger);
+            }
+            stays
+        });
+    }
+}

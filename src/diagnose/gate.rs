@@ -1,0 +1,140 @@
+//! Phases that are no plain training: the first steps, epoch boundaries, checkpoints.
+
+use std::collections::BTreeMap;
+
+use super::settings::Settings;
+use super::tick::{Counts, Gate};
+use crate::model::{LoaderId, Pid};
+
+/// After a boundary at least so many steps a worker are left out …
+const BOUNDARY_STEPS: u64 = 2;
+/// … and at most so many times the least time.
+const BOUNDARY_MOST: f64 = 6.0;
+/// A loader that stood for so many of its steps (and at least the boundary's time) starts anew.
+const STOOD_STEPS: f64 = 4.0;
+/// Writing faster than this while nothing else goes on is a checkpoint [proposed].
+pub(super) const CHECKPOINT_BYTES_PER_SECOND: f64 = 50e6;
+/// GPU busy and loop waiting below these shares during a checkpoint.
+const CHECKPOINT_GPU: f32 = 0.10;
+const CHECKPOINT_WAIT: f64 = 0.05;
+/// Loaders remembered for one trainer.
+const MAX_LOADERS: usize = 64;
+
+/// What is remembered of a loader.
+#[derive(Clone, Debug, Default)]
+struct Known {
+    workers: Vec<Pid>,
+    moved_ms: u64,
+    steps: u64,
+}
+
+/// Tells plain training from the rest, for one trainer.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Gates {
+    loaders: BTreeMap<LoaderId, Known>,
+    first_ms: Option<u64>,
+    warm: bool,
+    attached: bool,
+    steps: u64,
+    moving_seconds: f64,
+    boundary: Option<(u64, u64)>,
+    /// Boundaries seen.
+    pub(super) boundaries: u32,
+}
+
+/// What a gate is told about the tick.
+pub(super) struct Moment<'a> {
+    pub now_ms: u64,
+    pub span: f64,
+    pub loader: LoaderId,
+    pub workers: &'a [Pid],
+    /// Whether the workers had been at work for long when they were first seen.
+    pub old_workers: bool,
+    pub counts: &'a Counts,
+    pub gpu: Option<f32>,
+    pub write: Option<f64>,
+}
+
+impl Gates {
+    /// Whether the tick counts, and what it is where it does not.
+    pub(super) fn of(&mut self, moment: &Moment<'_>, settings: &Settings) -> Gate {
+        let steps = moment.counts.steps.map_or(0, |steps| steps as u64);
+        if self.first_ms.is_none() {
+            self.attached = moment.old_workers;
+        }
+        let first_ms = *self.first_ms.get_or_insert(moment.now_ms);
+        let boundary = self.is_boundary(moment, settings);
+        self.note(moment, steps);
+        if !self.warm {
+            let limit = if self.attached { settings.warm_up_attached } else { settings.warm_up };
+            let age = moment.now_ms.saturating_sub(first_ms) as f64 / 1e3;
+            self.warm = self.steps >= settings.warm_up_steps || age >= limit;
+            return Gate::WarmUp;
+        }
+        if boundary {
+            self.boundaries = self.boundaries.saturating_add(1);
+            self.boundary = Some((moment.now_ms, 0));
+        }
+        if self.within_boundary(moment, steps, settings) {
+            return Gate::Boundary;
+        }
+        if is_checkpoint(moment) { Gate::Checkpoint } else { Gate::Open }
+    }
+
+    /// Whether any batch was taken since the trainer was found.
+    pub(super) fn has_stepped(&self) -> bool {
+        self.steps > 0
+    }
+
+    /// A loader that is new, has other workers, or had stood, begins to move.
+    fn is_boundary(&self, moment: &Moment<'_>, settings: &Settings) -> bool {
+        if !moment.counts.moved() {
+            return false;
+        }
+        let Some(known) = self.loaders.get(&moment.loader) else {
+            return !self.loaders.is_empty();
+        };
+        let replaced = !known.workers.is_empty()
+            && !moment.workers.is_empty()
+            && !known.workers.iter().any(|pid| moment.workers.contains(pid));
+        let stood = moment.now_ms.saturating_sub(known.moved_ms) as f64 / 1e3 - moment.span;
+        let step = self.moving_seconds / (self.steps.max(1) as f64);
+        replaced || stood >= settings.boundary.max(STOOD_STEPS * step)
+    }
+
+    fn note(&mut self, moment: &Moment<'_>, steps: u64) {
+        self.steps += steps;
+        self.moving_seconds += moment.span;
+        if self.loaders.len() >= MAX_LOADERS && !self.loaders.contains_key(&moment.loader) {
+            self.loaders.pop_first();
+        }
+        let known = self.loaders.entry(moment.loader).or_default();
+        if moment.counts.moved() || known.moved_ms == 0 {
+            known.moved_ms = moment.now_ms;
+        }
+        known.steps += steps;
+        if !moment.workers.is_empty() && known.workers != moment.workers {
+            known.workers = moment.workers.to_vec();
+        }
+    }
+
+    fn within_boundary(&mut self, moment: &Moment<'_>, steps: u64, settings: &Settings) -> bool {
+        let Some((since, taken)) = &mut self.boundary else {
+            return false;
+        };
+        *taken += steps;
+        let seconds = moment.now_ms.saturating_sub(*since) as f64 / 1e3;
+        let enough = *taken >= BOUNDARY_STEPS * moment.workers.len() as u64;
+        if seconds >= settings.boundary && (enough || seconds >= BOUNDARY_MOST * settings.boundary)
+        {
+            self.boundary = None;
+        }
+        self.boundary.is_some()
+    }
+}
+
+fn is_checkpoint(moment: &Moment<'_>) -> bool {
+    moment.gpu.is_some_and(|busy| busy < CHECKPOINT_GPU)
+        && moment.write.is_some_and(|write| write >= CHECKPOINT_BYTES_PER_SECOND)
+        && moment.counts.wait_share().is_some_and(|wait| wait < CHECKPOINT_WAIT)
+}

@@ -1,0 +1,95 @@
+//! OVERSIZED-COMPUTE: the GPU's compute is far larger than the job.
+//!
+//! GPU utilization alone may never raise it: it says that a kernel ran, not how much of the GPU.
+
+use super::ledger::Said;
+use super::oversized::{Case, Point, p95};
+use super::settings::Settings;
+use super::starved::name_of;
+use super::words;
+use crate::model::{Rule, Severity};
+
+/// Multiprocessors, tensor pipes and memory at work, each below this (DCGM: SM activity below 0.5 is
+/// likely ineffective).
+const ACTIVE: f64 = 0.50;
+/// Without those figures: utilization below this (SageMaker) and power below this share of its limit.
+const UTILIZATION: f64 = 0.70;
+const POWER: f64 = 0.45;
+/// With this much of the memory in use, a smaller part would not hold the job.
+const MEMORY_FULL: f64 = 0.80;
+/// Parts of a card that are offered, and how full such a part may be.
+const PARTS: f64 = 8.0;
+const FULL: f64 = 0.90;
+
+/// The finding, and the activity above which it is taken back.
+pub(super) fn test(case: &Case<'_>, settings: &Settings) -> Option<(Said, f64)> {
+    let windows = case.sizing.windows(settings)?;
+    let full = |point: &Point| point.memory.map(|(used, total)| used / total.max(1.0));
+    if p95(&windows, full).is_none_or(|share| share > MEMORY_FULL) {
+        return None;
+    }
+    let name = name_of(case.frame, case.trainer.run, case.trainer.pid);
+    let entity = format!("gpu {}", case.gpu);
+    let line = |series: &str, value: f64, limit: f64, what: &str| {
+        let text = format!("{what} {} at most", words::percent(value));
+        words::evidence(case.span, series, &*entity, value, Some(limit), text)
+    };
+    if let Some(active) = p95(&windows, |point| point.sm) {
+        let tensor = p95(&windows, |point| point.tensor);
+        let dram = p95(&windows, |point| point.dram);
+        if [Some(active), tensor, dram].into_iter().flatten().any(|share| share >= ACTIVE) {
+            return None;
+        }
+        let part = ((active / FULL * PARTS).ceil() / PARTS).clamp(1.0 / PARTS, 1.0);
+        let slowest = 1.0 - active + active / part;
+        let saved = (1.0 - part) * (1.0 - active);
+        let mut evidence = vec![line("gpus.sm_active_ratio", active, ACTIVE, "multiprocessors")];
+        evidence
+            .extend(tensor.map(|v| line("gpus.tensor_active_ratio", v, ACTIVE, "tensor pipes")));
+        evidence.extend(dram.map(|v| line("gpus.dram_active_ratio", v, ACTIVE, "device memory")));
+        let said = Said {
+            rule: Rule::OversizedCompute,
+            cause: None,
+            severity: if saved >= 0.5 { Severity::Warn } else { Severity::Info },
+            run: Some(case.trainer.run),
+            pid: Some(case.trainer.pid),
+            title: format!(
+                "{name} keeps at most {} of the multiprocessors of GPU {} at work",
+                words::percent(active),
+                case.gpu
+            ),
+            evidence,
+            advice: format!(
+                "Raise the batch size, run a second job on the card, or use a slice with {} of its \
+                 multiprocessors: a step would then take 1.00 to {slowest:.2} times as long.",
+                words::percent(part)
+            ),
+            gain: format!("frees up to {} of the card", words::percent(1.0 - part)),
+        };
+        return Some((said, part * FULL));
+    }
+    let util = p95(&windows, |point| point.util).filter(|share| *share < UTILIZATION)?;
+    let power = p95(&windows, |point| point.power).filter(|share| *share < POWER)?;
+    let said = Said {
+        rule: Rule::OversizedCompute,
+        cause: None,
+        severity: Severity::Info,
+        run: Some(case.trainer.run),
+        pid: Some(case.trainer.pid),
+        title: format!(
+            "{name} uses GPU {} at most {} of the time and draws at most {} of its power limit",
+            case.gpu,
+            words::percent(util),
+            words::percent(power)
+        ),
+        evidence: vec![
+            line("gpus.utilization_ratio", util, UTILIZATION, "utilization"),
+            line("gpus.power_ratio", power, POWER, "power of its limit"),
+        ],
+        advice: "Raise the batch size or run a second job on the card; how much of it is at work cannot \
+                 be read here, so no smaller size is named."
+            .into(),
+        gain: "part of the card; how much is not known".into(),
+    };
+    Some((said, 1.0))
+}

@@ -1,0 +1,57 @@
+//! How long is looked before something is said.
+
+/// Seconds of one rule's window and of its hysteresis.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Timing {
+    /// Over how long the shares are taken.
+    pub window: f64,
+    /// How long the condition must hold before a finding is raised.
+    pub raise: f64,
+    /// How long the lower condition must hold before it is cleared.
+    pub clear: f64,
+}
+
+/// Windows and waiting times, in seconds. A demonstration shortens them, and says so on screen.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Settings {
+    /// Where looks come at 10 Hz or more and the window holds enough steps.
+    pub fast: Timing,
+    /// Elsewhere.
+    pub standard: Timing,
+    /// The most that the standard window is stretched to, to hold enough steps.
+    pub stretch: f64,
+    /// Steps that end the warm-up of a trainer.
+    pub warm_up_steps: u64,
+    /// Time that ends it where the steps do not come.
+    pub warm_up: f64,
+    /// The same where the workers had been at work for long when they were found.
+    pub warm_up_attached: f64,
+    /// The least time that is left out after an epoch boundary.
+    pub boundary: f64,
+    /// How long a GPU is held idle before that is a warning, high, critical.
+    pub idle_held: [f64; 3],
+    /// Activity that ends it.
+    pub idle_cleared: f64,
+    /// One point of a sizing window; 15 make a window, and two windows must agree.
+    pub sizing_point: f64,
+    /// Steps without which a sizing window says nothing.
+    pub sizing_steps: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            fast: Timing { window: 10.0, raise: 5.0, clear: 10.0 },
+            standard: Timing { window: 30.0, raise: 10.0, clear: 20.0 },
+            stretch: 120.0,
+            warm_up_steps: 20,
+            warm_up: 60.0,
+            warm_up_attached: 5.0,
+            boundary: 5.0,
+            idle_held: [600.0, 1800.0, 3600.0],
+            idle_cleared: 10.0,
+            sizing_point: 60.0,
+            sizing_steps: 500,
+        }
+    }
+}

@@ -1,0 +1,333 @@
+//! STARVED: the training loop waits for data while its GPU idles.
+
+use super::cause::{self, Case, Explained};
+use super::facts::Facts;
+use super::latch::{Edge, Latch};
+use super::ledger::{Ledger, Said};
+use super::settings::{Settings, Timing};
+use super::trainer::Trainer;
+use super::{Verdict, words};
+use crate::model::{Bound, Cause, Evidence, Frame, Pid, Rule, RunId, Severity};
+
+/// Blocked for this share of time: raised at 10 % as in TraceML, cleared at half of it. Healthy loops
+/// show up to 3 %, the cost of `__next__` itself.
+const BLOCKED: f64 = 0.10;
+/// Lost for the GPU for this share of time, the least that matters.
+const LOST: f64 = 0.05;
+/// Less of a window than this with an answer, or fewer looks, says nothing.
+const COVER: f64 = 0.4;
+const LOOKS: f64 = 20.0;
+/// A single wait shorter than this is an event (the first batch of an epoch), not a rate.
+const SINGLE_WAIT: f64 = 5.0;
+/// Fewer steps than this in a window are no ground for the highest severity.
+const CRITICAL_STEPS: f64 = 20.0;
+/// Cause and worst rank are left as they are unless another is worse by this much.
+const WORSE: f64 = 0.05;
+/// A change of the blocked share that is worth a line in the session.
+const TELL: f64 = 0.10;
+/// Causes are judged over the newest part of a window, so that a change is followed.
+const CAUSE_WINDOW: f64 = 15.0;
+/// Open without evidence for so long, a finding ends where its evidence did.
+const BLIND_MS: u64 = 60_000;
+
+/// What the GPU loses: utilization is averaged over a second, so that waiting and idling may not
+/// coincide, and only bounds are known.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Loss {
+    pub low: f64,
+    pub high: f64,
+    /// Whether the GPU's share is known at all.
+    pub gpu: Option<f64>,
+}
+
+impl Loss {
+    /// Bounds from the blocked share and the GPU's busy share.
+    pub(super) fn of(blocked: f64, gpu: Option<f64>) -> Self {
+        match gpu {
+            Some(busy) => Self {
+                low: (blocked - busy).clamp(0.0, 1.0),
+                high: blocked.min(1.0 - busy).clamp(0.0, 1.0),
+                gpu,
+            },
+            None => Self { low: 0.0, high: blocked, gpu },
+        }
+    }
+
+    /// The middle of the bounds; without a GPU, the loop's own wait.
+    pub(super) fn middle(self) -> f64 {
+        if self.gpu.is_some() { f64::midpoint(self.low, self.high) } else { self.high }
+    }
+
+    /// The severity of a loss.
+    pub(super) fn severity(self, steps: f64, bound: Bound) -> Option<Severity> {
+        let most = if self.gpu.is_none() || steps < CRITICAL_STEPS {
+            Severity::High
+        } else {
+            Severity::Critical
+        };
+        let most = if bound == Bound::Doubtful { Severity::Warn } else { most };
+        words::severity(self.middle()).map(|severity| severity.min(most))
+    }
+}
+
+/// One trainer over its window.
+struct Judged {
+    pid: Pid,
+    facts: Facts,
+    blocked: f64,
+    loss: Loss,
+    timing: Timing,
+}
+
+impl Judged {
+    fn raises(&self) -> bool {
+        let spread = self.facts.waits >= 2 || self.facts.longest_wait >= SINGLE_WAIT;
+        self.blocked >= BLOCKED && self.loss.middle() >= LOST && spread
+    }
+
+    fn clears(&self) -> bool {
+        self.blocked < BLOCKED / 2.0 || self.loss.middle() < LOST / 2.0
+    }
+}
+
+/// The state of the rule for one run.
+#[derive(Default)]
+pub(super) struct Watch {
+    latch: Latch,
+    id: Option<u64>,
+    pid: Option<Pid>,
+    cause: Option<Cause>,
+    other_cause: Option<(Cause, u64)>,
+    told: f64,
+    /// The last moment with evidence, on both clocks.
+    seen: Option<(u64, i64)>,
+    pub(super) verdict: Option<Verdict>,
+}
+
+impl Watch {
+    /// One more tick of a run with these trainers.
+    pub(super) fn step(
+        &mut self,
+        frame: &Frame,
+        run: RunId,
+        trainers: &[&Trainer],
+        settings: &Settings,
+        ledger: &mut Ledger,
+    ) {
+        let stamp = frame.sample.stamp;
+        let judged: Vec<(&Trainer, Judged)> = trainers
+            .iter()
+            .filter_map(|trainer| Some((*trainer, judge(trainer, stamp.mono_ms, settings)?)))
+            .collect();
+        let Some((trainer, worst)) = self.worst(judged) else {
+            self.without_evidence(stamp.mono_ms, ledger);
+            return;
+        };
+        self.seen = Some((stamp.mono_ms, stamp.unix_ms));
+        let (raises, clears) = (worst.raises(), worst.clears());
+        let timing = worst.timing;
+        let edge = self.latch.step(stamp.mono_ms, (raises, timing.raise), (clears, timing.clear));
+        self.verdict = Some(match (self.latch.is_on(), worst.blocked < BLOCKED) {
+            (true, _) => Verdict::Found,
+            (false, true) => Verdict::Quiet,
+            (false, false) if worst.loss.middle() < LOST => Verdict::Quiet,
+            (false, false) => Verdict::NeedMore,
+        });
+        let unix = |mono_ms: u64, less: f64| {
+            stamp.unix_ms - stamp.mono_ms.saturating_sub(mono_ms) as i64 - (less * 1e3) as i64
+        };
+        match edge {
+            Edge::Raised(since) => {
+                let start = unix(since, 0.3 * timing.window).max(worst.facts.span.0);
+                let said = self.say(frame, run, trainer, &worst, stamp.mono_ms, timing);
+                self.id = said.and_then(|said| ledger.open(said, start));
+                self.told = worst.blocked;
+            }
+            Edge::Cleared(since) => self.close(unix(since, 0.4 * timing.window), ledger),
+            Edge::None => {
+                // While it fades, the words stay those of the time when it was true.
+                let Some(id) = self.id.filter(|_| !clears) else { return };
+                if let Some(said) = self.say(frame, run, trainer, &worst, stamp.mono_ms, timing) {
+                    let tell = (worst.blocked - self.told).abs() >= TELL;
+                    if tell {
+                        self.told = worst.blocked;
+                    }
+                    ledger.renew(id, said, tell);
+                }
+            }
+        }
+    }
+
+    /// The run is gone.
+    pub(super) fn end(&mut self, ledger: &mut Ledger) {
+        let at = self.seen.map_or(0, |(_, unix_ms)| unix_ms);
+        self.latch.reset();
+        self.close(at, ledger);
+    }
+
+    fn close(&mut self, end_ms: i64, ledger: &mut Ledger) {
+        if let Some(id) = self.id.take() {
+            ledger.close(id, end_ms);
+        }
+        (self.cause, self.other_cause, self.pid) = (None, None, None);
+    }
+
+    fn without_evidence(&mut self, now_ms: u64, ledger: &mut Ledger) {
+        self.latch.blind();
+        if self.latch.is_on() {
+            if self.seen.is_none_or(|(seen, _)| now_ms.saturating_sub(seen) > BLIND_MS) {
+                self.end(ledger);
+            }
+        } else {
+            self.verdict = Some(Verdict::NeedMore);
+        }
+    }
+
+    /// A run is as slow as its worst rank: the others wait for it. The rank once named stays unless
+    /// another is clearly worse.
+    fn worst<'a>(&mut self, judged: Vec<(&'a Trainer, Judged)>) -> Option<(&'a Trainer, Judged)> {
+        let kept = self.pid;
+        let weight = |judged: &Judged| {
+            judged.loss.middle() + if Some(judged.pid) == kept { WORSE } else { 0.0 }
+        };
+        let worst = judged.into_iter().max_by(|a, b| weight(&a.1).total_cmp(&weight(&b.1)))?;
+        self.pid = Some(worst.1.pid);
+        Some(worst)
+    }
+
+    fn say(
+        &mut self,
+        frame: &Frame,
+        run: RunId,
+        trainer: &Trainer,
+        worst: &Judged,
+        now_ms: u64,
+        timing: Timing,
+    ) -> Option<Said> {
+        let newest = trainer.facts(now_ms, timing.window.min(CAUSE_WINDOW));
+        let newest = newest.filter(|facts| facts.shares.is_some()).unwrap_or(worst.facts.clone());
+        let case = Case {
+            facts: &newest,
+            trainer,
+            blocked: worst.blocked,
+            workers: trainer.workers.map(u64::from),
+            shares: newest.shares,
+        };
+        let why = cause::explain(&case);
+        // Until another cause has held, the words stay those of the one that stands.
+        self.settle(why.cause, now_ms, timing.raise)
+            .then(|| words_of(frame, run, trainer, worst, why))
+    }
+
+    /// Takes over another cause once it has held for as long as a verdict must. True where the cause
+    /// is the one that stands.
+    fn settle(&mut self, cause: Cause, now_ms: u64, hold: f64) -> bool {
+        let Some(stands) = self.cause.filter(|_| self.id.is_some()) else {
+            self.cause = Some(cause);
+            return true;
+        };
+        if stands == cause {
+            self.other_cause = None;
+            return true;
+        }
+        let since = match self.other_cause {
+            Some((other, since)) if other == cause => since,
+            _ => now_ms,
+        };
+        self.other_cause = Some((cause, since));
+        if (now_ms.saturating_sub(since) as f64) < hold * 1e3 {
+            return false;
+        }
+        self.cause = Some(cause);
+        self.other_cause = None;
+        true
+    }
+}
+
+fn judge(trainer: &Trainer, now_ms: u64, settings: &Settings) -> Option<Judged> {
+    let timing = trainer.timing(now_ms, settings);
+    let facts = trainer.facts(now_ms, timing.window)?;
+    let least = COVER * timing.window.min(settings.standard.window);
+    if facts.covered < least || facts.looks < LOOKS {
+        return None;
+    }
+    let blocked = facts.blocked?;
+    let loss = Loss::of(blocked, facts.gpu);
+    Some(Judged { pid: trainer.pid, blocked, loss, timing, facts })
+}
+
+fn words_of(frame: &Frame, run: RunId, trainer: &Trainer, worst: &Judged, why: Explained) -> Said {
+    let severity = worst.loss.severity(worst.facts.steps, worst.facts.bound);
+    let mut evidence = measured(trainer, worst);
+    evidence.extend(why.evidence);
+    let mark = worst.facts.bound.mark();
+    Said {
+        rule: Rule::Starved,
+        cause: Some(why.cause),
+        severity: severity.unwrap_or(Severity::Info),
+        run: Some(run),
+        pid: Some(trainer.pid),
+        title: format!(
+            "{} waits for data {mark}{} of the time: {}",
+            name_of(frame, run, trainer.pid),
+            words::percent(worst.blocked),
+            why.because
+        ),
+        evidence,
+        advice: why.advice,
+        gain: gain(trainer, worst.loss),
+    }
+}
+
+/// The run's name, with the rank where there are several.
+pub(super) fn name_of(frame: &Frame, run: RunId, pid: Pid) -> String {
+    let inventory = &frame.sample.inventory;
+    let info = inventory.run(run);
+    let name = info.map(|info| words::name(&info.name)).filter(|name| !name.is_empty());
+    let name = name.unwrap_or_else(|| format!("pid {pid}"));
+    let several = info.is_some_and(|info| info.trainers.len() > 1);
+    match inventory.proc(pid).and_then(|info| info.rank).filter(|_| several) {
+        Some(rank) => format!("{name} (rank {rank})"),
+        None => name,
+    }
+}
+
+fn measured(trainer: &Trainer, worst: &Judged) -> Vec<Evidence> {
+    let facts = &worst.facts;
+    let entity = trainer.loader.map_or_else(|| "loader".into(), |id| format!("loader {id}"));
+    let text = format!("blocked {}{}", facts.bound.mark(), words::percent(worst.blocked));
+    let (span, limit) = (facts.span, Some(BLOCKED));
+    let mut lines =
+        vec![words::evidence(span, "loaders.wait_ratio", &*entity, worst.blocked, limit, text)];
+    if let Some(busy) = facts.gpu {
+        let gpus: Vec<String> = trainer.gpus.iter().map(ToString::to_string).collect();
+        let who = format!("gpu {}", gpus.join(", "));
+        let text = format!("GPU {} busy", words::percent(busy));
+        lines.push(words::evidence(span, "gpus.utilization_ratio", who, busy, None, text));
+    }
+    if let Some(empty) = facts.empty {
+        let text = format!("queue empty {} of the time", words::percent(empty));
+        lines.push(words::evidence(span, "loaders.empty_ratio", entity, empty, None, text));
+    }
+    lines
+}
+
+/// 1 / (1 − loss), from the middle, with its range where the bounds differ.
+fn gain(trainer: &Trainer, loss: Loss) -> String {
+    let faster = |lost: f64| 1.0 / (1.0 - lost.min(0.9));
+    let over = if loss.middle() > 0.9 { "more than " } else { "" };
+    let middle = format!("up to {over}{:.1}× faster if fed", faster(loss.middle()));
+    match loss.gpu {
+        Some(_) if loss.high - loss.low >= 0.10 => {
+            format!("{middle} (between {:.1}× and {:.1}×)", faster(loss.low), faster(loss.high))
+        }
+        Some(_) => middle,
+        None if !trainer.box_has_gpu => {
+            format!("{middle} (no GPU was seen: the loop's wait alone)")
+        }
+        None if trainer.gpus.is_empty() => {
+            format!("{middle} (which GPU it uses is not known: the loop's wait alone)")
+        }
+        None => format!("{middle} (how busy its GPU is cannot be read: the loop's wait alone)"),
+    }
+}

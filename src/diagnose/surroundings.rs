@@ -1,0 +1,138 @@
+//! What stands around a trainer in one frame: its GPUs, its CPU limit, the disk of its files.
+
+use super::tick::DiskTick;
+use crate::model::frame::{CgroupRates, DiskRates, ProcRates};
+use crate::model::inventory::{LoaderInfo, Storage};
+use crate::model::sample::CgroupSample;
+use crate::model::{Frame, GpuId, Pid};
+
+/// A quota that runs out for this share of time is used up, whatever the mean says (CPU-QUOTA).
+const THROTTLED: f64 = 0.10;
+/// Where it is not known which disk holds the files: a disk with this share of all reads is it.
+const NEARLY_ALL_READS: f64 = 0.80;
+
+/// GPUs on which a trainer or one of its workers holds memory.
+pub(super) fn gpus_of(frame: &Frame, trainer: Pid, loaders: &[&LoaderInfo]) -> Vec<GpuId> {
+    let ours = |pid: Pid| pid == trainer || loaders.iter().any(|info| info.workers.contains(&pid));
+    let held = frame.sample.gpu_procs.iter().filter(|held| ours(held.pid));
+    let mut gpus: Vec<GpuId> = held.map(|held| held.gpu).collect();
+    gpus.sort_unstable();
+    gpus.dedup();
+    gpus
+}
+
+/// Mean utilization of these GPUs; `None` where there is none or one of them gives no figure.
+pub(super) fn utilization(frame: &Frame, gpus: &[GpuId]) -> Option<f32> {
+    let mut sum = 0.0;
+    for id in gpus {
+        let gpu = frame.sample.gpus.iter().find(|gpu| gpu.gpu == *id)?;
+        sum += gpu.utilization_ratio.ok()?;
+    }
+    (!gpus.is_empty()).then(|| (sum / gpus.len() as f64) as f32)
+}
+
+/// Used share of the tightest CPU limit that binds a process, and the cores left under it.
+pub(super) fn cpu(frame: &Frame, pid: Pid) -> Option<(f32, f32)> {
+    let count = frame.sample.host.cpu_count.ok()? as f64;
+    let used = frame.host.cpu_ratio.ok()?;
+    let mut tightest = (used, (1.0 - used) * count);
+    let mut hold = |share: f64, left: f64| {
+        tightest = (tightest.0.max(share), tightest.1.min(left.max(0.0)));
+    };
+    for (limits, rates) in cgroups_of(frame, pid) {
+        let Some(cores) = rates.cpu_cores.ok() else { continue };
+        let cpuset = limits.cpuset_cores.ok().map(|cores| cores as f64);
+        for limit in limits.cpu_limit_cores.ok().into_iter().chain(cpuset).filter(|l| *l > 0.0) {
+            hold(cores / limit, limit - cores);
+        }
+        if rates.throttled_ratio.ok().is_some_and(|share| share >= THROTTLED) {
+            hold(1.0, 0.0);
+        }
+    }
+    Some((tightest.0 as f32, tightest.1 as f32))
+}
+
+/// The lowest limit on reads that binds a process, in bytes a second.
+///
+/// Under cgroup v1 the I/O hierarchy has paths of its own; with a single run, whatever limit was
+/// recorded is its.
+pub(super) fn read_limit(frame: &Frame, pid: Pid) -> Option<f64> {
+    let limit = |group: &CgroupSample| group.io_read_limit_bytes_per_second.ok();
+    let own = cgroups_of(frame, pid).filter_map(|(group, _)| limit(group)).min();
+    let single = frame.sample.inventory.runs.len() == 1;
+    let any = || frame.sample.cgroups.iter().filter_map(limit).min().filter(|_| single);
+    own.or_else(any).map(|limit| limit as f64)
+}
+
+fn cgroups_of(frame: &Frame, pid: Pid) -> impl Iterator<Item = (&CgroupSample, &CgroupRates)> {
+    let path = frame.sample.inventory.proc(pid).and_then(|info| info.cgroup.as_deref());
+    let both = frame.sample.cgroups.iter().zip(&frame.cgroups);
+    both.filter(move |(group, _)| path.is_some_and(|path| is_above(&group.cgroup, path)))
+}
+
+/// Whether a control group is another or an ancestor of it.
+fn is_above(above: &str, path: &str) -> bool {
+    let above = above.trim_end_matches('/');
+    path.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Bytes a second that processes read from storage; `None` unless all of them could be read.
+pub(super) fn reads(frame: &Frame, pids: &[Pid]) -> Option<f32> {
+    let rates = |pid: &Pid| proc(frame, *pid)?.read_bytes_per_second.ok();
+    let sum: Option<f64> = pids.iter().map(rates).sum();
+    sum.filter(|_| !pids.is_empty()).map(|sum| sum as f32)
+}
+
+/// Bytes a second that a process writes to storage.
+pub(super) fn writes(frame: &Frame, pid: Pid) -> Option<f64> {
+    proc(frame, pid)?.write_bytes_per_second.ok()
+}
+
+fn proc(frame: &Frame, pid: Pid) -> Option<&ProcRates> {
+    frame.procs.iter().find(|rates| rates.pid == pid)
+}
+
+/// The disk behind a loader's files: as mounted, or the one with nearly all reads of the box.
+pub(super) fn disk_of<'a>(frame: &'a Frame, storage: Option<&Storage>) -> Option<&'a DiskRates> {
+    if let Some(name) = storage.and_then(|storage| storage.disk.as_deref()) {
+        return frame.disks.iter().find(|disk| &*disk.disk == name);
+    }
+    if storage.is_some_and(|storage| storage.remote) {
+        return None;
+    }
+    let read = |disk: &DiskRates| disk.read_bytes_per_second.ok().unwrap_or_default();
+    // A device made of others counts the same reads once more.
+    let whole = |name: &str| {
+        let known = frame.sample.inventory.disks.iter().find(|info| &*info.disk == name);
+        known.is_none_or(|info| info.made_of.is_empty())
+    };
+    let disks = || frame.disks.iter().filter(|disk| whole(&disk.disk));
+    let all: f64 = disks().map(read).sum();
+    let most = disks().max_by(|a, b| read(a).total_cmp(&read(b)))?;
+    (all > 0.0 && read(most) >= NEARLY_ALL_READS * all).then_some(most)
+}
+
+/// What is kept of a disk.
+pub(super) fn disk_tick(disk: &DiskRates) -> DiskTick {
+    let short = |reading: crate::model::Reading<f64>| reading.ok().map(|value| value as f32);
+    DiskTick {
+        read: short(disk.read_bytes_per_second),
+        wait: short(disk.read_await_seconds),
+        queue: short(disk.queue),
+        busy: short(disk.busy_ratio),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_above;
+
+    #[test]
+    fn a_control_group_is_above_its_children_and_not_above_its_namesakes() {
+        assert!(is_above("/", "/a/b"));
+        assert!(is_above("/a", "/a/b"));
+        assert!(is_above("/a/b", "/a/b"));
+        assert!(!is_above("/a", "/ab"));
+        assert!(!is_above("/a/b", "/a"));
+    }
+}

@@ -1,0 +1,107 @@
+//! What is kept of one tick of one trainer: a few numbers, not the frame.
+
+use crate::model::sample::LoaderSample;
+use crate::model::{Bound, Reading};
+
+/// Why a tick does not count as training.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Gate {
+    /// It counts.
+    Open,
+    /// The first steps of a trainer.
+    WarmUp,
+    /// Workers were replaced, or another loader took over.
+    Boundary,
+    /// The trainer writes and neither computes nor waits for data.
+    Checkpoint,
+}
+
+/// How much one tick added to the counts of a loader. `None` where a count was not read, or fell.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counts {
+    pub looks: Option<f32>,
+    pub wait: Option<f32>,
+    pub delivery: Option<f32>,
+    pub empty: Option<f32>,
+    pub wait_idle: Option<f32>,
+    pub wait_worker: Option<f32>,
+    pub steps: Option<f32>,
+    pub run: Option<f32>,
+    pub runq: Option<f32>,
+    pub disk: Option<f32>,
+    pub net: Option<f32>,
+    pub idle: Option<f32>,
+    pub other: Option<f32>,
+}
+
+impl Counts {
+    /// What was added between two rows of the same loader.
+    pub(super) fn between(before: &LoaderSample, now: &LoaderSample) -> Self {
+        let added = |a: Reading<u64>, b: Reading<u64>| {
+            a.ok().zip(b.ok()).and_then(|(a, b)| b.checked_sub(a)).map(|added| added as f32)
+        };
+        Self {
+            looks: added(before.samples_total, now.samples_total),
+            wait: added(before.wait_samples_total, now.wait_samples_total),
+            delivery: added(before.delivery_samples_total, now.delivery_samples_total),
+            empty: added(before.empty_samples_total, now.empty_samples_total),
+            wait_idle: added(before.wait_idle_samples_total, now.wait_idle_samples_total),
+            wait_worker: added(before.wait_worker_samples_total, now.wait_worker_samples_total),
+            steps: added(before.steps_total, now.steps_total),
+            run: added(before.worker_run_samples_total, now.worker_run_samples_total),
+            runq: added(before.worker_runq_samples_total, now.worker_runq_samples_total),
+            disk: added(before.worker_disk_samples_total, now.worker_disk_samples_total),
+            net: added(before.worker_net_samples_total, now.worker_net_samples_total),
+            idle: added(before.worker_idle_samples_total, now.worker_idle_samples_total),
+            other: added(before.worker_other_samples_total, now.worker_other_samples_total),
+        }
+    }
+
+    /// Share of the tick's looks that found the loop waiting.
+    pub(super) fn wait_share(&self) -> Option<f64> {
+        share(self.wait, self.looks)
+    }
+
+    /// Whether the loop took a batch or waited for one.
+    pub(super) fn moved(&self) -> bool {
+        self.steps.is_some_and(|steps| steps > 0.0) || self.wait.is_some_and(|wait| wait > 0.0)
+    }
+}
+
+/// A share of counts; `None` where either is missing or nothing was counted.
+pub(super) fn share(part: Option<f32>, whole: Option<f32>) -> Option<f64> {
+    let (part, whole) = part.zip(whole)?;
+    (whole > 0.0).then(|| f64::from(part / whole).clamp(0.0, 1.0))
+}
+
+/// One disk, as it stands behind a loader.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct DiskTick {
+    pub read: Option<f32>,
+    pub wait: Option<f32>,
+    pub queue: Option<f32>,
+    pub busy: Option<f32>,
+}
+
+/// One tick of one trainer, by the loader that moved.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tick {
+    pub mono_ms: u64,
+    pub unix_ms: i64,
+    /// Seconds since the tick before.
+    pub span: f32,
+    pub gate: Gate,
+    pub counts: Counts,
+    /// Batches ready of the capacity.
+    pub ready: Option<f32>,
+    /// Whether finished batches wait for an earlier one.
+    pub stash: Option<bool>,
+    pub wait_bound: Bound,
+    /// Mean utilization of the trainer's GPUs.
+    pub gpu: Option<f32>,
+    /// Used share of the tightest CPU limit, and the cores that are left under it.
+    pub cpu: Option<(f32, f32)>,
+    /// Bytes a second that the workers read from storage.
+    pub read: Option<f32>,
+    pub disk: DiskTick,
+}

@@ -1,0 +1,137 @@
+//! Numbers and names as words.
+
+use crate::model::{Evidence, Severity};
+
+/// Bounds of [`severity`]: 5 and 20 % as in xprof, 10 and 20 % as in TraceML, 50 % as in SageMaker.
+const BANDS: [(f64, Severity); 4] = [
+    (0.50, Severity::Critical),
+    (0.20, Severity::High),
+    (0.10, Severity::Warn),
+    (0.05, Severity::Info),
+];
+
+/// Names longer than this are cut.
+const NAME_CHARS: usize = 40;
+
+/// How much a lost share of time matters; `None` below 5 %.
+pub(super) fn severity(share: f64) -> Option<Severity> {
+    BANDS.iter().find(|(least, _)| share >= *least).map(|(_, severity)| *severity)
+}
+
+/// `41 %`
+pub(super) fn percent(share: f64) -> String {
+    format!("{:.0} %", (share * 100.0).clamp(0.0, 999.0))
+}
+
+/// `1.9 GB/s`
+pub(super) fn rate(bytes_per_second: f64) -> String {
+    let (value, unit) = match bytes_per_second {
+        b if b >= 1e9 => (b / 1e9, "GB/s"),
+        b if b >= 1e6 => (b / 1e6, "MB/s"),
+        b => (b / 1e3, "kB/s"),
+    };
+    if value < 10.0 { format!("{value:.1} {unit}") } else { format!("{value:.0} {unit}") }
+}
+
+/// `38 GiB`
+pub(super) fn memory(bytes: f64) -> String {
+    let gib = bytes / f64::from(1 << 30);
+    match gib {
+        g if g >= 10.0 => format!("{g:.0} GiB"),
+        g if g >= 1.0 => format!("{g:.1} GiB"),
+        _ => format!("{:.0} MiB", bytes / f64::from(1 << 20)),
+    }
+}
+
+/// `8.1 ms`
+pub(super) fn milliseconds(seconds: f64) -> String {
+    let ms = seconds * 1e3;
+    if ms < 10.0 { format!("{ms:.1} ms") } else { format!("{ms:.0} ms") }
+}
+
+/// `31 min`, `2 h 5 min`
+pub(super) fn duration(seconds: f64) -> String {
+    let minutes = (seconds / 60.0) as u64;
+    match (minutes / 60, minutes % 60) {
+        (0, 0) => format!("{seconds:.0} s"),
+        (0, minutes) => format!("{minutes} min"),
+        (hours, minutes) => format!("{hours} h {minutes} min"),
+    }
+}
+
+/// `1 worker`, `8 workers`
+pub(super) fn workers(count: u64) -> String {
+    if count == 1 { "1 worker".into() } else { format!("{count} workers") }
+}
+
+/// `1 worker spends`, `8 workers spend`
+pub(super) fn workers_spend(count: u64) -> String {
+    format!("{} {}", workers(count), if count == 1 { "spends" } else { "spend" })
+}
+
+/// A name of the machine without control characters, cut to a length that leaves a sentence readable.
+pub(super) fn name(raw: &str) -> String {
+    let mut chars = raw.chars().filter(|c| !c.is_control());
+    let mut name: String = chars.by_ref().take(NAME_CHARS).collect();
+    if chars.next().is_some() {
+        name.push('…');
+    }
+    name
+}
+
+/// What a piece of evidence is about: the column, whose it is, the value, its threshold.
+pub(super) fn evidence(
+    (from_ms, to_ms): (i64, i64),
+    series: &str,
+    entity: impl Into<String>,
+    value: f64,
+    limit: Option<f64>,
+    text: String,
+) -> Evidence {
+    Evidence {
+        series: series.into(),
+        entity: entity.into().into(),
+        value,
+        limit,
+        from_ms,
+        to_ms,
+        text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn severity_follows_the_share_of_time_lost() {
+        let shares = [0.04, 0.05, 0.10, 0.20, 0.50, 1.0].map(severity);
+        assert_eq!(
+            shares,
+            [
+                None,
+                Some(Severity::Info),
+                Some(Severity::Warn),
+                Some(Severity::High),
+                Some(Severity::Critical),
+                Some(Severity::Critical),
+            ]
+        );
+    }
+
+    #[test]
+    fn numbers_are_said_in_the_units_of_the_field() {
+        assert_eq!(rate(1.94e9), "1.9 GB/s");
+        assert_eq!(rate(2e7), "20 MB/s");
+        assert_eq!(memory(38.0 * f64::from(1 << 30)), "38 GiB");
+        assert_eq!(duration(1860.0), "31 min");
+        assert_eq!(duration(7500.0), "2 h 5 min");
+        assert_eq!(milliseconds(0.0081), "8.1 ms");
+    }
+
+    #[test]
+    fn a_hostile_name_cannot_break_a_sentence() {
+        assert_eq!(name("a\u{1b}[2Jb\n"), "a[2Jb");
+        assert_eq!(name(&"x".repeat(999)).chars().count(), NAME_CHARS + 1);
+    }
+}
