@@ -1,0 +1,302 @@
+//! From what waits in the pipes to the depth of the queue: pure, and the same for every kind of
+//! loader.
+//!
+//! A plain loader's finished batches are the messages in its result pipe. Of a loader that pins, or
+//! whose batches are too large for a pipe, only the complement can be seen: all batches under way
+//! less those that wait for a worker or are worked on.
+
+use crate::model::sample::{Bound, ReadySource};
+use crate::model::{Gap, Reading};
+
+use super::capacity::Capacity;
+use super::frames::Frames;
+use super::place::MainAt;
+use super::position::Position;
+
+/// Bytes from which on a pipe of 64 KiB counts as full: a writer waits for a whole free page.
+const FULL_PIPE: usize = 60 << 10;
+/// Looks for which a loader counts as one of large batches after its pipe was last seen full.
+const LARGE_LOOKS: u32 = 40;
+
+/// A worker at one look.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tasks {
+    /// Indices of the tasks that wait for it.
+    pub indices: Vec<u64>,
+    /// Waits for work: asleep at its index queue, and the queue empty.
+    pub idle: bool,
+}
+
+/// One look at a loader.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// What is in the result pipe.
+    pub result: Frames,
+    /// Bytes in the result pipe.
+    pub bytes: usize,
+    /// The workers, on a look at all of it.
+    pub workers: Option<Vec<Tasks>>,
+    /// Batches that were in the result pipe before the workers were looked at: with them, one that
+    /// moves on meanwhile may be missed, and is not counted twice.
+    pub before: u64,
+    /// Whether the loop took no batch while the workers were looked at.
+    pub steady: bool,
+    /// Where the trainer's main thread is.
+    pub main: MainAt,
+    /// Where the thread that pins is, if there is one and its place is known.
+    pub pin_thread: Option<MainAt>,
+}
+
+/// What one look at a loader says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// Finished batches, in order.
+    pub ready: u64,
+    /// How it is known.
+    pub source: ReadySource,
+    /// How it relates to the truth.
+    pub bound: Bound,
+    /// The loop waits for the loader.
+    pub waiting: bool,
+    /// A batch is there, and handing it over is what takes time.
+    pub delivery: bool,
+    /// Batches are under way at all: between epochs, there are none.
+    pub active: bool,
+}
+
+/// Whether a thread copies batches to pinned memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pinning {
+    /// The thread's name says so, or its absence where it would have one.
+    Known(bool),
+    /// Inferred from where finished batches are, with the looks that speak for it.
+    Inferred {
+        /// Looks that found finished batches in the result pipe.
+        plain: u32,
+        /// Looks that found all work done and the result pipe empty.
+        pinned: u32,
+    },
+}
+
+impl Pinning {
+    /// Whether batches are pinned, as far as known.
+    pub fn get(self) -> Option<bool> {
+        match self {
+            Self::Known(pinned) => Some(pinned),
+            Self::Inferred { plain: 2.., .. } => Some(false),
+            Self::Inferred { pinned: 10.., .. } => Some(true),
+            Self::Inferred { .. } => None,
+        }
+    }
+}
+
+/// What is known of one loader's queue over time.
+#[derive(Clone, Debug)]
+pub struct Queue {
+    workers: u64,
+    /// Whether a thread pins.
+    pub pinning: Pinning,
+    /// The batches that are under way in all.
+    pub capacity: Capacity,
+    /// How far the loop is.
+    pub position: Position,
+    /// Batches finished out of order, at the last look at all of it.
+    pub stash: Reading<u64>,
+    large: u32,
+    hole: Option<u64>,
+    blocked_head: Option<u64>,
+    under_way: u64,
+    started: bool,
+}
+
+impl Queue {
+    /// Of a loader with that many workers.
+    pub fn new(workers: usize, pinned: Option<bool>) -> Self {
+        let workers = workers as u64;
+        Self {
+            workers,
+            pinning: pinned.map_or(Pinning::Inferred { plain: 0, pinned: 0 }, Pinning::Known),
+            capacity: Capacity::new(workers),
+            position: Position::default(),
+            stash: Reading::Not(Gap::NotYet),
+            large: 0,
+            hole: None,
+            blocked_head: None,
+            under_way: 0,
+            started: false,
+        }
+    }
+
+    /// More workers of the same iterator were found.
+    pub fn resize(&mut self, workers: usize) {
+        self.workers = workers as u64;
+        self.capacity = Capacity::new(self.workers);
+    }
+
+    /// A new iterator of the same loader: indices begin at 0 again.
+    pub fn restart(&mut self) {
+        self.position.restart(self.under_way < self.capacity.get());
+        self.hole = None;
+        self.blocked_head = None;
+        self.stash = Reading::Not(Gap::NotYet);
+    }
+
+    /// Takes a look into account. `None` where it says nothing of the depth: of a loader that pins,
+    /// only a look at its workers does.
+    pub fn look(&mut self, view: &View) -> Option<Finding> {
+        self.large = if view.result.truncated && view.bytes >= FULL_PIPE {
+            LARGE_LOOKS
+        } else {
+            self.large.saturating_sub(1)
+        };
+        if let Some(workers) = &view.workers {
+            self.learn(view, workers);
+        }
+        let pinned = self.pinning.get() == Some(true);
+        let mut finding = if pinned || self.large > 0 {
+            self.complement(view, pinned)?
+        } else {
+            self.from_pipe(view)
+        };
+        let head = view.result.first_idx().filter(|_| finding.ready > 0 && !pinned);
+        let highest = view
+            .workers
+            .iter()
+            .flatten()
+            .flat_map(|tasks| tasks.indices.iter().copied())
+            .chain(view.result.indices.iter().copied())
+            .max();
+        // Workers that still import their libraries are no starvation: a first batch must have come.
+        let idle = view.workers.is_some() && self.under_way == 0;
+        let past = highest.is_some_and(|index| index >= self.capacity.get());
+        self.started |= past || idle || view.bytes > 0;
+        finding.active &= self.started;
+        finding.waiting &= finding.active;
+        finding.delivery &= finding.active;
+        let tail = self.under_way < self.capacity.get();
+        self.position.see(head, highest, self.capacity.exact(), tail);
+        Some(finding)
+    }
+
+    /// What a look at all of it teaches about capacity, order and pinning.
+    fn learn(&mut self, view: &View, workers: &[Tasks]) {
+        let queued: u64 = workers.iter().map(|tasks| tasks.indices.len() as u64).sum();
+        let busy = workers.iter().filter(|tasks| !tasks.idle).count() as u64;
+        self.under_way = queued + busy + view.before;
+        if view.steady {
+            let newest = workers.iter().flat_map(|tasks| tasks.indices.iter().copied()).max();
+            let newest = newest.max(view.result.last_idx());
+            let span = newest.zip(view.result.first_idx()).map(|(last, first)| last - first + 1);
+            let all_seen = self.pinning.get() == Some(false) && self.large == 0;
+            self.capacity.see(self.under_way, span, all_seen);
+        }
+        if let Pinning::Inferred { plain, pinned } = &mut self.pinning {
+            // A thread that pins takes a batch as soon as it comes; it may lag by one or two.
+            if view.result.complete() >= 3 || view.bytes >= FULL_PIPE {
+                *plain += 1;
+            } else if self.under_way == 0 && self.position.moving() {
+                *pinned += 1;
+            }
+        }
+        self.hole = self.lowest_unfinished(view, workers);
+        self.stash = self.out_of_order(view, queued + busy);
+    }
+
+    /// The lowest index that is not finished, among those that matter to the batches in the pipe.
+    /// Tasks are dealt out in turn, so a worker's own indices are `num_workers` apart.
+    fn lowest_unfinished(&mut self, view: &View, workers: &[Tasks]) -> Option<u64> {
+        let (first, last) = (view.result.first_idx()?, view.result.last_idx()?);
+        let waiting = workers.iter().filter_map(|tasks| tasks.indices.iter().copied().min());
+        let mut lowest = waiting.min();
+        let mut head = None;
+        for tasks in workers.iter().filter(|tasks| !tasks.idle) {
+            let next = tasks.indices.iter().copied().min();
+            let Some(now) = next.and_then(|next| next.checked_sub(self.workers)) else { continue };
+            if view.result.indices.contains(&now) || now > last {
+                continue;
+            }
+            if now > first {
+                lowest = Some(lowest.map_or(now, |lowest| lowest.min(now)));
+            } else {
+                head = Some(head.map_or(now, |head: u64| head.min(now)));
+            }
+        }
+        // It may have been taken already, its worker just turning to the next: twice seen, it is not.
+        if head.is_some() && head == self.blocked_head {
+            lowest = head;
+        }
+        self.blocked_head = head;
+        lowest
+    }
+
+    fn out_of_order(&self, view: &View, not_finished: u64) -> Reading<u64> {
+        if self.pinning.get() != Some(false) || self.large > 0 {
+            return Reading::Not(Gap::Unsupported);
+        }
+        let Some(capacity) = self.capacity.exact() else { return Reading::Not(Gap::NotYet) };
+        if !view.steady || self.position.tail() {
+            return Reading::Not(Gap::NotYet);
+        }
+        // What the main thread holds in its hands is in no queue.
+        let in_hand = u64::from(matches!(view.main, MainAt::Socket | MainAt::Running));
+        let taken = capacity.saturating_sub(not_finished + view.result.complete() + in_hand);
+        Reading::Is(taken + view.result.complete() - self.in_order(view))
+    }
+
+    fn in_order(&self, view: &View) -> u64 {
+        let indices = &view.result.indices;
+        match self.hole.filter(|hole| !indices.contains(hole)) {
+            Some(hole) => indices.iter().filter(|&&index| index < hole).count() as u64,
+            None => indices.len() as u64,
+        }
+    }
+
+    fn from_pipe(&self, view: &View) -> Finding {
+        let ready = self.in_order(view);
+        let active = self.under_way > 0 || view.result.complete() > 0;
+        let empty = view.result.complete() == 0;
+        let asleep = matches!(view.main, MainAt::Poll | MainAt::PipeRead) && empty && active;
+        // With the pipe always empty so far, a thread may take the batches out: then 0 is no depth.
+        let unsure = self.pinning.get().is_none() && empty && self.under_way < self.workers;
+        Finding {
+            ready,
+            source: ReadySource::Pipe,
+            bound: if unsure { Bound::Doubtful } else { Bound::Exact },
+            waiting: asleep || view.main == MainAt::Socket,
+            delivery: view.main == MainAt::Socket,
+            active,
+        }
+    }
+
+    fn complement(&self, view: &View, pinned: bool) -> Option<Finding> {
+        let workers = view.workers.as_ref()?;
+        let queued: u64 = workers.iter().map(|tasks| tasks.indices.len() as u64).sum();
+        let busy = workers.iter().filter(|tasks| !tasks.idle).count() as u64;
+        let capacity = self.capacity.get();
+        let ready = capacity.saturating_sub(queued + busy);
+        let (waiting, delivery) = if pinned {
+            // One batch may be in the hands of the thread that pins.
+            let pin_works = view.pin_thread.is_some_and(|at| at != MainAt::Poll);
+            let asleep = view.main == MainAt::Futex;
+            (asleep && (ready == 0 || ready == 1 && pin_works), asleep && ready == 1 && pin_works)
+        } else {
+            let asleep = view.main == MainAt::Poll && view.bytes == 0;
+            let taking = matches!(view.main, MainAt::PipeRead | MainAt::Socket);
+            (asleep || taking, taking)
+        };
+        let known = self.capacity.exact().is_some();
+        Some(Finding {
+            ready,
+            source: ReadySource::Complement,
+            // An assumed capacity bounds nothing, but what it gives at 0 is 0 by any.
+            bound: if known { Bound::Upper } else { Bound::Doubtful },
+            waiting,
+            delivery,
+            active: true,
+        })
+    }
+}
+
+#[cfg(test)]
+#[path = "queue_tests.rs"]
+mod tests;

@@ -1,0 +1,138 @@
+use super::*;
+
+fn view(result: &[u64], workers: &[(&[u64], bool)], main: MainAt) -> View {
+    View {
+        result: Frames { indices: result.to_vec(), ..Frames::default() },
+        bytes: result.len() * 300,
+        workers: Some(
+            workers
+                .iter()
+                .map(|&(indices, idle)| Tasks { indices: indices.to_vec(), idle })
+                .collect(),
+        ),
+        before: result.len() as u64,
+        steady: true,
+        main,
+        pin_thread: None,
+    }
+}
+
+/// The same look often enough to be believed.
+fn settled(queue: &mut Queue, view: &View) -> Finding {
+    for _ in 0..12 {
+        queue.look(view);
+    }
+    queue.look(view).unwrap()
+}
+
+#[test]
+fn an_empty_pipe_under_a_polling_loop_is_starvation() {
+    let mut queue = Queue::new(2, Some(false));
+    let found = settled(&mut queue, &view(&[], &[(&[12], false), (&[13], false)], MainAt::Poll));
+    assert_eq!((found.ready, found.bound, found.waiting), (0, Bound::Exact, true));
+    assert_eq!(queue.capacity.exact(), Some(4));
+}
+
+#[test]
+fn a_full_pipe_is_counted_batch_by_batch() {
+    let mut queue = Queue::new(2, Some(false));
+    let idle: (&[u64], bool) = (&[], true);
+    let found = settled(&mut queue, &view(&[4, 5, 6, 7], &[idle, idle], MainAt::Other));
+    assert_eq!((found.ready, found.waiting, queue.capacity.exact()), (4, false, Some(4)));
+    assert_eq!(queue.stash, Reading::Is(0));
+}
+
+#[test]
+fn batches_behind_an_unfinished_one_are_not_ready() {
+    let mut queue = Queue::new(4, Some(false));
+    // Worker 1 still works on 5, with 9 waiting for it.
+    let workers: [(&[u64], bool); 4] = [(&[8], false), (&[9], false), (&[], true), (&[], true)];
+    let found = settled(&mut queue, &view(&[6, 7], &workers, MainAt::Other));
+    assert_eq!(found.ready, 0);
+}
+
+#[test]
+fn finished_batches_that_the_loop_put_aside_are_the_stash() {
+    let mut queue = Queue::new(2, Some(false));
+    let idle: (&[u64], bool) = (&[], true);
+    settled(&mut queue, &view(&[4, 5, 6, 7], &[idle, idle], MainAt::Other));
+    queue.look(&view(&[], &[(&[10], false), idle], MainAt::Poll));
+    assert_eq!(queue.stash, Reading::Is(2));
+}
+
+#[test]
+fn between_epochs_nothing_is_waited_for() {
+    let mut queue = Queue::new(2, Some(false));
+    let idle: (&[u64], bool) = (&[], true);
+    let found = queue.look(&view(&[], &[idle, idle], MainAt::Poll)).unwrap();
+    assert_eq!((found.active, found.waiting), (false, false));
+}
+
+#[test]
+fn a_pinning_loader_is_read_by_what_is_not_finished() {
+    let mut queue = Queue::new(2, Some(true));
+    let starved = view(&[], &[(&[12], false), (&[13], false)], MainAt::Futex);
+    let found = settled(&mut queue, &starved);
+    assert_eq!(
+        (found.ready, found.source, found.bound),
+        (0, ReadySource::Complement, Bound::Upper)
+    );
+    assert!(found.waiting);
+    let idle: (&[u64], bool) = (&[], true);
+    let full = queue.look(&view(&[], &[idle, idle], MainAt::Other)).unwrap();
+    assert_eq!((full.ready, full.bound, full.waiting), (4, Bound::Upper, false));
+}
+
+#[test]
+fn a_full_pinned_queue_under_a_waiting_lock_is_no_wait_for_data() {
+    let mut queue = Queue::new(2, Some(true));
+    let idle: (&[u64], bool) = (&[], true);
+    let found = queue.look(&view(&[], &[idle, idle], MainAt::Futex)).unwrap();
+    assert_eq!((found.ready, found.bound, found.waiting), (4, Bound::Doubtful, false));
+}
+
+#[test]
+fn a_pinning_loader_says_nothing_without_its_workers() {
+    let mut queue = Queue::new(2, Some(true));
+    let look = View { workers: None, ..view(&[], &[], MainAt::Other) };
+    assert_eq!(queue.look(&look), None);
+}
+
+#[test]
+fn batches_too_large_for_the_pipe_are_read_by_the_complement() {
+    let mut queue = Queue::new(2, Some(false));
+    let idle: (&[u64], bool) = (&[], true);
+    settled(&mut queue, &view(&[], &[(&[2], false), (&[3], false)], MainAt::Poll));
+    let mut look = view(&[], &[idle, idle], MainAt::Other);
+    look.result.truncated = true;
+    look.bytes = 64 << 10;
+    let found = queue.look(&look).unwrap();
+    assert_eq!(
+        (found.ready, found.source, found.bound),
+        (4, ReadySource::Complement, Bound::Upper)
+    );
+}
+
+#[test]
+fn without_thread_names_pinning_is_told_by_where_finished_batches_are() {
+    let mut queue = Queue::new(2, None);
+    assert_eq!(queue.pinning.get(), None);
+    let idle: (&[u64], bool) = (&[], true);
+    // It moves, everything is finished, and the result pipe is always empty.
+    for step in 0..20 {
+        queue.look(&view(&[], &[(&[step], false), idle], MainAt::Other));
+        queue.look(&view(&[step], &[idle, idle], MainAt::Other));
+        queue.look(&view(&[], &[idle, idle], MainAt::Other));
+    }
+    assert_eq!(queue.pinning.get(), Some(true));
+    let mut plain = Queue::new(2, None);
+    settled(&mut plain, &view(&[4, 5, 6, 7], &[idle, idle], MainAt::Other));
+    assert_eq!(plain.pinning.get(), Some(false));
+}
+
+#[test]
+fn passing_memory_over_a_socket_is_delivery() {
+    let mut queue = Queue::new(2, Some(false));
+    let found = queue.look(&view(&[5], &[(&[6], false), (&[7], false)], MainAt::Socket)).unwrap();
+    assert!(found.waiting && found.delivery);
+}
