@@ -1,0 +1,288 @@
+//! The thread of one GPU: what is read when.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nvml_wrapper::Nvml;
+use nvml_wrapper::error::NvmlError;
+
+use super::super::check;
+use super::super::wire::{self, Line, MOST_PROCS};
+use super::pcie::{self, Meter, Point, Snapshots};
+use super::reads::{Asker, Traffic};
+use super::{Out, driver};
+use crate::model::sample::{GpuSample, PcieSource};
+use crate::model::{Gap, GpuId, Reading};
+
+/// How often what changes within seconds is read.
+const SLOW: Duration = Duration::from_secs(3);
+/// How often identity and limits are read.
+const RARE: Duration = Duration::from_secs(30);
+/// How often a GPU that is gone is looked for.
+const RETRY: Duration = Duration::from_secs(10);
+/// Closest spacing of PCIe counts that are passed on.
+const POINTS_APART: Duration = Duration::from_millis(140);
+/// Memory in use above which somebody may be training, though no process is to be seen (containers).
+const IN_USE_BYTES: u64 = 256 << 20;
+
+/// Watches one GPU for ever.
+pub(super) fn watch(
+    nvml: &'static Nvml,
+    index: u32,
+    driver: Box<str>,
+    interval: Duration,
+    out: &Out,
+) {
+    loop {
+        let trouble = match nvml.device_by_index(index) {
+            Ok(device) => {
+                let mut gpu = Gpu::new(Asker::new(nvml, Arc::new(device)), index, interval);
+                gpu.run(&driver, out)
+            }
+            Err(error) => no_handle(&error),
+        };
+        mourn(index, &trouble, interval, out);
+    }
+}
+
+fn no_handle(error: &NvmlError) -> (Gap, String) {
+    let gap = match driver::gap(error) {
+        Gap::Denied => Gap::Denied,
+        _ => Gap::Lost,
+    };
+    (gap, format!("the driver does not hand it out: {error}"))
+}
+
+/// Says for a while that the GPU is gone, without asking it.
+fn mourn(index: u32, trouble: &(Gap, String), interval: Duration, out: &Out) {
+    let until = Instant::now() + RETRY;
+    while Instant::now() < until {
+        out.say(&Line::Row {
+            gpu: index,
+            t: out.micros(Instant::now()),
+            cells: wire::cells(&wire::blank(GpuId(index), trouble.0)),
+            trouble: trouble.1.clone(),
+        });
+        thread::sleep(interval);
+    }
+}
+
+struct Gpu {
+    asker: Asker,
+    index: u32,
+    interval: Duration,
+    row: GpuSample,
+    meter: Meter,
+    snapshots: Option<Snapshots>,
+    processes: bool,
+    point: Option<Point>,
+    said: Instant,
+}
+
+impl Gpu {
+    fn new(asker: Asker, index: u32, interval: Duration) -> Self {
+        Self {
+            asker,
+            index,
+            interval,
+            row: wire::blank(GpuId(index), Gap::NotYet),
+            meter: Meter::default(),
+            snapshots: None,
+            processes: false,
+            point: None,
+            said: Instant::now(),
+        }
+    }
+
+    /// Reads and says until the GPU is gone, and says why.
+    fn run(&mut self, driver: &str, out: &Out) -> (Gap, String) {
+        let (mut fast, mut slow, mut rare) = (Instant::now(), Instant::now(), Instant::now());
+        let mut info = None;
+        loop {
+            let now = Instant::now();
+            if now >= fast {
+                if now >= rare {
+                    self.asker.forget_refusals();
+                    self.asker.rare(&mut self.row);
+                    rare = now + RARE;
+                }
+                if now >= slow {
+                    self.slow(out);
+                    slow = now + SLOW;
+                }
+                self.fast();
+                if info.is_none() && self.asker.lost.is_none() {
+                    let known = self.asker.identity(self.index, driver, &self.row);
+                    out.say(&Line::Info { info: known.clone() });
+                    info = Some(known);
+                }
+                self.say(out);
+                fast = next_on_grid(fast, self.interval, Instant::now());
+            } else {
+                self.poll(out);
+            }
+            if let Some(words) = self.asker.lost.take() {
+                return (Gap::Lost, words);
+            }
+            self.sleep(fast);
+        }
+    }
+
+    fn sleep(&self, fast: Instant) {
+        let poll = self.counts().then(|| self.meter.next(self.interval, self.in_use())).flatten();
+        let until = poll.map_or(fast, |poll| poll.min(fast));
+        thread::sleep(until.saturating_duration_since(Instant::now()));
+    }
+
+    fn counts(&self) -> bool {
+        self.row.pcie_source == Reading::Is(PcieSource::Counter)
+    }
+
+    /// Whether somebody may be training on it.
+    fn in_use(&self) -> bool {
+        self.processes
+            || self.row.utilization_ratio.ok().is_some_and(|ratio| ratio > 0.0)
+            || self.row.memory_used_bytes.ok().is_none_or(|bytes| bytes > IN_USE_BYTES)
+    }
+
+    fn slow(&mut self, out: &Out) {
+        let held = self.asker.slow(&mut self.row);
+        if let Reading::Is(mut held) = held {
+            held.truncate(MOST_PROCS);
+            self.processes = !held.is_empty();
+            out.say(&Line::Procs { gpu: self.index, held });
+        }
+    }
+
+    fn fast(&mut self) {
+        let wanted = self.asker.has_counters();
+        let traffic = self.asker.fast(&mut self.row, wanted);
+        if self.asker.lost.is_some() {
+            return;
+        }
+        self.traffic(&traffic);
+    }
+
+    /// Fills in PCIe from the best source that answered.
+    fn traffic(&mut self, traffic: &Traffic) {
+        let most = self.link_most();
+        if let Some((rx, tx)) = traffic.gpm {
+            let (rx, tx) = (check::pcie_rate(rx, most), check::pcie_rate(tx, most));
+            pcie::fill_rates(&mut self.row, rx, tx, PcieSource::Gpm);
+            self.snapshots = None;
+        } else if traffic.gpm_soon {
+            pcie::fill_none(&mut self.row, Gap::NotYet);
+        } else if let Some((rx, tx, at)) = traffic.counters {
+            self.snapshots = None;
+            self.count(rx, tx, at);
+            self.point = self.meter.point();
+            if let Some(point) = &self.point {
+                pcie::fill_counts(&mut self.row, point);
+            }
+        } else if self.asker.has_counters() {
+            // They are there and failed this once.
+            pcie::fill_none(&mut self.row, Gap::Failed);
+        } else {
+            self.snapshot(most);
+        }
+    }
+
+    fn snapshot(&mut self, most: f64) {
+        let (device, interval) = (Arc::clone(&self.asker.device), self.interval);
+        let snapshots =
+            self.snapshots.get_or_insert_with(|| Snapshots::start(device, most, interval));
+        let (rx, tx) = snapshots.rates(Instant::now());
+        match (rx.gap(), tx.gap()) {
+            (Some(gap), Some(_)) => pcie::fill_none(&mut self.row, gap),
+            _ => pcie::fill_rates(&mut self.row, rx, tx, PcieSource::Snapshot),
+        }
+    }
+
+    /// Reads the counters between two rows, so that they cannot wrap unseen.
+    fn poll(&mut self, out: &Out) {
+        if !self.counts() {
+            return;
+        }
+        let Some((rx, tx, at)) = self.asker.counters() else { return };
+        self.count(rx, tx, at);
+        if at.saturating_duration_since(self.said) < POINTS_APART {
+            return;
+        }
+        self.point = self.meter.point();
+        self.say_point(out);
+    }
+
+    /// Passes the counts on with the moment at which they were read: a rate within a hundredth needs
+    /// that moment, not the row's.
+    fn say_point(&mut self, out: &Out) {
+        if let Some(point) = self.point.take() {
+            self.said = point.at;
+            out.say(&Line::Pcie {
+                gpu: self.index,
+                t: out.micros(point.at),
+                rx: point.rx,
+                tx: point.tx,
+                lower: point.lower,
+            });
+        }
+    }
+
+    fn count(&mut self, rx: u64, tx: u64, at: Instant) {
+        // Slower than it could be, the link may speed up at any time: look. At its fastest, the
+        // slow reads will see it fall.
+        if self.row.pcie_link_gen.ok() < self.row.pcie_link_gen_max.ok() {
+            self.asker.link_gen(&mut self.row);
+        }
+        let link = match (self.row.pcie_link_gen, self.row.pcie_link_width) {
+            (Reading::Is(generation), Reading::Is(width)) => {
+                check::link_bytes_per_second(generation, width)
+            }
+            _ => self.link_most(),
+        };
+        self.meter.take(rx, tx, at, link);
+    }
+
+    /// What the link carries at its widest; the widest of all links where that is not known.
+    fn link_most(&self) -> f64 {
+        match (self.row.pcie_link_gen_max, self.row.pcie_link_width_max) {
+            (Reading::Is(generation), Reading::Is(width)) => {
+                check::link_bytes_per_second(generation, width)
+            }
+            _ => check::LINK_MOST,
+        }
+    }
+
+    fn say(&mut self, out: &Out) {
+        if self.asker.lost.is_some() {
+            return;
+        }
+        self.say_point(out);
+        out.say(&Line::Row {
+            gpu: self.index,
+            t: out.micros(Instant::now()),
+            cells: wire::cells(&self.row),
+            trouble: String::new(),
+        });
+    }
+}
+
+/// The next moment on the grid that lies ahead: what was missed is not made up for.
+fn next_on_grid(last: Instant, interval: Duration, now: Instant) -> Instant {
+    let next = last + interval;
+    if next > now { next } else { now + interval }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_look_that_took_long_is_not_followed_by_a_burst() {
+        let start = Instant::now();
+        let second = Duration::from_secs(1);
+        assert_eq!(next_on_grid(start, second, start), start + second);
+        let late = start + second * 5;
+        assert_eq!(next_on_grid(start, second, late), late + second);
+    }
+}

@@ -1,0 +1,111 @@
+//! The process that talks to the driver.
+//!
+//! A call that never returns leaves its thread in the kernel, and a process with such a thread cannot
+//! end. So the calls are made here, in a process that mltop can leave behind: it says what it reads
+//! on its standard output, and ends when its standard input does.
+
+mod device;
+mod driver;
+mod pcie;
+mod raw;
+mod reads;
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Signal, getpid, kill_process, set_parent_process_death_signal};
+
+use super::wire::{self, Line};
+
+/// Shortest interval between two rows of a GPU: faster polling stalls the driver for the training.
+const SHORTEST: Duration = Duration::from_millis(100);
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// Runs a collector until its standard input ends. `args` are the words after the hidden verb: the
+/// driver, then the interval in milliseconds.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let mut args = args.into_iter();
+    if args.next().is_none_or(|driver| driver != "nvml") {
+        return ExitCode::from(2);
+    }
+    let interval = args
+        .next()
+        .and_then(|word| word.to_str().and_then(|word| word.parse().ok()))
+        .map_or(Duration::from_secs(1), Duration::from_millis)
+        .clamp(SHORTEST, LONGEST);
+    // A parent that dies without closing the pipe, as one that was killed with a copy of the pipe
+    // elsewhere, takes us along. Without the call the end of the input still tells.
+    let _ = set_parent_process_death_signal(Some(Signal::KILL));
+    let Ok(output) = io::stdout().as_fd().try_clone_to_owned() else {
+        return ExitCode::FAILURE;
+    };
+    let out = Arc::new(Out { pipe: Mutex::new(File::from(output)), started: Instant::now() });
+    let started = thread::Builder::new().name("nvml-init".into()).spawn(move || {
+        driver::start(&out, interval);
+    });
+    if started.is_err() {
+        return ExitCode::FAILURE;
+    }
+    wait_for_the_end();
+    leave()
+}
+
+/// Returns when the parent is gone or wants us to go.
+fn wait_for_the_end() {
+    let mut byte = [0_u8; 64];
+    let mut input = io::stdin().lock();
+    loop {
+        match input.read(&mut byte) {
+            Ok(0) => return,
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => return,
+        }
+    }
+}
+
+/// Ends the process at once. An orderly exit would run the driver library's own clean-up, which can
+/// hang as its calls can.
+fn leave() -> ! {
+    let _ = kill_process(getpid(), Signal::KILL);
+    std::process::exit(0)
+}
+
+/// Where lines go: whole, one at a time.
+struct Out {
+    pipe: Mutex<File>,
+    started: Instant,
+}
+
+impl Out {
+    /// Says one line. Nobody there to hear it ends the process.
+    fn say(&self, line: &Line) {
+        let Ok(mut text) = serde_json::to_vec(line) else { return };
+        text.push(b'\n');
+        let mut pipe = self.pipe.lock().unwrap_or_else(PoisonError::into_inner);
+        if pipe.write_all(&text).is_err() {
+            leave();
+        }
+    }
+
+    /// A moment on the collector's clock, in microseconds.
+    fn micros(&self, at: Instant) -> u64 {
+        at.saturating_duration_since(self.started).as_micros() as u64
+    }
+
+    /// Says why there is nothing to collect, and ends.
+    fn give_up(&self, absent: bool, message: &str, remedy: &str) -> ! {
+        self.say(&Line::Fault {
+            absent,
+            message: wire::clean(message),
+            remedy: wire::clean(remedy),
+        });
+        leave()
+    }
+}
