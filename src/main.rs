@@ -1,11 +1,22 @@
 //! The `mltop` command.
 
+use std::io::Write;
 use std::process::ExitCode;
 
+use clap::Parser;
+
 fn main() -> ExitCode {
-    let mut args = std::env::args_os().skip(1);
-    if args.next().is_some_and(|verb| verb == "__collect") {
-        return mltop::source::gpu::collector::main(args);
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next().is_some_and(|first| first == mltop::source::gpu::COLLECT) {
+        return mltop::source::gpu::collector_main(arguments);
     }
-    ExitCode::from(2)
+    let code = match mltop::run::run(mltop::cli::Cli::parse()) {
+        Ok(()) => 0,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "mltop: {error}");
+            error.exit_code()
+        }
+    };
+    // Not a return: a thread that is stuck in a read must not keep the shell from its prompt.
+    std::process::exit(i32::from(code))
 }

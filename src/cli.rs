@@ -1,0 +1,241 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::model::Pid;
+
+/// See why the GPUs of a running training job wait.
+///
+/// Attaches to training that is already running, with no change to its code and no restart, and
+/// plots GPU utilization, GPU memory, PCIe and disk read rates beside the `DataLoader`'s queue.
+#[derive(Debug, Parser)]
+#[command(name = "mltop", version, max_term_width = 100)]
+pub struct Cli {
+    /// What to do instead of the live screen.
+    #[command(subcommand)]
+    pub verb: Option<Verb>,
+    /// What to read.
+    #[command(flatten)]
+    pub watch: Watch,
+    /// How to show it.
+    #[command(flatten)]
+    pub look: Look,
+    /// What to do when a finding opens.
+    #[command(flatten)]
+    pub notify: Notify,
+}
+
+/// What to read, and how often.
+#[derive(Clone, Debug, Args)]
+pub struct Watch {
+    /// Look at this training process instead of finding trainers.
+    #[arg(long, value_name = "PID", value_parser = pid)]
+    pub pid: Option<Pid>,
+    /// Time between ticks: 500ms, 1s, 5s. Below 1 s, asking the GPU driver so often can itself slow
+    /// the training.
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = interval)]
+    pub interval: Duration,
+}
+
+/// How screens look.
+#[derive(Clone, Debug, Args)]
+pub struct Look {
+    /// Colours: dark, light, or auto by the terminal's COLORFGBG.
+    #[arg(long, value_name = "NAME", default_value = "auto", global = true)]
+    pub theme: String,
+    /// Plain ASCII instead of line and block characters.
+    #[arg(long, global = true)]
+    pub ascii: bool,
+}
+
+/// What to do when a finding opens.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Notify {
+    /// Run a shell command when a finding opens; it gets `MLTOP_RULE`, `MLTOP_SEVERITY`,
+    /// `MLTOP_PID`, `MLTOP_TITLE` and `MLTOP_ADVICE`.
+    #[arg(long, value_name = "CMD")]
+    pub on_finding: Option<String>,
+    /// Ring the terminal's bell when a finding opens.
+    #[arg(long)]
+    pub bell: bool,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Print the session's lines, one JSON object a line, for scripts.
+    Stream(Stream),
+    /// Draw the screen of a recorded stream at one moment, as SVG or text.
+    Render(Render),
+    /// Say what can be read here, what cannot, why, and what would allow it.
+    Doctor {
+        /// Look at this training process in particular.
+        #[arg(long, value_name = "PID", value_parser = pid)]
+        pid: Option<Pid>,
+    },
+    /// Watch a small training loop over a simulated GPU: no GPU and no training needed.
+    Demo(Demo),
+}
+
+/// `mltop stream`
+#[derive(Debug, Args)]
+pub struct Stream {
+    /// One JSON object a line (the only form so far).
+    #[arg(long)]
+    pub plain: bool,
+    /// End after this time.
+    #[arg(long, value_name = "TIME", value_parser = span)]
+    pub duration: Option<Duration>,
+    /// What to read.
+    #[command(flatten)]
+    pub watch: Watch,
+}
+
+/// `mltop render`
+#[derive(Debug, Args)]
+pub struct Render {
+    /// A recorded stream.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// The moment: seconds from the start (90, 1m30s), from the end (-5s), or a time of day (14:02:31).
+    #[arg(long, value_name = "T", default_value = "-0s", allow_hyphen_values = true)]
+    pub at: String,
+    /// Columns and rows.
+    #[arg(long, value_name = "WxH", default_value = "120x36", value_parser = size)]
+    pub size: (u16, u16),
+    /// Seconds that the lanes show.
+    #[arg(long, value_name = "TIME", default_value = "120s", value_parser = span)]
+    pub zoom: Duration,
+    /// Where to: NAME.svg or NAME.txt.
+    #[arg(short = 'o', long = "output", value_name = "OUT")]
+    pub output: PathBuf,
+}
+
+/// `mltop demo`
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// How long each phase lasts.
+    #[arg(long, value_name = "TIME", default_value = "40s", value_parser = span)]
+    pub phase: Duration,
+    /// Stay in one phase.
+    #[arg(long, value_name = "PHASE")]
+    pub only: Option<Phase>,
+    /// Print the session's lines instead of showing the screen, for this time.
+    #[arg(long, value_name = "TIME", value_parser = span)]
+    pub stream: Option<Duration>,
+}
+
+/// The phases of the demo.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Phase {
+    /// The loader is ahead of the step.
+    Healthy,
+    /// Workers wait for the disk.
+    Disk,
+    /// Workers are short of CPU.
+    Cpu,
+    /// The GPU is far larger than the job.
+    Oversized,
+}
+
+impl Phase {
+    /// The phase's name in the demo's own loop.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Healthy => "healthy",
+            Self::Disk => "disk",
+            Self::Cpu => "cpu",
+            Self::Oversized => "oversized",
+        }
+    }
+}
+
+fn pid(text: &str) -> Result<Pid, String> {
+    match text.parse::<u32>() {
+        Ok(pid) if pid > 0 => Ok(Pid(pid)),
+        _ => Err(format!("'{text}' is not a process id: a positive whole number is needed")),
+    }
+}
+
+/// A time with its unit: `500ms`, `2s`, `1m30s`, `1h`; a bare number is seconds.
+pub fn span(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("'{text}' is not a time: write it like 500ms, 10s, 1m30s or 1h");
+    if text.is_empty() {
+        return Err(wrong());
+    }
+    if let Ok(seconds) = text.parse::<f64>() {
+        return Duration::try_from_secs_f64(seconds).map_err(|_| wrong());
+    }
+    let mut rest = text;
+    let mut total = Duration::ZERO;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(wrong)?;
+        let value: f64 = rest[..digits].parse().map_err(|_| wrong())?;
+        rest = &rest[digits..];
+        let end = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
+        let seconds = match &rest[..end] {
+            "ms" => value / 1e3,
+            "s" => value,
+            "m" => value * 60.0,
+            "h" => value * 3600.0,
+            _ => return Err(wrong()),
+        };
+        rest = &rest[end..];
+        let part = Duration::try_from_secs_f64(seconds).map_err(|_| wrong())?;
+        total = total.checked_add(part).ok_or_else(wrong)?;
+    }
+    Ok(total)
+}
+
+fn interval(text: &str) -> Result<Duration, String> {
+    let interval = span(text)?;
+    if (Duration::from_millis(100)..=Duration::from_secs(60)).contains(&interval) {
+        Ok(interval)
+    } else {
+        Err(format!("an interval of {text} is out of range: 100ms to 60s"))
+    }
+}
+
+fn size(text: &str) -> Result<(u16, u16), String> {
+    text.split_once('x')
+        .and_then(|(width, height)| Some((width.parse().ok()?, height.parse().ok()?)))
+        .filter(|&(width, height)| (1..=500).contains(&width) && (1..=200).contains(&height))
+        .ok_or_else(|| format!("'{text}' is not a size: write columns x rows, at most 500x200"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_time_is_read_with_its_unit_and_refused_without_sense() {
+        assert_eq!(span("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(span("1m30s"), Ok(Duration::from_secs(90)));
+        assert_eq!(span("2"), Ok(Duration::from_secs(2)));
+        for bad in ["", "s", "-3s", "1x", "1e999", "9999999999999999999h", "1s2"] {
+            assert!(span(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_interval_out_of_range_names_the_range() {
+        assert!(interval("1ms").unwrap_err().contains("100ms to 60s"));
+    }
+
+    #[test]
+    fn a_size_is_columns_by_rows() {
+        assert_eq!(size("160x48"), Ok((160, 48)));
+        for bad in ["160", "0x10", "10x0", "999x10", "axb"] {
+            assert!(size(bad).is_err(), "{bad}");
+        }
+    }
+}

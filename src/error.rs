@@ -1,0 +1,63 @@
+//! What ends the program, with the exit code and the remedy.
+
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+/// An end of the program that is not success.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// The screen needs a terminal.
+    #[error(
+        "standard output is not a terminal, so there is nowhere to draw; \
+         for scripts use `mltop stream --plain`"
+    )]
+    NoTerminal,
+    /// The named process cannot be looked at.
+    #[error(transparent)]
+    Pid(#[from] crate::source::trainer::PidProblem),
+    /// The recorded stream cannot be read.
+    #[error(transparent)]
+    Recording(#[from] crate::record::ReadError),
+    /// The recording holds no tick.
+    #[error(
+        "{0} holds no readable tick, so there is no screen to draw; record again with `mltop stream --plain > FILE`"
+    )]
+    NoTick(PathBuf),
+    /// A moment that is not one, or outside of the recording.
+    #[error("{0}")]
+    Moment(String),
+    /// A theme that is not there.
+    #[error("{0}")]
+    Theme(String),
+    /// A picture of a kind that is not known.
+    #[error("cannot tell from the name {0} what to write: end it in .svg or .txt")]
+    Kind(PathBuf),
+    /// A file that cannot be written.
+    #[error("cannot write {path}: {source}")]
+    Write {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Only one form of stream exists.
+    #[error("only the plain form is there so far: use `mltop stream --plain`")]
+    StreamForm,
+    /// The demo cannot start its loop.
+    #[error("the demo cannot start its training loop: {0}")]
+    Demo(String),
+    /// The terminal or a pipe failed.
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+}
+
+impl Error {
+    /// 2 for usage and input, 1 for what failed on the way.
+    pub const fn exit_code(&self) -> u8 {
+        match self {
+            Self::Io(_) | Self::Write { .. } | Self::Demo(_) => 1,
+            _ => 2,
+        }
+    }
+}

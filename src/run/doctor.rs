@@ -1,0 +1,269 @@
+//! `mltop doctor`: what can be read here, what cannot, why, and what would allow it.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{self, Write as _};
+use std::sync::Arc;
+
+use crate::error::Error;
+use crate::model::inventory::{SourceState, SourceStatus};
+use crate::model::sample::LoaderSample;
+use crate::model::{Gap, Reading, Sample};
+use crate::source::Roots;
+
+/// How one check went.
+#[derive(Clone, Debug, PartialEq)]
+struct Check {
+    mark: Mark,
+    what: String,
+    finding: String,
+    remedy: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mark {
+    Yes,
+    Part,
+    No,
+    /// Not there, and no fault.
+    None,
+}
+
+impl Mark {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Yes => "ok     ",
+            Self::Part => "partly ",
+            Self::No => "no     ",
+            Self::None => "absent ",
+        }
+    }
+}
+
+impl From<SourceState> for Mark {
+    fn from(state: SourceState) -> Self {
+        match state {
+            SourceState::Ok => Self::Yes,
+            SourceState::Partial => Self::Part,
+            SourceState::Failed => Self::No,
+            SourceState::Absent => Self::None,
+        }
+    }
+}
+
+/// Prints the report on what the last of a few samples shows.
+pub fn report(sample: &Sample, roots: &Roots) -> Result<(), Error> {
+    let mut text = String::new();
+    let host = &sample.inventory.host;
+    let _ = writeln!(text, "mltop {} on {}, {}", env!("CARGO_PKG_VERSION"), host.name, host.kernel);
+    for check in checks(sample, roots) {
+        let _ = writeln!(text, "{}{:<18} {}", check.mark.word(), check.what, check.finding);
+        if !check.remedy.is_empty() {
+            let _ = writeln!(text, "{:<26}→ {}", "", check.remedy);
+        }
+    }
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+fn checks(sample: &Sample, roots: &Roots) -> Vec<Check> {
+    let mut checks =
+        vec![rights(roots), processes(sample, roots), pressure(sample), limits(sample)];
+    checks.push(disks(sample));
+    checks.extend(sample.inventory.sources.iter().map(from_status));
+    checks.extend(gpus(sample));
+    checks.extend(sample.loaders.iter().map(|loader| queue(sample, loader)));
+    checks
+}
+
+fn from_status(status: &Arc<SourceStatus>) -> Check {
+    let fine = status.message.is_empty();
+    Check {
+        mark: status.state.into(),
+        what: status.source.to_string(),
+        finding: if fine { "read".into() } else { status.message.to_string() },
+        remedy: status.remedy.to_string(),
+    }
+}
+
+/// What this user may read of other processes.
+fn rights(roots: &Roots) -> Check {
+    let root = rustix::process::geteuid().is_root();
+    let scope = fs::read_to_string(roots.proc.join("sys/kernel/yama/ptrace_scope"));
+    let scope = scope.ok().and_then(|text| text.trim().parse::<u8>().ok());
+    let (mark, finding, remedy) = match (root, scope) {
+        (true, _) => (Mark::Yes, "root: every process can be read".to_owned(), ""),
+        (false, None | Some(0)) => (
+            Mark::Part,
+            "processes of your own user can be read".to_owned(),
+            "for others: sudo mltop",
+        ),
+        (false, Some(scope)) => (
+            Mark::Part,
+            format!(
+                "pipes and states of your own processes can be read, their memory cannot (Yama ptrace_scope {scope})"
+            ),
+            "for others: sudo mltop",
+        ),
+    };
+    Check { mark, what: "rights".into(), finding, remedy: remedy.into() }
+}
+
+fn processes(sample: &Sample, roots: &Roots) -> Check {
+    let what = "processes".to_owned();
+    let hidden = fs::symlink_metadata(roots.proc.join("1/stat")).is_err();
+    let Reading::Is(seen) = sample.host.processes else {
+        let finding = format!("{} cannot be listed", roots.proc.display());
+        return Check { mark: Mark::No, what, finding, remedy: "mount proc".into() };
+    };
+    if hidden {
+        let finding = format!("{seen} seen; those of other users are hidden (hidepid)");
+        return Check { mark: Mark::Part, what, finding, remedy: "sudo mltop".into() };
+    }
+    Check { mark: Mark::Yes, what, finding: format!("{seen} seen"), remedy: String::new() }
+}
+
+fn pressure(sample: &Sample) -> Check {
+    let what = "pressure (PSI)".to_owned();
+    match sample.host.psi_io_some_seconds_total {
+        Reading::Is(_) => Check {
+            mark: Mark::Yes,
+            what,
+            finding: "CPU, I/O and memory".into(),
+            remedy: String::new(),
+        },
+        Reading::Not(gap) => Check {
+            mark: Mark::None,
+            what,
+            finding: format!("{}: the kernel does not account for stalls", gap.words()),
+            remedy: "boot with psi=1".into(),
+        },
+    }
+}
+
+fn limits(sample: &Sample) -> Check {
+    let mut bounds = Vec::new();
+    for group in &sample.cgroups {
+        if let Reading::Is(cores) = group.cpu_limit_cores {
+            bounds.push(format!("{} may use {cores:.1} cores", group.cgroup));
+        }
+        if let Reading::Is(rate) = group.io_read_limit_bytes_per_second {
+            bounds.push(format!("{} may read {:.0} MB/s", group.cgroup, rate as f64 / 1e6));
+        }
+    }
+    let finding = match (sample.cgroups.is_empty(), bounds.is_empty()) {
+        (true, _) => "read where a training runs".to_owned(),
+        (false, true) => "read; none binds a training".to_owned(),
+        (false, false) => bounds.join(", "),
+    };
+    Check { mark: Mark::Yes, what: "cgroup limits".into(), finding, remedy: String::new() }
+}
+
+fn disks(sample: &Sample) -> Check {
+    let names: Vec<&str> = sample.disks.iter().map(|disk| &*disk.disk).collect();
+    let (mark, finding) = if names.is_empty() {
+        (Mark::None, "no block device with I/O".to_owned())
+    } else {
+        (Mark::Yes, names.join(" "))
+    };
+    Check { mark, what: "disks".into(), finding, remedy: String::new() }
+}
+
+/// For each card, which of the figures that matter are missing.
+fn gpus(sample: &Sample) -> Vec<Check> {
+    let mut checks = Vec::new();
+    for (info, row) in sample.inventory.gpus.iter().zip(&sample.gpus) {
+        let figures: [(&str, Option<Gap>); 5] = [
+            ("utilization", row.utilization_ratio.gap()),
+            ("memory", row.memory_used_bytes.gap()),
+            ("power", row.power_watts.gap()),
+            ("SM activity", row.sm_active_ratio.gap()),
+            ("PCIe", row.pcie_source.gap()),
+        ];
+        let missing: Vec<String> = figures
+            .iter()
+            .filter_map(|(name, gap)| gap.map(|gap| format!("{name}: {}", gap.words())))
+            .collect();
+        let label = if info.simulated { " (SIMULATED)" } else { "" };
+        let mut finding = format!("{}{label}", info.name);
+        if let Some(trouble) = &info.trouble {
+            let _ = write!(finding, ", {trouble}");
+        }
+        if !missing.is_empty() {
+            let _ = write!(finding, "; {}", missing.join(", "));
+        }
+        let mark = if missing.is_empty() { Mark::Yes } else { Mark::Part };
+        checks.push(Check {
+            mark,
+            what: format!("gpu {}", info.gpu),
+            finding,
+            remedy: String::new(),
+        });
+    }
+    checks
+}
+
+/// How one loader's depth and wait are known, and why not better.
+fn queue(sample: &Sample, loader: &LoaderSample) -> Check {
+    let what = format!("loader {}", loader.loader);
+    let info = sample.inventory.loader(loader.loader);
+    let why = info.map(|info| info.why_not_better.to_string()).unwrap_or_default();
+    let depth = match (loader.ready, loader.ready_source, loader.ready_bound) {
+        (Reading::Is(_), Reading::Is(source), Reading::Is(bound)) => {
+            format!("depth by {} ({})", source.code(), bound.code())
+        }
+        (reading, ..) => format!("depth: {}", reading.gap().unwrap_or_default().words()),
+    };
+    let wait = match (loader.wait_source, loader.wait_bound) {
+        (Reading::Is(source), Reading::Is(bound)) => {
+            format!("wait by {} ({})", source.code(), bound.code())
+        }
+        (reading, _) => format!("wait: {}", reading.gap().unwrap_or_default().words()),
+    };
+    let known = loader.ready.is() && loader.wait_source.is();
+    Check {
+        mark: if known { Mark::Yes } else { Mark::Part },
+        what,
+        finding: format!("pid {}: {depth}, {wait}", loader.pid),
+        remedy: why,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::GpuId;
+    use crate::model::inventory::GpuInfo;
+    use crate::model::sample::GpuSample;
+
+    #[test]
+    fn a_card_names_each_figure_that_is_missing_and_why() {
+        let mut sample = Sample::default();
+        let info = GpuInfo { name: "H100".into(), ..GpuInfo::default() };
+        Arc::make_mut(&mut sample.inventory).gpus.push(Arc::new(info));
+        sample.gpus.push(GpuSample {
+            gpu: GpuId(0),
+            utilization_ratio: Reading::Is(0.5),
+            sm_active_ratio: Reading::Not(Gap::Unsupported),
+            ..GpuSample::default()
+        });
+        let check = &gpus(&sample)[0];
+        assert_eq!(check.mark, Mark::Part);
+        assert!(check.finding.contains("SM activity: not supported"), "{}", check.finding);
+        assert!(!check.finding.contains("utilization"), "{}", check.finding);
+    }
+
+    #[test]
+    fn a_source_without_trouble_is_read_and_one_with_trouble_says_so_with_the_remedy() {
+        let status = SourceStatus {
+            source: "nvml".into(),
+            state: SourceState::Failed,
+            message: "driver and library differ".into(),
+            remedy: "reboot".into(),
+        };
+        let check = from_status(&Arc::new(status));
+        assert_eq!((check.mark, &*check.remedy), (Mark::No, "reboot"));
+    }
+}

@@ -1,0 +1,250 @@
+//! The live loop: keys, samples and signals in; a frame at most thirty times a second out.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use crossterm::clipboard::CopyToClipboard;
+use crossterm::event::{Event, EventStream};
+use crossterm::{Command as _, terminal};
+use futures_util::StreamExt;
+use rustix::process::{Signal, getpid, kill_process};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc::Receiver;
+use tokio::time::{Instant, sleep_until};
+
+use crate::app::{Effect, Feed, Msg, State, Tick};
+use crate::derive;
+use crate::diagnose::{Change, Settings};
+use crate::error::Error;
+use crate::model::{Frame, Sample};
+use crate::record::Tape;
+use crate::term::{Counted, Taken};
+use crate::ui::{Painter, Styles};
+use crate::view;
+
+use super::keys;
+use super::looks::Looks;
+use super::notify::Notifier;
+use super::pipeline::Pipeline;
+
+/// Between two frames. Keys are answered at once when the last frame is older than that.
+const FRAME: Duration = Duration::from_millis(33);
+/// Scroll-back in memory: an hour, and no more than this.
+const TAPE_BYTES: usize = 8 << 20;
+const TAPE_SPAN: Duration = Duration::from_secs(3600);
+
+/// What the live screen is started with.
+#[derive(Debug)]
+pub struct Setup {
+    /// Where samples come from, and how often.
+    pub feed: Feed,
+    /// Themes and glyphs.
+    pub looks: Looks,
+    /// What to do when a finding opens.
+    pub notifier: Notifier,
+    /// Windows and thresholds.
+    pub settings: Settings,
+    /// A line for the start.
+    pub notice: Option<String>,
+}
+
+/// Shows the live screen until the user leaves it.
+pub fn show(setup: Setup, samples: Receiver<Arc<Sample>>) -> Result<(), Error> {
+    let taken = Taken::take()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let result = runtime.block_on(async {
+        let mut live = Live::new(setup, &taken)?;
+        live.run(samples).await
+    });
+    drop(taken);
+    // Threads that still read from a sick disk or driver are left where they are.
+    runtime.shutdown_background();
+    result
+}
+
+struct Live<'a> {
+    taken: &'a Taken,
+    painter: Painter<Counted>,
+    looks: Looks,
+    styles: Styles,
+    notifier: Notifier,
+    pipeline: Pipeline,
+    tape: Tape,
+    state: State,
+    painted: Instant,
+    dirty: bool,
+}
+
+impl<'a> Live<'a> {
+    fn new(setup: Setup, taken: &'a Taken) -> Result<Self, Error> {
+        let (width, height) = terminal::size()?;
+        let mut state = State::new(width, height);
+        state.feed = setup.feed;
+        state.theme = setup.looks.theme_name().to_owned();
+        state.bell = setup.notifier.bell();
+        state.utc_offset_seconds = utc_offset_seconds();
+        if let Some(notice) = setup.notice {
+            state.update(Msg::Notice(notice));
+        }
+        let styles = setup.looks.styles();
+        let painter = Painter::new(Counted::new(Arc::new(AtomicU64::new(0))), width, height)?;
+        Ok(Self {
+            taken,
+            painter,
+            looks: setup.looks,
+            styles,
+            notifier: setup.notifier,
+            pipeline: Pipeline::new(setup.settings),
+            tape: Tape::new(TAPE_BYTES, TAPE_SPAN),
+            state,
+            painted: Instant::now(),
+            dirty: true,
+        })
+    }
+
+    async fn run(&mut self, mut samples: Receiver<Arc<Sample>>) -> Result<(), Error> {
+        let mut events = EventStream::new();
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut hangup = signal(SignalKind::hangup())?;
+        self.paint()?;
+        let mut samples_last = true;
+        loop {
+            let due = self.painted + FRAME;
+            let effects = tokio::select! {
+                biased;
+                _ = terminate.recv() => return Ok(()),
+                _ = interrupt.recv() => return Ok(()),
+                _ = hangup.recv() => return Ok(()),
+                event = events.next() => match event {
+                    Some(event) => self.event(&event?)?,
+                    None => return Ok(()),
+                },
+                sample = samples.recv(), if samples_last => if let Some(sample) = sample {
+                    self.sample(sample)?
+                } else {
+                    samples_last = false;
+                    self.update(Msg::Ended("no more samples".into()))
+                },
+                () = sleep_until(due), if self.dirty => {
+                    self.paint()?;
+                    Vec::new()
+                }
+            };
+            for effect in effects {
+                if self.effect(effect)? == Flow::Leave {
+                    return Ok(());
+                }
+            }
+            if self.dirty && self.painted.elapsed() >= FRAME {
+                self.paint()?;
+            }
+        }
+    }
+
+    fn update(&mut self, msg: Msg) -> Vec<Effect> {
+        self.dirty = true;
+        self.state.update(msg)
+    }
+
+    fn event(&mut self, event: &Event) -> io::Result<Vec<Effect>> {
+        match event {
+            Event::Key(key) => {
+                Ok(keys::key(key).map_or_else(Vec::new, |key| self.update(Msg::Key(key))))
+            }
+            Event::Resize(width, height) => {
+                self.painter.resize(*width, *height);
+                Ok(self.update(Msg::Resize(*width, *height)))
+            }
+            Event::FocusGained | Event::FocusLost | Event::Mouse(_) | Event::Paste(_) => {
+                Ok(Vec::new())
+            }
+        }
+    }
+
+    fn sample(&mut self, sample: Arc<Sample>) -> io::Result<Vec<Effect>> {
+        self.tape.push(&sample);
+        let (frame, changes) = self.pipeline.push(sample);
+        for change in &changes {
+            if let Change::Opened(finding) = change {
+                if let Some(trouble) = self.notifier.opened(finding) {
+                    self.state.update(Msg::Notice(trouble));
+                }
+            }
+        }
+        self.notifier.reap();
+        let oldest_ms = self.tape.span().map_or(frame.sample.stamp.mono_ms, |(from, _)| from.mono_ms);
+        Ok(self.update(Msg::Tick(Tick {
+            findings: self.pipeline.engine.findings().to_vec(),
+            now: self.pipeline.engine.now(),
+            oldest_ms,
+            frame,
+        })))
+    }
+
+    fn effect(&mut self, effect: Effect) -> io::Result<Flow> {
+        match effect {
+            Effect::Quit => return Ok(Flow::Leave),
+            Effect::Suspend => self.suspend()?,
+            Effect::Redraw => self.painter.repaint()?,
+            Effect::Seek { mono_ms } => {
+                let frame = self.moment(mono_ms);
+                self.update(Msg::Moment { mono_ms, frame });
+            }
+            Effect::Copy(text) => {
+                let mut escape = String::new();
+                if CopyToClipboard::to_clipboard_from(text).write_ansi(&mut escape).is_ok() {
+                    self.painter.send(escape.as_bytes())?;
+                }
+            }
+            Effect::Dismiss(id) => self.pipeline.engine.dismiss(id),
+            Effect::NextTheme => {
+                self.looks.next_theme();
+                self.styles = self.looks.styles();
+                self.painter.repaint()?;
+                let name = self.looks.theme_name().to_owned();
+                self.update(Msg::Theme(name));
+            }
+            Effect::Bell => self.painter.send(b"\x07")?,
+        }
+        self.dirty = true;
+        Ok(Flow::Stay)
+    }
+
+    /// What was at a moment of the scroll-back.
+    fn moment(&mut self, mono_ms: u64) -> Option<Arc<Frame>> {
+        let (before, sample) = self.tape.at(mono_ms)?;
+        Some(Arc::new(derive::frame(before.as_deref(), sample)))
+    }
+
+    fn suspend(&mut self) -> io::Result<()> {
+        self.taken.release();
+        kill_process(getpid(), Signal::TSTP)?;
+        self.taken.retake()?;
+        let (width, height) = terminal::size()?;
+        self.painter.resize(width, height);
+        self.state.update(Msg::Resize(width, height));
+        self.painter.repaint()
+    }
+
+    fn paint(&mut self) -> io::Result<()> {
+        let (width, height) = self.state.size;
+        let screen = view::build(&self.state, &self.pipeline.history, width, height);
+        self.painter.draw(&screen, &self.styles)?;
+        self.painted = Instant::now();
+        self.dirty = false;
+        Ok(())
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Flow {
+    Stay,
+    Leave,
+}
+
+fn utc_offset_seconds() -> i32 {
+    jiff::Zoned::now().offset().seconds()
+}

@@ -1,0 +1,158 @@
+//! The verbs. The only place that knows everybody.
+
+mod demo;
+mod doctor;
+mod keys;
+mod live;
+mod looks;
+mod notify;
+mod pipeline;
+mod render;
+mod stream;
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use crate::app::Feed;
+use crate::cli::{self, Cli, Verb, Watch};
+use crate::diagnose::Settings;
+use crate::error::Error;
+use crate::model::{Pid, Sample};
+use crate::source::Roots;
+use crate::source::gpu::Gpus;
+use crate::source::sampler::{GpuFeed, Plan, Sampler};
+use crate::source::trainer::check_pid;
+use crate::term;
+
+use live::Setup;
+use looks::Looks;
+use notify::Notifier;
+
+/// Samples that may wait for a reader that is late; a reader that is later than that misses some.
+const WAITING: usize = 16;
+
+/// Does what the command line asks for.
+pub fn run(cli: Cli) -> Result<(), Error> {
+    match cli.verb {
+        None => live_screen(&cli.watch, &cli.look, cli.notify),
+        Some(Verb::Stream(stream)) => stream_lines(&stream),
+        Some(Verb::Render(wanted)) => render::render(&wanted, &cli.look),
+        Some(Verb::Doctor { pid }) => examine(pid),
+        Some(Verb::Demo(demo)) => show_demo(&demo, &cli.look),
+    }
+}
+
+/// What to sample on this machine.
+fn plan(watch: &Watch) -> Result<Plan, Error> {
+    let roots = Roots::default();
+    if let Some(pid) = watch.pid {
+        check_pid(&roots, pid)?;
+    }
+    let gpus = GpuFeed::Drivers(Gpus::start(&own_program()?, watch.interval));
+    Ok(Plan { interval: watch.interval, roots, only: watch.pid, gpus })
+}
+
+/// This program, to be started again as a collector.
+fn own_program() -> io::Result<PathBuf> {
+    std::env::current_exe()
+}
+
+fn live_screen(watch: &Watch, look: &cli::Look, notify: cli::Notify) -> Result<(), Error> {
+    if !term::is_there() {
+        return Err(Error::NoTerminal);
+    }
+    let setup = Setup {
+        feed: Feed::Live { interval_ms: watch.interval.as_millis() as u64 },
+        looks: terminal_looks(look)?,
+        notifier: Notifier::new(notify),
+        settings: Settings::default(),
+        notice: None,
+    };
+    show(setup, plan(watch)?)
+}
+
+fn terminal_looks(look: &cli::Look) -> Result<Looks, Error> {
+    Looks::of_terminal(look, |name| std::env::var(name).ok())
+}
+
+fn show(setup: Setup, plan: Plan) -> Result<(), Error> {
+    let (sender, samples) = tokio::sync::mpsc::channel(WAITING);
+    let sampler = Sampler::start(plan, move |sample: Arc<Sample>| {
+        use tokio::sync::mpsc::error::TrySendError;
+        // A full channel leaves a hole in the numbering, which is shown as a gap.
+        !matches!(sender.try_send(sample), Err(TrySendError::Closed(_)))
+    })?;
+    let result = live::show(setup, samples);
+    drop(sampler);
+    result
+}
+
+fn stream_lines(stream: &cli::Stream) -> Result<(), Error> {
+    if !stream.plain {
+        return Err(Error::StreamForm);
+    }
+    let (sampler, samples) = sample(plan(&stream.watch)?)?;
+    let stdout = io::stdout().lock();
+    let interval = stream.watch.interval;
+    let settings = Settings::default();
+    let result = stream::write_lines(&samples, interval, stream.duration, settings, stdout);
+    drop(sampler);
+    result
+}
+
+/// Samples through a channel of the standard library, for verbs without a screen.
+fn sample(plan: Plan) -> Result<(Sampler, mpsc::Receiver<Arc<Sample>>), Error> {
+    let (sender, samples) = mpsc::sync_channel(WAITING);
+    let sampler = Sampler::start(plan, move |sample| sender.send(sample).is_ok())?;
+    Ok((sampler, samples))
+}
+
+fn examine(pid: Option<Pid>) -> Result<(), Error> {
+    // Long enough for young processes to be looked at and for a loader to be found.
+    const LOOKS: usize = 5;
+    let interval = Duration::from_millis(700);
+    let watch = Watch { pid, interval };
+    let plan = plan(&watch)?;
+    let roots = plan.roots.clone();
+    let (sampler, samples) = sample(plan)?;
+    let last = samples.iter().take(LOOKS).last().unwrap_or_default();
+    drop(sampler);
+    doctor::report(&last, &roots)
+}
+
+fn show_demo(wanted: &cli::Demo, look: &cli::Look) -> Result<(), Error> {
+    if wanted.stream.is_none() && !term::is_there() {
+        return Err(Error::NoTerminal);
+    }
+    let Some((running, gpu)) = demo::Loop::start(wanted)? else {
+        return Err(Error::Demo("python3 was not found; install it".into()));
+    };
+    let interval = Duration::from_secs(1);
+    let plan = Plan {
+        interval,
+        roots: Roots::default(),
+        only: Some(running.pid()),
+        gpus: GpuFeed::Simulated(gpu),
+    };
+    if let Some(duration) = wanted.stream {
+        let (sampler, samples) = sample(plan)?;
+        let stdout = io::stdout().lock();
+        let settings = Settings::demo();
+        let result = stream::write_lines(&samples, interval, Some(duration), settings, stdout);
+        drop(sampler);
+        return result;
+    }
+    let setup = Setup {
+        feed: Feed::Live { interval_ms: 1000 },
+        looks: terminal_looks(look)?,
+        notifier: Notifier::default(),
+        settings: Settings::demo(),
+        notice: Some("demo: a real loader over a SIMULATED GPU; windows are shortened".into()),
+    };
+    let result = show(setup, plan);
+    drop(running);
+    result
+}

@@ -1,0 +1,37 @@
+//! The way of a sample: derived, remembered, diagnosed. Live, replay and render share it.
+
+use std::sync::Arc;
+
+use crate::derive;
+use crate::diagnose::{Change, Engine, Settings};
+use crate::history::History;
+use crate::model::{Frame, Sample};
+
+/// Points a plotted series keeps: over an hour at one a second.
+const POINTS: usize = 4096;
+
+/// What has been made of the samples so far.
+#[derive(Debug)]
+pub struct Pipeline {
+    /// For the plots.
+    pub history: History,
+    /// For the verdict.
+    pub engine: Engine,
+    before: Option<Arc<Sample>>,
+}
+
+impl Pipeline {
+    /// An empty one.
+    pub fn new(settings: Settings) -> Self {
+        Self { history: History::new(POINTS), engine: Engine::new(settings), before: None }
+    }
+
+    /// Takes the next sample and says what changed.
+    pub fn push(&mut self, sample: Arc<Sample>) -> (Arc<Frame>, Vec<Change>) {
+        let frame = Arc::new(derive::frame(self.before.as_deref(), Arc::clone(&sample)));
+        self.before = Some(sample);
+        self.history.push(&frame);
+        let changes = self.engine.step(&frame);
+        (frame, changes)
+    }
+}

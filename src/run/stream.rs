@@ -1,0 +1,78 @@
+//! `mltop stream --plain`: the session's own lines on standard output.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use crate::diagnose::Settings;
+use crate::error::Error;
+use crate::model::Sample;
+use crate::record::{Encoder, SessionInfo};
+
+use super::pipeline::Pipeline;
+
+/// A key line at least so often, so that whoever comes late soon knows what is there.
+const GROUP_MS: u64 = 10_000;
+
+/// Writes lines for `duration`, or until the reader goes away or the samples end.
+pub fn write_lines(
+    samples: &Receiver<Arc<Sample>>,
+    interval: Duration,
+    duration: Option<Duration>,
+    settings: Settings,
+    mut out: impl Write,
+) -> Result<(), Error> {
+    let end = duration.map(|duration| Instant::now() + duration);
+    let mut pipeline = Pipeline::new(settings);
+    let mut encoder: Option<Encoder> = None;
+    let mut lines = String::with_capacity(16 << 10);
+    let mut group_began = 0;
+    let mut last_ms = 0;
+    while let Some(sample) = next(samples, end) {
+        lines.clear();
+        let (frame, changes) = pipeline.push(Arc::clone(&sample));
+        let encoder = encoder.get_or_insert_with(|| {
+            let mut encoder = Encoder::new(SessionInfo::begin(&sample, interval));
+            encoder.head(&mut lines);
+            group_began = sample.stamp.mono_ms;
+            encoder
+        });
+        if sample.stamp.mono_ms.saturating_sub(group_began) >= GROUP_MS {
+            encoder.begin_group();
+            group_began = sample.stamp.mono_ms;
+        }
+        encoder.tick(&sample, Some(&frame), &mut lines);
+        last_ms = sample.stamp.unix_ms;
+        for change in &changes {
+            encoder.event(&change.finding().to_event(last_ms), &mut lines);
+        }
+        if !put(&mut out, &lines)? {
+            return Ok(());
+        }
+    }
+    if let Some(mut encoder) = encoder {
+        lines.clear();
+        encoder.end(last_ms, "the time asked for is over", &mut lines);
+        put(&mut out, &lines)?;
+    }
+    Ok(())
+}
+
+/// The next sample; `None` at the end of the time or of the samples.
+fn next(samples: &Receiver<Arc<Sample>>, end: Option<Instant>) -> Option<Arc<Sample>> {
+    let Some(end) = end else { return samples.recv().ok() };
+    match samples.recv_timeout(end.saturating_duration_since(Instant::now())) {
+        Ok(sample) => Some(sample),
+        Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
+    }
+}
+
+/// Whole lines at once. False when the reader went away, which is how a pipe into `head` ends.
+fn put(out: &mut impl Write, lines: &str) -> io::Result<bool> {
+    match out.write_all(lines.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(error),
+    }
+}

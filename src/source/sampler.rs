@@ -1,0 +1,314 @@
+//! One tick, one clock: asks every source for what it has and makes a sample of it.
+//!
+//! Sources that can be slow (the GPU driver, a stuck process, the queues' fast looks) have threads or
+//! processes of their own and are only asked for their latest answer.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use rustix::time::{ClockId, clock_gettime};
+
+use super::gpu::{GpuLook, Gpus};
+use super::loader::Loaders;
+use super::machine::{Cgroups, Machine, ProcStat, ProcTable, Procs, own_cost};
+use super::root::Roots;
+use super::simulated::SimulatedGpu;
+use super::trainer::{Found, ProcSeen, Trainers};
+use crate::model::inventory::{ProcInfo, Role, SourceStatus};
+use crate::model::{Gap, Inventory, Pid, Reading, Sample, Stamp};
+
+/// Processes that are recorded because they use most, beside those of the training.
+const BUSIEST: usize = 20;
+
+/// Where GPU figures come from.
+#[derive(Debug)]
+pub enum GpuFeed {
+    /// The drivers of this machine.
+    Drivers(Gpus),
+    /// A simulation, labelled as one everywhere.
+    Simulated(SimulatedGpu),
+}
+
+/// What a sampler reads.
+#[derive(Debug)]
+pub struct Plan {
+    /// Time between ticks.
+    pub interval: Duration,
+    /// Where the machine is.
+    pub roots: Roots,
+    /// The one trainer to look at, instead of finding them.
+    pub only: Option<Pid>,
+    /// GPUs.
+    pub gpus: GpuFeed,
+}
+
+/// The sampling thread. Dropping it ends it.
+#[derive(Debug)]
+pub struct Sampler {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Sampler {
+    /// Starts sampling; `sink` gets each sample on the sampling thread and says whether to go on.
+    pub fn start(
+        plan: Plan,
+        mut sink: impl FnMut(Arc<Sample>) -> bool + Send + 'static,
+    ) -> std::io::Result<Self> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let thread = thread::Builder::new().name("sampler".into()).spawn(move || {
+            let interval = plan.interval;
+            let mut box_ = Sources::new(plan);
+            let mut due = Instant::now();
+            while !stopped.load(Ordering::Relaxed) {
+                if !sink(Arc::new(box_.tick())) {
+                    break;
+                }
+                due = next_tick(due, interval, Instant::now());
+                sleep_until(due, &stopped);
+            }
+            box_.abandon();
+        })?;
+        Ok(Self { stop, thread: Some(thread) })
+    }
+}
+
+impl Drop for Sampler {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        // Not joined: a read that hangs in the kernel must not keep the shell from its prompt.
+        if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
+        }
+    }
+}
+
+/// The next tick on the grid; ticks that are missed are left out, not caught up with.
+fn next_tick(due: Instant, interval: Duration, now: Instant) -> Instant {
+    let next = due + interval;
+    if next > now { next } else { now + interval }
+}
+
+fn sleep_until(due: Instant, stopped: &AtomicBool) {
+    loop {
+        let now = Instant::now();
+        if now >= due || stopped.load(Ordering::Relaxed) {
+            return;
+        }
+        thread::park_timeout(due - now);
+    }
+}
+
+/// Every source, and what it gave last.
+struct Sources {
+    roots: Roots,
+    machine: Machine,
+    cgroups: Cgroups,
+    procs: Procs,
+    trainers: Trainers,
+    loaders: Loaders,
+    gpus: GpuFeed,
+    inventory: Arc<Inventory>,
+    watched: Arc<Found>,
+    seq: u64,
+    ticks_per_second: u64,
+    boot_unix_ms: i64,
+}
+
+impl Sources {
+    fn new(plan: Plan) -> Self {
+        let machine = Machine::new(plan.roots.clone());
+        let inventory = Inventory { host: Arc::new(machine.host_info()), ..Inventory::default() };
+        let stamp = now();
+        Self {
+            machine,
+            cgroups: Cgroups::new(plan.roots.clone()),
+            procs: Procs::new(plan.roots.clone()),
+            trainers: Trainers::new(plan.roots.clone(), plan.only),
+            loaders: Loaders::start(plan.roots.clone()),
+            roots: plan.roots,
+            gpus: plan.gpus,
+            inventory: Arc::new(inventory),
+            watched: Arc::default(),
+            seq: 0,
+            ticks_per_second: rustix::param::clock_ticks_per_second().max(1),
+            boot_unix_ms: stamp.unix_ms - stamp.mono_ms as i64,
+        }
+    }
+
+    fn tick(&mut self) -> Sample {
+        let begun = Instant::now();
+        let stamp = now();
+        let gpu_look = self.look_at_gpus(begun);
+        let gpu_pids: BTreeSet<Pid> = gpu_look.procs.iter().map(|held| held.pid).collect();
+        let (seen, busiest) = self.scan(stamp.mono_ms);
+        self.trainers.update(&seen, &gpu_pids);
+        let found = self.trainers.found();
+        if !Arc::ptr_eq(&found, &self.watched) {
+            self.loaders.watch(&found.workers);
+            self.watched = Arc::clone(&found);
+        }
+        let loader_look = self.loaders.look();
+        let recorded = recorded_pids(&found, &gpu_pids, busiest);
+        self.procs.watch(&recorded);
+        let mut sample = Sample {
+            seq: self.seq,
+            stamp,
+            gpus: gpu_look.samples.clone(),
+            gpu_procs: gpu_look.procs.clone(),
+            loaders: loader_look.samples,
+            procs: self.procs.sample(recorded.iter().copied()),
+            ..Sample::default()
+        };
+        self.machine.read(&mut sample);
+        self.read_own_cost(&gpu_look, &mut sample);
+        sample.cgroups = self.cgroups.read(&cgroup_paths(&found));
+        let seen_status = [gpu_look.status, found.status.clone(), loader_look.status];
+        let inventory = Inventory {
+            host: Arc::clone(&self.inventory.host),
+            gpus: gpu_look.infos,
+            disks: self.machine.disk_infos(),
+            procs: self.proc_infos(&found, &recorded),
+            runs: found.runs.clone(),
+            loaders: loader_look.infos,
+            sources: seen_status.into_iter().map(Arc::new).collect(),
+        };
+        if *self.inventory != inventory {
+            self.inventory = Arc::new(inventory);
+        }
+        sample.inventory = Arc::clone(&self.inventory);
+        sample.dur_us = begun.elapsed().as_micros() as u64;
+        self.seq += 1;
+        sample
+    }
+
+    fn look_at_gpus(&mut self, now: Instant) -> GpuLook {
+        match &mut self.gpus {
+            GpuFeed::Drivers(gpus) => gpus.look(now),
+            GpuFeed::Simulated(gpu) => gpu.look(now),
+        }
+    }
+
+    /// The process table in the shape that the search for trainers takes, and who uses most.
+    fn scan(&mut self, mono_ms: u64) -> (Vec<ProcSeen>, Vec<Pid>) {
+        let table: &ProcTable = self.procs.scan(mono_ms);
+        let seen = table.iter().map(ProcSeen::from_stat).collect();
+        (seen, self.procs.busiest(BUSIEST))
+    }
+
+    fn read_own_cost(&self, look: &GpuLook, sample: &mut Sample) {
+        let mut own = vec![Pid(std::process::id())];
+        own.extend(look.collector);
+        let (cpu_seconds, pss) = own_cost(&self.roots, &own);
+        sample.host.mltop_cpu_seconds_total = cpu_seconds;
+        sample.host.mltop_pss_bytes = pss;
+    }
+
+    /// Names of the recorded processes: from the search for trainers where it knows them, else what
+    /// the process table tells.
+    fn proc_infos(&self, found: &Found, recorded: &BTreeSet<Pid>) -> BTreeMap<Pid, Arc<ProcInfo>> {
+        let before = &self.inventory.procs;
+        recorded
+            .iter()
+            .filter_map(|&pid| {
+                if let Some(info) = found.infos.get(&pid) {
+                    return Some((pid, Arc::clone(info)));
+                }
+                let stat = self.procs.get(pid)?;
+                let same = before.get(&pid).filter(|info| {
+                    info.start_ticks == stat.start_ticks
+                        && info.role == Role::Other
+                        && info.name == stat.name
+                        && info.parent == stat.parent
+                });
+                Some((pid, same.cloned().unwrap_or_else(|| Arc::new(self.plain_info(stat)))))
+            })
+            .collect()
+    }
+
+    fn plain_info(&self, stat: &ProcStat) -> ProcInfo {
+        let since_boot_ms = stat.start_ticks * 1000 / self.ticks_per_second;
+        ProcInfo {
+            pid: stat.pid,
+            parent: stat.parent,
+            start_ticks: stat.start_ticks,
+            start_ms: self.boot_unix_ms + since_boot_ms as i64,
+            name: stat.name.clone(),
+            command: Box::default(),
+            user: Box::default(),
+            role: Role::Other,
+            run: None,
+            rank: None,
+            cgroup: None,
+            container: None,
+        }
+    }
+
+    fn abandon(self) {
+        if let GpuFeed::Drivers(gpus) = self.gpus {
+            gpus.abandon();
+        }
+    }
+}
+
+/// The recorded processes: on a GPU, of a training job, and those that use most.
+fn recorded_pids(found: &Found, gpu_pids: &BTreeSet<Pid>, busiest: Vec<Pid>) -> BTreeSet<Pid> {
+    let mut pids: BTreeSet<Pid> = found.infos.keys().copied().collect();
+    pids.extend(gpu_pids);
+    pids.extend(busiest);
+    pids
+}
+
+/// The control groups that bound the training jobs.
+fn cgroup_paths(found: &Found) -> Vec<Box<str>> {
+    let paths: BTreeSet<&str> =
+        found.trainers.iter().filter_map(|pid| found.infos.get(pid)?.cgroup.as_deref()).collect();
+    paths.into_iter().map(Into::into).collect()
+}
+
+/// The moment on both clocks.
+pub fn now() -> Stamp {
+    let millis = |clock| {
+        let time = clock_gettime(clock);
+        time.tv_sec * 1000 + time.tv_nsec / 1_000_000
+    };
+    Stamp { unix_ms: millis(ClockId::Realtime), mono_ms: millis(ClockId::Boottime) as u64 }
+}
+
+/// A status of a source without trouble.
+pub fn fine(source: &str) -> SourceStatus {
+    SourceStatus {
+        source: source.into(),
+        state: crate::model::inventory::SourceState::Ok,
+        message: Box::default(),
+        remedy: Box::default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missed_tick_is_left_out_and_not_caught_up_with() {
+        let start = Instant::now();
+        let second = Duration::from_secs(1);
+        assert_eq!(next_tick(start, second, start), start + second);
+        let late = start + 5 * second;
+        assert_eq!(next_tick(start, second, late), late + second);
+    }
+
+    #[test]
+    fn the_two_clocks_are_read_in_milliseconds() {
+        let a = now();
+        let b = now();
+        assert!(b.mono_ms >= a.mono_ms);
+        assert!(a.unix_ms > 1_600_000_000_000);
+        let _ = Reading::<u8>::Not(Gap::NotYet);
+    }
+}

@@ -1,0 +1,106 @@
+//! The terminal: taken over on start, given back on every way out.
+
+use std::io::{self, IsTerminal, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use crossterm::{cursor, execute, style, terminal};
+
+/// Whether the terminal is ours now. One process has one terminal, and the panic hook must know.
+static TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// The terminal while it is ours: raw, on the alternate screen, without a cursor.
+#[derive(Debug)]
+pub struct Taken(());
+
+impl Taken {
+    /// Takes the terminal over. A panic gives it back before its message is printed.
+    pub fn take() -> io::Result<Self> {
+        let earlier = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            give_back();
+            earlier(panic);
+        }));
+        take_over()?;
+        Ok(Self(()))
+    }
+
+    /// Gives the terminal back for a while, as before a suspend.
+    pub fn release(&self) {
+        give_back();
+    }
+
+    /// Takes it over again.
+    pub fn retake(&self) -> io::Result<()> {
+        take_over()
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        give_back();
+    }
+}
+
+fn take_over() -> io::Result<()> {
+    terminal::enable_raw_mode()?;
+    TAKEN.store(true, Ordering::SeqCst);
+    execute!(
+        io::stdout(),
+        terminal::EnterAlternateScreen,
+        terminal::DisableLineWrap,
+        terminal::Clear(terminal::ClearType::All),
+        cursor::Hide
+    )
+}
+
+fn give_back() {
+    if TAKEN.swap(false, Ordering::SeqCst) {
+        // Nothing can be done about a terminal that is gone; the shell sets up its own.
+        let _ = execute!(
+            io::stdout(),
+            style::ResetColor,
+            terminal::EnableLineWrap,
+            cursor::Show,
+            terminal::LeaveAlternateScreen
+        );
+        let _ = terminal::disable_raw_mode();
+    }
+}
+
+/// Whether there is a terminal to draw on and to read keys from.
+pub fn is_there() -> bool {
+    io::stdout().is_terminal() && io::stdin().is_terminal()
+}
+
+/// Standard output, gathered so that a frame is one write, and counted: the bytes to a thin link are
+/// part of what mltop costs.
+#[derive(Debug)]
+pub struct Counted {
+    buffer: Vec<u8>,
+    written: Arc<AtomicU64>,
+}
+
+impl Counted {
+    /// A writer whose bytes are added to `written`.
+    pub fn new(written: Arc<AtomicU64>) -> Self {
+        Self { buffer: Vec::with_capacity(16 << 10), written }
+    }
+}
+
+impl Write for Counted {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.buffer.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let mut stdout = io::stdout().lock();
+        let result = stdout.write_all(&self.buffer).and_then(|()| stdout.flush());
+        self.written.fetch_add(self.buffer.len() as u64, Ordering::Relaxed);
+        self.buffer.clear();
+        // One large frame must not be paid for ever.
+        self.buffer.shrink_to(64 << 10);
+        result
+    }
+}

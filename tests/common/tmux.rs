@@ -1,0 +1,91 @@
+//! A real terminal for the real program: a tmux server of its own, with keys sent and screens read.
+
+use std::process::{Command, Output};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+static NUMBER: AtomicU32 = AtomicU32::new(0);
+
+/// A terminal that ends with the test.
+pub struct Tmux {
+    socket: String,
+}
+
+impl Tmux {
+    /// A shell in a terminal of this size; `None`, with a word on why, where there is no tmux.
+    pub fn start(width: u16, height: u16) -> Option<Self> {
+        if Command::new("tmux").arg("-V").output().is_err() {
+            println!("skipped: no tmux on this machine");
+            return None;
+        }
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let tmux = Self { socket: format!("mltop-test-{}-{number}", std::process::id()) };
+        let (width, height) = (width.to_string(), height.to_string());
+        let made = tmux.run(&[
+            "-f", "/dev/null", "new-session", "-d", "-x", &width, "-y", &height,
+            "env LC_ALL=C.UTF-8 COLORTERM=truecolor PS1='ready$ ' HISTFILE= bash --norc --noprofile",
+        ]);
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        tmux.wait_for("ready$", 10);
+        Some(tmux)
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        Command::new("tmux").args(["-L", &self.socket]).args(arguments).output().unwrap()
+    }
+
+    /// Types a line and Enter.
+    pub fn line(&self, text: &str) {
+        self.run(&["send-keys", "-l", text]);
+        self.run(&["send-keys", "Enter"]);
+    }
+
+    /// Presses keys by tmux's names: `q`, `Left`, `C-c`.
+    pub fn keys(&self, names: &[&str]) {
+        let mut arguments = vec!["send-keys"];
+        arguments.extend(names);
+        self.run(&arguments);
+    }
+
+    /// The screen as text.
+    pub fn screen(&self) -> String {
+        String::from_utf8_lossy(&self.run(&["capture-pane", "-p"]).stdout).into_owned()
+    }
+
+    /// Gives the terminal another size.
+    pub fn resize(&self, width: u16, height: u16) {
+        let (width, height) = (width.to_string(), height.to_string());
+        self.run(&["resize-window", "-x", &width, "-y", &height]);
+    }
+
+    /// Whether a full-screen program has the terminal.
+    pub fn on_alternate_screen(&self) -> bool {
+        let shown = self.run(&["display-message", "-p", "#{alternate_on}"]);
+        String::from_utf8_lossy(&shown.stdout).trim() == "1"
+    }
+
+    /// Waits until the screen holds `text`; what it shows instead if it does not come to that.
+    pub fn wait_for(&self, text: &str, seconds: u64) -> String {
+        self.wait_until(text, seconds, |screen| screen.contains(text))
+    }
+
+    /// Waits until `met` of the screen.
+    pub fn wait_until(&self, what: &str, seconds: u64, met: impl Fn(&str) -> bool) -> String {
+        let deadline = Instant::now() + Duration::from_secs(seconds);
+        loop {
+            let screen = self.screen();
+            if met(&screen) {
+                return screen;
+            }
+            assert!(Instant::now() < deadline, "no {what:?} within {seconds} s:\n{screen}");
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+impl Drop for Tmux {
+    fn drop(&mut self) {
+        self.run(&["kill-server"]);
+    }
+}
