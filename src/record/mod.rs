@@ -1,1 +1,32 @@
 //! The session's lines, and what reads and writes them.
+//!
+//! One codec serves the stream, the recording, the replay and the scroll-back in memory. A line is one
+//! JSON object with its checksum at the end ([`line`]); a group of lines begins with the names of
+//! everything that is there and lasts about ten seconds, so that any group can be read by itself.
+//!
+//! ```text
+//!  Sample ─ Encoder ─► lines ─┬─► stdout, file ─► read::open ─► Session ─┐
+//!                             └─► Tape (packed groups in memory) ────────┴─► Arc<Sample>
+//! ```
+
+mod columns;
+pub mod decode;
+pub mod encode;
+mod group;
+pub mod head;
+mod key;
+pub mod line;
+pub mod read;
+mod reasons;
+pub mod tape;
+mod text;
+mod tick;
+mod unpack;
+
+pub use decode::{Decoder, End, Item};
+pub use encode::Encoder;
+pub use group::Pair;
+pub use head::SessionInfo;
+pub use line::Damage;
+pub use read::{Health, ReadError, Session};
+pub use tape::Tape;

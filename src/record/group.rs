@@ -1,0 +1,278 @@
+//! Ticks in memory: lines in groups of ten seconds, packed once a group is complete.
+//!
+//! Half an hour of a box with 8 GPUs and 70 processes is a few megabytes this way; as rows it would be
+//! a hundred. One group is unpacked to look at any of its ticks.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use zstd::bulk::{Compressor, Decompressor};
+use zstd::zstd_safe::CParameter;
+
+use crate::model::{Sample, Stamp};
+
+use super::decode::{Decoder, Item};
+use super::encode::{Encoder, GROUP_MS, rows};
+use super::head::SessionInfo;
+use super::line::MAX_ROWS;
+
+/// The tick before a moment's, where there is one, and the moment's own.
+pub type Pair = (Option<Arc<Sample>>, Arc<Sample>);
+
+/// A group ends early at this many bytes of text, which bounds what looking into it can cost.
+const MAX_TEXT: usize = 1 << 20;
+/// Packing looks back no further than 2^20 bytes, a whole group.
+const WINDOW_LOG: u32 = 20;
+/// A level above the fastest gains nothing here: what is recorded is mostly noise.
+const LEVEL: i32 = 1;
+/// How many groups stay unpacked: a tick and the one before it may lie in two.
+const UNPACKED: usize = 2;
+
+/// The lines of ticks in groups, each of which begins with its names.
+pub(super) struct Groups {
+    encoder: Encoder,
+    /// `None` where the library has no memory for one: groups then stay as they are.
+    compressor: Option<Compressor<'static>>,
+    closed: VecDeque<Group>,
+    open: Group,
+    open_rows: usize,
+    /// Bytes of all closed groups.
+    closed_bytes: usize,
+    next_id: u64,
+    unpacked: Mutex<Vec<Unpacked>>,
+}
+
+struct Group {
+    id: u64,
+    first: Stamp,
+    last: Stamp,
+    ticks: usize,
+    body: Body,
+}
+
+enum Body {
+    Text(String),
+    Packed { bytes: Box<[u8]>, text_len: usize },
+}
+
+/// A group as samples, as far as its text went when it was looked at.
+struct Unpacked {
+    id: u64,
+    read: usize,
+    decoder: Decoder,
+    samples: Vec<Arc<Sample>>,
+}
+
+impl Group {
+    fn empty(id: u64) -> Self {
+        let (first, last) = (Stamp::default(), Stamp::default());
+        Self { id, first, last, ticks: 0, body: Body::Text(String::new()) }
+    }
+
+    fn bytes(&self) -> usize {
+        size_of::<Self>()
+            + match &self.body {
+                Body::Text(text) => text.capacity(),
+                Body::Packed { bytes, .. } => bytes.len(),
+            }
+    }
+
+    fn text_len(&self) -> usize {
+        match &self.body {
+            Body::Text(text) => text.len(),
+            Body::Packed { text_len, .. } => *text_len,
+        }
+    }
+
+    /// Reads what `unpacked` has not read yet.
+    fn unpack(&self, unpacked: &mut Unpacked) {
+        if unpacked.read >= self.text_len() {
+            return;
+        }
+        let owned;
+        let text = match &self.body {
+            Body::Text(text) => text.as_bytes(),
+            Body::Packed { bytes, text_len } => {
+                // Our own bytes, packed in this process: the length is to be trusted.
+                owned = Decompressor::new()
+                    .and_then(|mut unpacker| unpacker.decompress(bytes, *text_len))
+                    .unwrap_or_default();
+                &owned
+            }
+        };
+        for line in text.get(unpacked.read..).unwrap_or_default().split_inclusive(|&b| b == b'\n') {
+            if let Ok(Some(Item::Sample(sample))) = unpacked.decoder.line(line) {
+                unpacked.samples.push(sample);
+            }
+        }
+        unpacked.read = self.text_len();
+    }
+}
+
+impl Unpacked {
+    fn new(id: u64) -> Self {
+        Self { id, read: 0, decoder: Decoder::new(), samples: Vec::new() }
+    }
+}
+
+impl Default for Groups {
+    fn default() -> Self {
+        let compressor = Compressor::new(LEVEL).ok().and_then(|mut compressor| {
+            compressor.set_parameter(CParameter::WindowLog(WINDOW_LOG)).ok()?;
+            Some(compressor)
+        });
+        Self {
+            encoder: Encoder::new(SessionInfo::default()),
+            compressor,
+            closed: VecDeque::new(),
+            open: Group::empty(0),
+            open_rows: 0,
+            closed_bytes: 0,
+            next_id: 1,
+            unpacked: Mutex::default(),
+        }
+    }
+}
+
+impl std::fmt::Debug for Groups {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Groups")
+            .field("groups", &self.len())
+            .field("bytes", &self.bytes())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Groups {
+    /// Takes in a tick. True where a group was completed by it.
+    pub(super) fn push(&mut self, sample: &Sample) -> bool {
+        let complete = self.is_complete(sample);
+        if complete {
+            self.close();
+        }
+        let Body::Text(text) = &mut self.open.body else { return complete };
+        let before = text.len();
+        self.encoder.tick(sample, None, text);
+        if text.len() == before {
+            return complete;
+        }
+        if self.open.ticks == 0 {
+            self.open.first = sample.stamp;
+        }
+        self.open.last = sample.stamp;
+        self.open.ticks += 1;
+        self.open_rows += rows(sample);
+        complete
+    }
+
+    fn is_complete(&self, next: &Sample) -> bool {
+        let open = &self.open;
+        let now = next.stamp.mono_ms;
+        open.ticks > 0
+            && (now.saturating_sub(open.first.mono_ms) >= GROUP_MS
+                || now < open.last.mono_ms
+                || open.text_len() >= MAX_TEXT
+                || self.open_rows + rows(next) > MAX_ROWS)
+    }
+
+    fn close(&mut self) {
+        let next = Group::empty(self.next_id);
+        self.next_id += 1;
+        self.open_rows = 0;
+        self.encoder.begin_group();
+        let mut group = std::mem::replace(&mut self.open, next);
+        if let (Some(compressor), Body::Text(text)) = (&mut self.compressor, &group.body)
+            && let Ok(bytes) = compressor.compress(text.as_bytes())
+        {
+            let text_len = text.len();
+            group.body = Body::Packed { bytes: bytes.into_boxed_slice(), text_len };
+        }
+        self.closed_bytes += group.bytes();
+        self.closed.push_back(group);
+    }
+
+    /// Forgets the oldest complete group. False where there is none.
+    pub(super) fn forget_oldest(&mut self) -> bool {
+        let Some(group) = self.closed.pop_front() else { return false };
+        self.closed_bytes -= group.bytes();
+        true
+    }
+
+    /// The last tick of the oldest complete group.
+    pub(super) fn oldest_complete(&self) -> Option<Stamp> {
+        self.closed.front().map(|group| group.last)
+    }
+
+    /// Bytes of memory that the lines take.
+    pub(super) fn bytes(&self) -> usize {
+        self.closed_bytes + self.open.bytes()
+    }
+
+    /// Ticks held.
+    pub(super) fn ticks(&self) -> usize {
+        self.closed.iter().map(|group| group.ticks).sum::<usize>() + self.open.ticks
+    }
+
+    /// The first and the last tick.
+    pub(super) fn span(&self) -> Option<(Stamp, Stamp)> {
+        let first = self.group(0)?.first;
+        let last = self.group(self.len().checked_sub(1)?)?.last;
+        Some((first, last))
+    }
+
+    /// Groups that hold a tick.
+    fn len(&self) -> usize {
+        self.closed.len() + usize::from(self.open.ticks > 0)
+    }
+
+    fn group(&self, index: usize) -> Option<&Group> {
+        if index == self.closed.len() && self.open.ticks > 0 {
+            Some(&self.open)
+        } else {
+            self.closed.get(index)
+        }
+    }
+
+    /// The latest tick whose stamp has been `reached`, and the one taken before it.
+    pub(super) fn latest(&self, reached: impl Fn(Stamp) -> bool) -> Option<Pair> {
+        let index =
+            (0..self.len()).rev().find(|&at| self.group(at).is_some_and(|g| reached(g.first)))?;
+        let (before, sample) = self.look(index, |samples| {
+            let at = samples.iter().rposition(|sample| reached(sample.stamp))?;
+            let before = at.checked_sub(1).and_then(|before| samples.get(before));
+            Some((before.map(Arc::clone), Arc::clone(samples.get(at)?)))
+        })??;
+        let before = before.or_else(|| {
+            let index = index.checked_sub(1)?;
+            self.look(index, |samples| samples.last().map(Arc::clone))?
+        });
+        Some((before, sample))
+    }
+
+    /// Looks at the samples of one group, unpacking it where it is not among the last two.
+    fn look<T>(&self, index: usize, look: impl FnOnce(&[Arc<Sample>]) -> T) -> Option<T> {
+        let group = self.group(index)?;
+        // What a panic elsewhere left behind is at worst a group read in part: it is read on below.
+        let mut unpacked = self.unpacked.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut one = match unpacked.iter().position(|one| one.id == group.id) {
+            Some(at) => unpacked.remove(at),
+            None => Unpacked::new(group.id),
+        };
+        group.unpack(&mut one);
+        if unpacked.len() >= UNPACKED {
+            unpacked.remove(0);
+        }
+        let seen = look(&one.samples);
+        unpacked.push(one);
+        Some(seen)
+    }
+
+    /// All ticks in the order in which they were taken, one group unpacked at a time.
+    pub(super) fn samples(&self) -> impl Iterator<Item = Arc<Sample>> + '_ {
+        (0..self.len()).filter_map(|index| self.group(index)).flat_map(|group| {
+            let mut unpacked = Unpacked::new(group.id);
+            group.unpack(&mut unpacked);
+            unpacked.samples
+        })
+    }
+}
