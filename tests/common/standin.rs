@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 /// The folder to put into `LD_LIBRARY_PATH` for the variant: `full`, `drv470` (no second version of
 /// memory, no third of processes), `drv535` (32-byte entries), `nogpm`, `nofield198`.
-pub fn build(variant: &str) -> PathBuf {
+pub(crate) fn build(variant: &str) -> PathBuf {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/standin");
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("standin").join(variant);
     fs::create_dir_all(&folder).unwrap();
