@@ -259,9 +259,9 @@ pub fn refer(by: i64) {
 }
 
 pub fn gpu_count() -> u32 {
-    world().as_ref().map_or(0, |world| {
-        world.scenario.gpus.keys().next_back().map_or(0, |last| last + 1)
-    })
+    world()
+        .as_ref()
+        .map_or(0, |world| world.scenario.gpus.keys().next_back().map_or(0, |last| last + 1))
 }
 
 pub fn driver() -> String {

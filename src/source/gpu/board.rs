@@ -255,17 +255,10 @@ impl Slot {
     }
 
     fn fill_counts(&mut self, sample: &mut GpuSample, t: i64) {
-        match self.trail.at(t) {
-            Some((rx, tx, bound)) => {
-                sample.pcie_rx_bytes_total = Reading::Is(rx);
-                sample.pcie_tx_bytes_total = Reading::Is(tx);
-                sample.pcie_bound = Reading::Is(bound);
-            }
-            None => {
-                sample.pcie_rx_bytes_total = Reading::Not(Gap::NotYet);
-                sample.pcie_tx_bytes_total = Reading::Not(Gap::NotYet);
-            }
-        }
+        let counts = Reading::from_option(self.trail.at(t), Gap::NotYet);
+        sample.pcie_rx_bytes_total = counts.map(|(rx, _, _)| rx);
+        sample.pcie_tx_bytes_total = counts.map(|(_, tx, _)| tx);
+        sample.pcie_bound = counts.map(|(_, _, bound)| bound);
     }
 }
 

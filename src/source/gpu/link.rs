@@ -19,12 +19,12 @@ use crate::model::Pid;
 
 /// First wait before a collector that died is started again; doubled each time.
 const BACKOFF_FIRST: Duration = Duration::from_secs(1);
-const BACKOFF_MOST: Duration = Duration::from_secs(60);
+const BACKOFF_MOST: Duration = Duration::from_mins(1);
 /// Wait before a driver that is not there, or not usable, is looked for again.
-const REFUSED_FIRST: Duration = Duration::from_secs(60);
-const REFUSED_MOST: Duration = Duration::from_secs(600);
+const REFUSED_FIRST: Duration = Duration::from_mins(1);
+const REFUSED_MOST: Duration = Duration::from_mins(10);
 /// A collector that lived this long starts with the first wait again.
-const LIVED_WELL: Duration = Duration::from_secs(60);
+const LIVED_WELL: Duration = Duration::from_mins(1);
 
 /// How a collector is started.
 #[derive(Clone, Debug)]

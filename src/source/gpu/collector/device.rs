@@ -27,18 +27,12 @@ const POINTS_APART: Duration = Duration::from_millis(140);
 const IN_USE_BYTES: u64 = 256 << 20;
 
 /// Watches one GPU for ever.
-pub(super) fn watch(
-    nvml: &'static Nvml,
-    index: u32,
-    driver: Box<str>,
-    interval: Duration,
-    out: &Out,
-) {
+pub(super) fn watch(nvml: &'static Nvml, index: u32, driver: &str, interval: Duration, out: &Out) {
     loop {
         let trouble = match nvml.device_by_index(index) {
             Ok(device) => {
                 let mut gpu = Gpu::new(Asker::new(nvml, Arc::new(device)), index, interval);
-                gpu.run(&driver, out)
+                gpu.run(driver, out)
             }
             Err(error) => no_handle(&error),
         };

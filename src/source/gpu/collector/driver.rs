@@ -49,7 +49,7 @@ pub(super) fn start(out: &Arc<Out>, interval: Duration) {
         let (out, driver) = (Arc::clone(out), driver.clone());
         let started = thread::Builder::new()
             .name(format!("gpu{index}"))
-            .spawn(move || device::watch(nvml, index, driver, interval, &out));
+            .spawn(move || device::watch(nvml, index, &driver, interval, &out));
         if started.is_err() {
             super::leave();
         }

@@ -25,7 +25,7 @@ use super::wire::{self, Line};
 
 /// Shortest interval between two rows of a GPU: faster polling stalls the driver for the training.
 const SHORTEST: Duration = Duration::from_millis(100);
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_mins(1);
 
 /// Runs a collector until its standard input ends. `args` are the words after the hidden verb: the
 /// driver, then the interval in milliseconds.

@@ -16,7 +16,7 @@ const INSUFFICIENT_SIZE: c_uint = 7;
 /// What a process holds: its id, and bytes where the driver can tell.
 pub(super) type Held = (u32, Option<u64>);
 
-fn symbol<'a, T, E: std::fmt::Display>(symbol: &'a Result<T, E>) -> Result<&'a T, NvmlError> {
+fn symbol<T, E: std::fmt::Display>(symbol: &Result<T, E>) -> Result<&T, NvmlError> {
     symbol.as_ref().map_err(|error| NvmlError::FailedToLoadSymbol(error.to_string()))
 }
 

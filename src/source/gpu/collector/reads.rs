@@ -243,7 +243,7 @@ impl Asker {
         if self.gpm_before.as_ref().is_some_and(|(_, at)| now.duration_since(*at) < GPM_APART) {
             return;
         }
-        let sample = self.ask(Call::Gpm, |gpu| gpu.gpm_sample());
+        let sample = self.ask(Call::Gpm, Device::gpm_sample);
         let gap = sample.gap();
         let Some(sample) = sample.ok() else {
             self.gpm_before = None;
