@@ -267,10 +267,57 @@ fn the_first_batch_of_a_new_training_raises_nothing() {
 
 #[test]
 fn a_wait_that_costs_the_gpu_nothing_raises_nothing() {
-    let mut scenario = Scenario::new(8, Load::cpu(0.4), 0.1);
-    scenario.run(&mut engine(), 1);
-    scenario.load_mut(0).delivery = 0.003;
+    let mut scenario = Scenario::new(8, Load::cpu(1.2), 0.1);
+    scenario.ranks[0].never_idle = true;
     silent(&mut scenario, 120);
+}
+
+#[test]
+fn a_wait_below_a_tenth_of_the_time_raises_nothing() {
+    let load = Load { delivery: 0.02, ..Load::cpu(0.8) };
+    silent(&mut Scenario::new(8, load, 0.3), 300);
+}
+
+#[test]
+fn a_single_hiccup_of_three_seconds_raises_nothing_and_one_of_a_minute_does() {
+    let mut scenario = Scenario::new(8, Load::cpu(0.4), 0.1);
+    let mut engine = engine();
+    let mut stop = |scenario: &mut Scenario, seconds: f64| {
+        scenario.load_mut(0).delivery = seconds;
+        let mut changes = scenario.run(&mut engine, 1);
+        scenario.load_mut(0).delivery = 0.0;
+        changes.extend(scenario.run(&mut engine, 60));
+        changes
+    };
+    stop(&mut scenario, 0.0);
+    let changes = stop(&mut scenario, 3.0);
+    assert!(changes.is_empty(), "{changes:#?}");
+    assert!(!stop(&mut scenario, 60.0).is_empty());
+}
+
+#[test]
+fn ticks_that_are_missing_raise_and_clear_nothing() {
+    let mut scenario = Scenario::new(8, Load::cpu(0.4), 0.1);
+    let (mut engine, finding) = after(&mut scenario, |s| s.load_mut(0).service = 1.6);
+    scenario.load_mut(0).service = 0.3;
+    for _ in 0..40 {
+        scenario.tick();
+    }
+    let mut frame = scenario.tick();
+    frame.span_seconds = None;
+    assert!(engine.step(&frame).is_empty());
+    let standing = &engine.findings()[0];
+    assert_eq!((standing.id, standing.end_ms), (finding.id, None));
+}
+
+#[test]
+fn the_same_frames_give_the_same_findings() {
+    let run = || {
+        let mut scenario = Scenario::new(8, Load::disk(0.4), 0.1);
+        let (engine, _) = after(&mut scenario, |s| s.load_mut(0).service = 1.6);
+        engine.findings().to_vec()
+    };
+    assert_eq!(run(), run());
 }
 
 #[test]

@@ -79,6 +79,8 @@ pub struct Rank {
     pub step_jitter: f64,
     /// Every so many steps one takes so many seconds instead (gradient accumulation).
     pub long_step: Option<(u64, f64)>,
+    /// Work is queued so far ahead that the GPU does not idle while the loop waits.
+    pub never_idle: bool,
     /// Seconds of standing still that are still to come, and the bytes a second written meanwhile.
     pub pause: (f64, f64),
     phase: Phase,
@@ -155,6 +157,7 @@ impl Scenario {
             step,
             step_jitter: 0.1,
             long_step: None,
+            never_idle: false,
             pause: (0.0, 0.0),
             phase: Phase::Wait,
             steps: 0,
@@ -505,6 +508,7 @@ impl Rank {
             self.pause.0 -= DT;
         }
         let computes = matches!(self.phase, Phase::Compute(_) | Phase::Barrier) && !stands;
+        let computes = computes || self.never_idle;
         self.busy.push_back(computes);
         if self.busy.len() > 100 {
             self.busy.pop_front();
@@ -513,16 +517,16 @@ impl Rank {
             return;
         }
         let loader = &mut self.loaders[self.active];
+        if self.phase == Phase::Wait && loader.done.contains(&loader.wanted) {
+            self.phase = Phase::Deliver(loader.load.delivery);
+        }
         self.phase = match self.phase {
-            Phase::Wait if loader.done.contains(&loader.wanted) => {
-                Phase::Deliver(loader.load.delivery)
-            }
-            Phase::Deliver(left) if left > DT => Phase::Deliver(left - DT),
+            Phase::Deliver(left) if left > 0.0 => Phase::Deliver(left - DT),
             Phase::Deliver(_) => {
                 loader.done.remove(&loader.wanted);
                 loader.wanted += 1;
                 self.steps += 1;
-                let long = self.long_step.filter(|(every, _)| self.steps % every == 0);
+                let long = self.long_step.filter(|(every, _)| self.steps.is_multiple_of(*every));
                 let step = self.step_jitter.mul_add(jitter, 1.0) * self.step;
                 Phase::Compute(long.map_or(step, |(_, seconds)| seconds))
             }
