@@ -205,7 +205,8 @@ impl Watch {
         timing: Timing,
     ) -> Option<Said> {
         let newest = trainer.facts(now_ms, timing.window.min(CAUSE_WINDOW));
-        let newest = newest.filter(|facts| facts.shares.is_some()).unwrap_or(worst.facts.clone());
+        let newest =
+            newest.filter(|facts| facts.shares.is_some()).unwrap_or_else(|| worst.facts.clone());
         let case = Case {
             facts: &newest,
             trainer,

@@ -15,40 +15,40 @@ use mltop::model::{
 };
 
 const DT: f64 = 0.01;
-pub const START_MS: i64 = 1_790_000_000_000;
+pub(crate) const START_MS: i64 = 1_790_000_000_000;
 
 /// What a batch costs a worker.
 #[derive(Clone, Copy, Debug)]
-pub struct Load {
+pub(crate) struct Load {
     /// Seconds a batch.
-    pub service: f64,
+    pub(crate) service: f64,
     /// Uniform ± share of it.
-    pub jitter: f64,
+    pub(crate) jitter: f64,
     /// One batch in ten takes ten times as long.
-    pub tail: bool,
+    pub(crate) tail: bool,
     /// Shares of the service: disk, net, other; the rest is CPU.
-    pub parts: [f64; 3],
+    pub(crate) parts: [f64; 3],
     /// Seconds that handing a ready batch over takes.
-    pub delivery: f64,
+    pub(crate) delivery: f64,
 }
 
 impl Load {
     /// A batch of `service` seconds on the CPU.
-    pub fn cpu(service: f64) -> Self {
+    pub(crate) fn cpu(service: f64) -> Self {
         Self { service, jitter: 0.2, tail: false, parts: [0.0; 3], delivery: 0.0 }
     }
 
     /// A batch of `service` seconds, most of it in disk wait.
-    pub fn disk(service: f64) -> Self {
+    pub(crate) fn disk(service: f64) -> Self {
         Self { parts: [0.85, 0.0, 0.0], ..Self::cpu(service) }
     }
 }
 
 /// One loader with its workers.
-pub struct Loader {
-    pub info: LoaderInfo,
-    pub load: Load,
-    pub prefetch: usize,
+pub(crate) struct Loader {
+    pub(crate) info: LoaderInfo,
+    pub(crate) load: Load,
+    pub(crate) prefetch: usize,
     row: LoaderSample,
     counts: [u64; 14],
     queues: Vec<VecDeque<u64>>,
@@ -69,45 +69,45 @@ enum Phase {
 }
 
 /// One trainer.
-pub struct Rank {
-    pub pid: Pid,
-    pub gpu: GpuId,
-    pub loaders: Vec<Loader>,
-    pub active: usize,
+pub(crate) struct Rank {
+    pub(crate) pid: Pid,
+    pub(crate) gpu: GpuId,
+    pub(crate) loaders: Vec<Loader>,
+    pub(crate) active: usize,
     /// Seconds a step, with a uniform ± share.
-    pub step: f64,
-    pub step_jitter: f64,
+    pub(crate) step: f64,
+    pub(crate) step_jitter: f64,
     /// Every so many steps one takes so many seconds instead (gradient accumulation).
-    pub long_step: Option<(u64, f64)>,
+    pub(crate) long_step: Option<(u64, f64)>,
     /// Work is queued so far ahead that the GPU does not idle while the loop waits.
-    pub never_idle: bool,
+    pub(crate) never_idle: bool,
     /// Seconds of standing still that are still to come, and the bytes a second written meanwhile.
-    pub pause: (f64, f64),
+    pub(crate) pause: (f64, f64),
     phase: Phase,
     steps: u64,
     busy: VecDeque<bool>,
 }
 
 /// The box.
-pub struct Scenario {
-    pub ranks: Vec<Rank>,
-    pub name: &'static str,
-    pub cpus: f64,
-    pub background_cpu: f64,
+pub(crate) struct Scenario {
+    pub(crate) ranks: Vec<Rank>,
+    pub(crate) name: &'static str,
+    pub(crate) cpus: f64,
+    pub(crate) background_cpu: f64,
     /// Disk: seconds a read, requests in flight, bytes a batch.
-    pub disk: (f64, f64, f64),
+    pub(crate) disk: (f64, f64, f64),
     /// Lowest read limit of the run's control group.
-    pub read_limit: Option<u64>,
+    pub(crate) read_limit: Option<u64>,
     /// No GPU in the box.
-    pub no_gpu: bool,
+    pub(crate) no_gpu: bool,
     /// Columns that may not be read.
-    pub denied: &'static [&'static str],
-    pub storage: Storage,
+    pub(crate) denied: &'static [&'static str],
+    pub(crate) storage: Storage,
     /// Age of the processes when mltop starts, in seconds.
-    pub age: i64,
-    pub gpu_bytes: (u64, u64),
-    pub sm_of_busy: Option<f64>,
-    pub now: f64,
+    pub(crate) age: i64,
+    pub(crate) gpu_bytes: (u64, u64),
+    pub(crate) sm_of_busy: Option<f64>,
+    pub(crate) now: f64,
     seed: u64,
     next_pid: u32,
     seq: u64,
@@ -116,7 +116,7 @@ pub struct Scenario {
 
 impl Scenario {
     /// A lone trainer with a loader of `workers` × 2.
-    pub fn new(workers: usize, load: Load, step: f64) -> Self {
+    pub(crate) fn new(workers: usize, load: Load, step: f64) -> Self {
         let mut scenario = Self {
             ranks: Vec::new(),
             name: "train.py",
@@ -145,7 +145,7 @@ impl Scenario {
         scenario
     }
 
-    pub fn add_rank(&mut self, workers: usize, load: Load, step: f64) {
+    pub(crate) fn add_rank(&mut self, workers: usize, load: Load, step: f64) {
         self.next_pid += 100;
         let pid = Pid(self.next_pid);
         let gpu = GpuId(self.ranks.len() as u32);
@@ -168,7 +168,7 @@ impl Scenario {
     }
 
     /// Adds a loader with fresh workers, and returns its place.
-    pub fn add_loader(&mut self, rank: usize, workers: usize, load: Load) -> usize {
+    pub(crate) fn add_loader(&mut self, rank: usize, workers: usize, load: Load) -> usize {
         let id = self.ranks.iter().map(|rank| rank.loaders.len()).sum::<usize>() as u32 + 1;
         let pid = self.ranks[rank].pid;
         let pids = (0..workers).map(|_| self.new_pid()).collect();
@@ -185,7 +185,7 @@ impl Scenario {
     }
 
     /// A new epoch without persistent workers: a new iterator, new workers, an empty queue.
-    pub fn respawn(&mut self, rank: usize) {
+    pub(crate) fn respawn(&mut self, rank: usize) {
         let old = self.ranks[rank].active;
         let (workers, load) = {
             let loader = &self.ranks[rank].loaders[old];
@@ -195,7 +195,7 @@ impl Scenario {
         self.ranks[rank].phase = Phase::Wait;
     }
 
-    pub fn load_mut(&mut self, rank: usize) -> &mut Load {
+    pub(crate) fn load_mut(&mut self, rank: usize) -> &mut Load {
         let rank = &mut self.ranks[rank];
         &mut rank.loaders[rank.active].load
     }
@@ -213,7 +213,7 @@ impl Scenario {
     }
 
     /// Runs for so many seconds, one frame a second, and gives all changes with their second.
-    pub fn run(&mut self, engine: &mut Engine, seconds: u32) -> Vec<(f64, Change)> {
+    pub(crate) fn run(&mut self, engine: &mut Engine, seconds: u32) -> Vec<(f64, Change)> {
         let begin = self.now;
         let mut changes = Vec::new();
         for _ in 0..seconds {
@@ -225,7 +225,7 @@ impl Scenario {
     }
 
     /// One second of the model, and what mltop sees of it.
-    pub fn tick(&mut self) -> Frame {
+    pub(crate) fn tick(&mut self) -> Frame {
         self.batches = 0;
         let mut run_time = 0.0;
         for rank in &mut self.ranks {
@@ -466,7 +466,7 @@ impl Loader {
     }
 
     fn depth(&self) -> u64 {
-        (self.wanted..).take_while(|task| self.done.contains(task)).count() as u64
+        (self.wanted..self.next_task).take_while(|task| self.done.contains(task)).count() as u64
     }
 
     fn sample(&self, scenario: &Scenario) -> LoaderSample {
