@@ -117,6 +117,14 @@ fn busy_workers_on_a_full_box_are_bound_by_preparation() {
 }
 
 #[test]
+fn a_cpu_quota_binds_although_the_box_has_cores_left() {
+    let mut scenario = Scenario::new(8, Load::cpu(0.4), 0.1);
+    scenario.cpu_quota = Some(9.0);
+    let (engine, _) = after(&mut scenario, |scenario| scenario.load_mut(0).service = 1.3);
+    assert_eq!(standing(&engine), Some(Cause::PrepBound));
+}
+
+#[test]
 fn one_slow_batch_that_holds_back_finished_ones_is_head_of_line() {
     let mut scenario = Scenario::new(8, Load::cpu(0.3), 0.1);
     let (engine, _) = after(&mut scenario, |scenario| scenario.load_mut(0).tail = true);
