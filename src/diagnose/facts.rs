@@ -153,10 +153,10 @@ fn stretches(ticks: &[&Tick]) -> (u32, f64) {
 fn total(ticks: &[&Tick]) -> Counts {
     let sum = |parts: &[fn(&Counts) -> Option<f32>], which: usize| -> Option<f32> {
         let mut sum = None;
-        for tick in ticks {
-            let values: Option<Vec<f32>> = parts.iter().map(|part| part(&tick.counts)).collect();
-            if let Some(value) = values.and_then(|values| values.get(which).copied()) {
-                *sum.get_or_insert(0.0) += value;
+        for counts in ticks.iter().map(|tick| &tick.counts) {
+            if parts.iter().all(|part| part(counts).is_some()) {
+                let value = parts.get(which).and_then(|part| part(counts));
+                *sum.get_or_insert(0.0) += value.unwrap_or_default();
             }
         }
         sum

@@ -202,11 +202,11 @@ impl Sizing {
     ) {
         // A later point above the proposed size takes the advice back.
         let newest = self.points.back().copied().unwrap_or_default();
-        if let Some((id, most)) = self.compute {
-            if newest.sm.is_some_and(|sm| sm > most) {
-                ledger.close(id, self.last_unix_ms);
-                self.compute = None;
-            }
+        if let Some((id, most)) = self.compute
+            && newest.sm.is_some_and(|sm| sm > most)
+        {
+            ledger.close(id, self.last_unix_ms);
+            self.compute = None;
         }
         if starved {
             return;

@@ -7,7 +7,7 @@ use super::oversized::{Case, Point, p95};
 use super::settings::Settings;
 use super::starved::name_of;
 use super::words;
-use crate::model::{Rule, Severity};
+use crate::model::{Evidence, Rule, Severity};
 
 /// Multiprocessors, tensor pipes and memory at work, each below this (DCGM: SM activity below 0.5 is
 /// likely ineffective).
@@ -28,68 +28,84 @@ pub(super) fn test(case: &Case<'_>, settings: &Settings) -> Option<(Said, f64)> 
     if p95(&windows, full).is_none_or(|share| share > MEMORY_FULL) {
         return None;
     }
-    let name = name_of(case.frame, case.trainer.run, case.trainer.pid);
-    let entity = format!("gpu {}", case.gpu);
-    let line = |series: &str, value: f64, limit: f64, what: &str| {
-        let text = format!("{what} {} at most", words::percent(value));
-        words::evidence(case.span, series, &*entity, value, Some(limit), text)
-    };
-    if let Some(active) = p95(&windows, |point| point.sm) {
-        let tensor = p95(&windows, |point| point.tensor);
-        let dram = p95(&windows, |point| point.dram);
-        if [Some(active), tensor, dram].into_iter().flatten().any(|share| share >= ACTIVE) {
-            return None;
-        }
-        let part = ((active / FULL * PARTS).ceil() / PARTS).clamp(1.0 / PARTS, 1.0);
-        let slowest = 1.0 - active + active / part;
-        let saved = (1.0 - part) * (1.0 - active);
-        let mut evidence = vec![line("gpus.sm_active_ratio", active, ACTIVE, "multiprocessors")];
-        evidence
-            .extend(tensor.map(|v| line("gpus.tensor_active_ratio", v, ACTIVE, "tensor pipes")));
-        evidence.extend(dram.map(|v| line("gpus.dram_active_ratio", v, ACTIVE, "device memory")));
-        let said = Said {
-            rule: Rule::OversizedCompute,
-            cause: None,
-            severity: if saved >= 0.5 { Severity::Warn } else { Severity::Info },
-            run: Some(case.trainer.run),
-            pid: Some(case.trainer.pid),
-            title: format!(
-                "{name} keeps at most {} of the multiprocessors of GPU {} at work",
-                words::percent(active),
-                case.gpu
-            ),
-            evidence,
-            advice: format!(
-                "Raise the batch size, run a second job on the card, or use a slice with {} of its \
-                 multiprocessors: a step would then take 1.00 to {slowest:.2} times as long.",
-                words::percent(part)
-            ),
-            gain: format!("frees up to {} of the card", words::percent(1.0 - part)),
-        };
-        return Some((said, part * FULL));
+    match p95(&windows, |point| point.sm) {
+        Some(active) => by_activity(case, &windows, active),
+        None => by_utilization_and_power(case, &windows),
     }
-    let util = p95(&windows, |point| point.util).filter(|share| *share < UTILIZATION)?;
-    let power = p95(&windows, |point| point.power).filter(|share| *share < POWER)?;
+}
+
+fn by_activity(case: &Case<'_>, windows: &[Vec<Point>; 2], active: f64) -> Option<(Said, f64)> {
+    let tensor = p95(windows, |point| point.tensor);
+    let dram = p95(windows, |point| point.dram);
+    if [Some(active), tensor, dram].into_iter().flatten().any(|share| share >= ACTIVE) {
+        return None;
+    }
+    let part = ((active / FULL * PARTS).ceil() / PARTS).clamp(1.0 / PARTS, 1.0);
+    let slowest = 1.0 - active + active / part;
+    let saved = (1.0 - part) * (1.0 - active);
+    let mut evidence = vec![line(case, "gpus.sm_active_ratio", active, ACTIVE, "multiprocessors")];
+    let tensor = tensor.map(|v| line(case, "gpus.tensor_active_ratio", v, ACTIVE, "tensor pipes"));
+    let dram = dram.map(|v| line(case, "gpus.dram_active_ratio", v, ACTIVE, "device memory"));
+    evidence.extend(tensor.into_iter().chain(dram));
     let said = Said {
-        rule: Rule::OversizedCompute,
-        cause: None,
-        severity: Severity::Info,
-        run: Some(case.trainer.run),
-        pid: Some(case.trainer.pid),
+        severity: if saved >= 0.5 { Severity::Warn } else { Severity::Info },
         title: format!(
-            "{name} uses GPU {} at most {} of the time and draws at most {} of its power limit",
+            "{} keeps at most {} of the multiprocessors of GPU {} at work",
+            name_of(case.frame, case.trainer.run, case.trainer.pid),
+            words::percent(active),
+            case.gpu
+        ),
+        evidence,
+        advice: format!(
+            "Raise the batch size, run a second job on the card, or use a slice with {} of its \
+             multiprocessors: a step would then take 1.00 to {slowest:.2} times as long.",
+            words::percent(part)
+        ),
+        gain: format!("frees up to {} of the card", words::percent(1.0 - part)),
+        ..blank(case)
+    };
+    Some((said, part * FULL))
+}
+
+fn by_utilization_and_power(case: &Case<'_>, windows: &[Vec<Point>; 2]) -> Option<(Said, f64)> {
+    let util = p95(windows, |point| point.util).filter(|share| *share < UTILIZATION)?;
+    let power = p95(windows, |point| point.power).filter(|share| *share < POWER)?;
+    let said = Said {
+        title: format!(
+            "{} uses GPU {} at most {} of the time and draws at most {} of its power limit",
+            name_of(case.frame, case.trainer.run, case.trainer.pid),
             case.gpu,
             words::percent(util),
             words::percent(power)
         ),
         evidence: vec![
-            line("gpus.utilization_ratio", util, UTILIZATION, "utilization"),
-            line("gpus.power_ratio", power, POWER, "power of its limit"),
+            line(case, "gpus.utilization_ratio", util, UTILIZATION, "utilization"),
+            line(case, "gpus.power_ratio", power, POWER, "power of its limit"),
         ],
-        advice: "Raise the batch size or run a second job on the card; how much of it is at work cannot \
-                 be read here, so no smaller size is named."
+        advice: "Raise the batch size or run a second job on the card; how much of it is at work \
+                 cannot be read here, so no smaller size is named."
             .into(),
         gain: "part of the card; how much is not known".into(),
+        ..blank(case)
     };
     Some((said, 1.0))
+}
+
+fn line(case: &Case<'_>, series: &str, value: f64, limit: f64, what: &str) -> Evidence {
+    let text = format!("{what} {} at most", words::percent(value));
+    words::evidence(case.span, series, format!("gpu {}", case.gpu), value, Some(limit), text)
+}
+
+fn blank(case: &Case<'_>) -> Said {
+    Said {
+        rule: Rule::OversizedCompute,
+        cause: None,
+        severity: Severity::Info,
+        run: Some(case.trainer.run),
+        pid: Some(case.trainer.pid),
+        title: String::new(),
+        evidence: Vec::new(),
+        advice: String::new(),
+        gain: String::new(),
+    }
 }

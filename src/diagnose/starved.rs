@@ -146,7 +146,7 @@ impl Watch {
             Edge::Cleared(since) => self.close(unix(since, 0.4 * timing.window), ledger),
             Edge::None => {
                 // While it fades, the words stay those of the time when it was true.
-                let Some(id) = self.id.filter(|_| !clears) else { return };
+                let Some(id) = self.id.filter(|_| raises) else { return };
                 if let Some(said) = self.say(frame, run, trainer, &worst, stamp.mono_ms, timing) {
                     let tell = (worst.blocked - self.told).abs() >= TELL;
                     if tell {
@@ -205,7 +205,8 @@ impl Watch {
         timing: Timing,
     ) -> Option<Said> {
         let newest = trainer.facts(now_ms, timing.window.min(CAUSE_WINDOW));
-        let newest = newest.filter(|facts| facts.shares.is_some()).unwrap_or(worst.facts.clone());
+        let newest =
+            newest.filter(|facts| facts.shares.is_some()).unwrap_or_else(|| worst.facts.clone());
         let case = Case {
             facts: &newest,
             trainer,

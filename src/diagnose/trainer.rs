@@ -95,11 +95,11 @@ impl Trainer {
             .iter()
             .filter_map(|row| Some((*row, Counts::between(self.before.get(&row.loader)?, row))))
             .collect();
-        if let Some(span) = frame.span_seconds.filter(|span| *span > 0.0) {
-            if let Some((row, counts)) = self.moving(&added) {
-                let info = infos.iter().copied().find(|info| info.loader == row.loader);
-                self.take(frame, span, row, counts, info, settings);
-            }
+        if let Some(span) = frame.span_seconds.filter(|span| *span > 0.0)
+            && let Some((row, counts)) = self.moving(&added)
+        {
+            let info = infos.iter().copied().find(|info| info.loader == row.loader);
+            self.take(frame, span, row, counts, info, settings);
         }
         self.before = rows.into_iter().map(|row| (row.loader, row.clone())).collect();
         let forget = (KEPT_SECONDS * 1e3) as u64;
@@ -122,8 +122,8 @@ impl Trainer {
         let most = added.iter().max_by(|a, b| weight(&a.1).total_cmp(&weight(&b.1)))?;
         let last = added.iter().find(|(row, _)| Some(row.loader) == self.loader);
         let (row, mut counts) = *last.filter(|_| weight(&most.1) == 0.0).unwrap_or(most);
-        for (other, more) in added.iter().filter(|(other, _)| other.loader != row.loader) {
-            let _ = other;
+        let others = added.iter().filter(|(other, _)| other.loader != row.loader);
+        for (_, more) in others {
             if let Some(((wait, looks), share)) =
                 counts.wait.zip(counts.looks).zip(more.wait_share())
             {

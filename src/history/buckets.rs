@@ -14,13 +14,13 @@ pub struct Bucket {
 pub(super) struct Sum {
     min: f32,
     max: f32,
-    sum: f64,
+    total: f64,
     count: u32,
 }
 
 impl Default for Sum {
     fn default() -> Self {
-        Self { min: f32::INFINITY, max: f32::NEG_INFINITY, sum: 0.0, count: 0 }
+        Self { min: f32::INFINITY, max: f32::NEG_INFINITY, total: 0.0, count: 0 }
     }
 }
 
@@ -29,7 +29,7 @@ impl Sum {
     pub(super) fn add(&mut self, value: f32) {
         self.min = self.min.min(value);
         self.max = self.max.max(value);
-        self.sum += f64::from(value);
+        self.total += f64::from(value);
         self.count += 1;
     }
 
@@ -40,7 +40,7 @@ impl Sum {
 
     /// The bucket; `None` where nothing fell into it.
     pub(super) fn bucket(self) -> Option<Bucket> {
-        let mean = (self.sum / f64::from(self.count)) as f32;
+        let mean = (self.total / f64::from(self.count)) as f32;
         (self.count > 0).then_some(Bucket { min: self.min, mean, max: self.max })
     }
 }
