@@ -19,11 +19,6 @@ pub enum Error {
     /// The recorded stream cannot be read.
     #[error(transparent)]
     Recording(#[from] crate::record::ReadError),
-    /// The recording holds no tick.
-    #[error(
-        "{0} holds no readable tick, so there is no screen to draw; record again with `mltop stream --plain > FILE`"
-    )]
-    NoTick(PathBuf),
     /// A moment that is not one, or outside of the recording.
     #[error("{0}")]
     Moment(String),

@@ -7,8 +7,8 @@ use clap::Parser;
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);
-    if arguments.next().is_some_and(|first| first == mltop::source::gpu::COLLECT) {
-        return mltop::source::gpu::collector_main(arguments);
+    if arguments.next().is_some_and(|first| first == "__collect") {
+        return mltop::source::gpu::collector::main(arguments);
     }
     let code = match mltop::run::run(mltop::cli::Cli::parse()) {
         Ok(()) => 0,

@@ -55,3 +55,18 @@ impl Default for Settings {
         }
     }
 }
+
+impl Settings {
+    /// For a demonstration that shows in minutes what takes a training run hours.
+    pub fn demo() -> Self {
+        Self {
+            fast: Timing { window: 6.0, raise: 2.0, clear: 3.0 },
+            standard: Timing { window: 8.0, raise: 2.0, clear: 3.0 },
+            stretch: 12.0,
+            warm_up: 5.0,
+            sizing_point: 1.0,
+            sizing_steps: 100,
+            ..Self::default()
+        }
+    }
+}

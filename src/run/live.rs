@@ -14,7 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::Receiver;
 use tokio::time::{Instant, sleep_until};
 
-use crate::app::{Effect, Feed, Msg, State, Tick};
+use crate::app::{Effect, Feed, Msg, State};
 use crate::derive;
 use crate::diagnose::{Change, Settings};
 use crate::error::Error;
@@ -176,12 +176,8 @@ impl<'a> Live<'a> {
         }
         self.notifier.reap();
         let oldest_ms = self.tape.span().map_or(frame.sample.stamp.mono_ms, |(from, _)| from.mono_ms);
-        Ok(self.update(Msg::Tick(Tick {
-            findings: self.pipeline.engine.findings().to_vec(),
-            now: self.pipeline.engine.now(),
-            oldest_ms,
-            frame,
-        })))
+        let tick = self.pipeline.tick(frame, oldest_ms);
+        Ok(self.update(Msg::Tick(tick)))
     }
 
     fn effect(&mut self, effect: Effect) -> io::Result<Flow> {
@@ -199,7 +195,9 @@ impl<'a> Live<'a> {
                     self.painter.send(escape.as_bytes())?;
                 }
             }
-            Effect::Dismiss(id) => self.pipeline.engine.dismiss(id),
+            Effect::Dismiss(id) => {
+                self.pipeline.engine.dismiss(id);
+            }
             Effect::NextTheme => {
                 self.looks.next_theme();
                 self.styles = self.looks.styles();

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::app::Tick;
 use crate::derive;
 use crate::diagnose::{Change, Engine, Settings};
 use crate::history::History;
@@ -11,7 +12,6 @@ use crate::model::{Frame, Sample};
 const POINTS: usize = 4096;
 
 /// What has been made of the samples so far.
-#[derive(Debug)]
 pub struct Pipeline {
     /// For the plots.
     pub history: History,
@@ -33,5 +33,16 @@ impl Pipeline {
         self.history.push(&frame);
         let changes = self.engine.step(&frame);
         (frame, changes)
+    }
+
+    /// The newest frame with the verdict on it, for the state. `oldest_ms` is the oldest moment that
+    /// can be gone back to.
+    pub fn tick(&self, frame: Arc<Frame>, oldest_ms: u64) -> Tick {
+        Tick {
+            frame,
+            findings: self.engine.findings().to_vec(),
+            now: self.engine.now(),
+            oldest_ms,
+        }
     }
 }

@@ -1,14 +1,12 @@
 //! `mltop render`: a screen of a recorded stream as a picture or as text.
 
 use std::fs;
-use std::sync::Arc;
 
-use crate::app::State;
+use crate::app::{Feed, Msg, State};
 use crate::cli;
 use crate::diagnose::Settings;
 use crate::error::Error;
 use crate::export;
-use crate::model::Sample;
 use crate::record;
 use crate::ui;
 use crate::view;
@@ -22,28 +20,27 @@ pub fn render(render: &cli::Render, look: &cli::Look) -> Result<(), Error> {
     if !matches!(kind, Some("svg" | "txt")) {
         return Err(Error::Kind(render.output.clone()));
     }
-    let session = record::open(&render.file)?;
-    let Some((first, last)) = session.span() else {
-        return Err(Error::NoTick(render.file.clone()));
-    };
+    let session = record::read::open(&render.file)?;
+    let (first, last) = session.span();
     let until = moment(&render.at, first.unix_ms, last.unix_ms)?;
     let mut pipeline = Pipeline::new(Settings::default());
-    let mut state = State::replay(&render.file.to_string_lossy(), session.damage().words());
-    state.set_zoom(render.zoom.as_secs_f64());
-    for sample in session.samples() {
-        let sample: Arc<Sample> = sample;
-        if sample.stamp.unix_ms > until {
-            break;
-        }
+    let (width, height) = render.size;
+    let mut state = State::new(width, height);
+    state.feed = Feed::Replay {
+        name: render.file.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        speed: 1.0,
+        interval_ms: session.head.as_ref().map_or(1000, |head| head.interval_ms),
+    };
+    state.zoom_to(render.zoom.as_millis() as u64);
+    for sample in session.samples().take_while(|sample| sample.stamp.unix_ms <= until) {
         let (frame, _) = pipeline.push(sample);
-        state.take(frame, pipeline.engine.findings(), pipeline.engine.now());
+        state.update(Msg::Tick(pipeline.tick(frame, first.mono_ms)));
     }
     let styles = Looks::of_picture(look)?.styles();
-    let (width, height) = render.size;
     let screen = view::build(&state, &pipeline.history, width, height);
     let picture = ui::picture(&screen, &styles);
     let text =
-        if kind == Some("svg") { export::svg(&picture, &styles) } else { export::text(&picture) };
+        if kind == Some("svg") { export::svg(&picture) } else { export::text(&picture) };
     fs::write(&render.output, text)
         .map_err(|source| Error::Write { path: render.output.clone(), source })
 }

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use crate::diagnose::Settings;
+use crate::diagnose::{Change, Settings};
 use crate::error::Error;
-use crate::model::Sample;
+use crate::model::{Finding, Sample};
+use crate::model::inventory::HostInfo;
 use crate::record::{Encoder, SessionInfo};
 
 use super::pipeline::Pipeline;
@@ -33,7 +34,7 @@ pub fn write_lines(
         lines.clear();
         let (frame, changes) = pipeline.push(Arc::clone(&sample));
         let encoder = encoder.get_or_insert_with(|| {
-            let mut encoder = Encoder::new(SessionInfo::begin(&sample, interval));
+            let mut encoder = Encoder::new(session(&sample, interval));
             encoder.head(&mut lines);
             group_began = sample.stamp.mono_ms;
             encoder
@@ -45,7 +46,7 @@ pub fn write_lines(
         encoder.tick(&sample, Some(&frame), &mut lines);
         last_ms = sample.stamp.unix_ms;
         for change in &changes {
-            encoder.event(&change.finding().to_event(last_ms), &mut lines);
+            encoder.event(&finding(change).to_event(last_ms), &mut lines);
         }
         if !put(&mut out, &lines)? {
             return Ok(());
@@ -57,6 +58,19 @@ pub fn write_lines(
         put(&mut out, &lines)?;
     }
     Ok(())
+}
+
+fn finding(change: &Change) -> &Finding {
+    match change {
+        Change::Opened(finding) | Change::Updated(finding) | Change::Closed(finding) => finding,
+    }
+}
+
+/// What the session is, from its first sample.
+fn session(first: &Sample, interval: Duration) -> SessionInfo {
+    let host = HostInfo::clone(&first.inventory.host);
+    let name = format!("{:x}-{:x}", first.stamp.unix_ms, std::process::id());
+    SessionInfo::new(&name, host, interval.as_millis() as u64, first.stamp)
 }
 
 /// The next sample; `None` at the end of the time or of the samples.
