@@ -33,12 +33,11 @@ pub fn build(state: &State, past: &dyn Plotted, width: u16, height: u16) -> Scre
     let heat = if state.gpu_mode == GpuMode::Heat { look.gpus.len() as u16 } else { 0 };
     // Where there is no run the table says what was looked for, in four rows.
     let table_rows = rows(state).len().max(3) as u16 + 1;
-    match layout(width, height, said.len() as u16, table_rows, heat) {
-        Some(places) => lanes_screen(&mut screen, &look, &places, said),
-        None => {
-            let rows = small::numbers(&look, usize::from(width), usize::from(height));
-            put(&mut screen, whole, Body::Text(rows));
-        }
+    if let Some(places) = layout(width, height, said.len() as u16, table_rows, heat) {
+        lanes_screen(&mut screen, &look, &places, said);
+    } else {
+        let rows = small::numbers(&look, usize::from(width), usize::from(height));
+        put(&mut screen, whole, Body::Text(rows));
     }
     if let Some(part) = popup(&look, width, height) {
         put(&mut screen, part.area, part.body);

@@ -34,7 +34,7 @@ pub(super) fn disk(look: &Look<'_>) -> Lane {
     };
     title.push(word(&format!("  {name}"), Role::Dim));
     if matches!(chosen, Chosen::Busiest(_)) {
-        title.push(span("  the busiest: where the loader's files are is not known", Role::Dim));
+        title.push(span("  the busiest; loader's files not located", Role::Dim));
     }
     let of = Quantity::DiskRead(name.into());
     let points = look.points(&of);

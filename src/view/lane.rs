@@ -101,8 +101,9 @@ impl Look<'_> {
         });
         for finding in starved {
             let from = self.state.mono_ms(finding.start_ms);
-            let to =
-                finding.end_ms.map_or(self.state.reach().newest_ms, |end| self.state.mono_ms(end));
+            let to = finding
+                .end_ms
+                .map_or_else(|| self.state.reach().newest_ms, |end| self.state.mono_ms(end));
             for column in self.window.columns_of(from, to) {
                 if let Some(shade) = shades.get_mut(column) {
                     *shade = Shade::Starved;

@@ -126,7 +126,7 @@ fn queue_values(look: &Look<'_>, loader: &LoaderSample) -> Line {
     let row = now(look);
     let ready = look.read(&Quantity::LoaderReady(loader.loader));
     let bound = row.and_then(|row| row.ready_bound.ok()).unwrap_or(Bound::Exact);
-    let of = row.map_or_else(|| "of –".to_owned(), |row| of_capacity(row));
+    let of = row.map_or_else(|| "of –".to_owned(), of_capacity);
     let mut line = Line::new();
     let text = ready.ok().map(|ready| format!("{}{} {of} ready", bound.mark(), depth(ready)));
     value(&mut line, look.moment_word(), text, Role::Queue);

@@ -45,7 +45,7 @@ impl Window {
             return None;
         }
         let column =
-            (at_ms - self.from_ms) as u128 * self.columns as u128 / u128::from(self.length());
+            u128::from(at_ms - self.from_ms) * self.columns as u128 / u128::from(self.length());
         u16::try_from(column.min(self.columns as u128 - 1)).ok()
     }
 
