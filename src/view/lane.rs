@@ -146,9 +146,10 @@ impl Look<'_> {
             if gaps.len() == GAPS_MAX || (tail && length <= 2 && first > 0) {
                 continue;
             }
-            let before_start = oldest
-                .and_then(|oldest| self.window.column(oldest))
-                .is_some_and(|start| first == 0 && column.abs_diff(usize::from(start)) <= 2);
+            let before_start =
+                oldest.and_then(|oldest| self.window.column(oldest)).is_some_and(|start| {
+                    first == 0 && !tail && column.abs_diff(usize::from(start)) <= 2
+                });
             let why = if before_start {
                 BEFORE
             } else if tail {

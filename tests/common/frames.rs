@@ -250,11 +250,6 @@ pub(crate) struct Past {
 }
 
 impl Past {
-    /// The ticks `from..to` of a world.
-    pub(crate) fn of(world: &World, ticks: std::ops::Range<u64>) -> Self {
-        Self { frames: ticks.map(|tick| world.frame(tick)).collect() }
-    }
-
     /// The frame at a moment: the last one that is not after it.
     pub(crate) fn at(&self, mono_ms: u64) -> Option<Arc<Frame>> {
         self.frames.iter().rfind(|frame| frame.sample.stamp.mono_ms <= mono_ms).cloned()
