@@ -301,6 +301,7 @@ fn a_replay_never_says_now_or_live() {
         Feed::Replay { name: "monday.mltop".to_owned(), speed: 4.0, interval_ms: 1000 };
     let text = program.text(120, 36);
     assert!(text.contains("REPLAY monday.mltop 4×") && !text.contains("LIVE"), "{text}");
+    assert!(!text.contains("now "), "{text}");
     assert!(text.contains("14:01:39"), "{text}");
 }
 

@@ -162,9 +162,13 @@ impl Look<'_> {
         gaps
     }
 
-    /// `now` live, `at cursor` elsewhere: what the values of the titles are of.
+    /// What the values of the titles are of: `now` only where that is true.
     pub(super) fn moment_word(&self) -> &'static str {
-        if self.live() { "now " } else { "at cursor " }
+        match (self.live(), self.present()) {
+            (true, true) => "now ",
+            (true, false) => "last ",
+            (false, _) => "at cursor ",
+        }
     }
 }
 
