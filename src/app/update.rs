@@ -258,7 +258,7 @@ impl State {
         let here = self
             .focused
             .and_then(|id| starts.iter().copied().find(|(_, other)| *other == id))
-            .unwrap_or((self.shown_unix_ms(), if forward { u64::MAX } else { 0 }));
+            .unwrap_or_else(|| (self.shown_unix_ms(), if forward { u64::MAX } else { 0 }));
         let next = if forward {
             starts.iter().position(|start| *start > here)
         } else {
@@ -298,16 +298,12 @@ impl State {
 
     fn copy_advice(&mut self) -> Vec<Effect> {
         let advice = self.looked_at().map(|finding| finding.advice.clone());
-        match advice.filter(|advice| !advice.is_empty()) {
-            Some(advice) => {
-                self.say("advice sent to the terminal's clipboard".to_owned());
-                vec![Effect::Copy(advice)]
-            }
-            None => {
-                self.say("no advice to copy".to_owned());
-                Vec::new()
-            }
-        }
+        let Some(advice) = advice.filter(|advice| !advice.is_empty()) else {
+            self.say("no advice to copy".to_owned());
+            return Vec::new();
+        };
+        self.say("advice sent to the terminal's clipboard".to_owned());
+        vec![Effect::Copy(advice)]
     }
 
     fn dismiss(&mut self) -> Vec<Effect> {

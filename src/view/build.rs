@@ -1,7 +1,7 @@
 //! The lanes screen, put together.
 
 use crate::app::rows::rows;
-use crate::app::{Feed, GpuMode, State};
+use crate::app::{GpuMode, State};
 
 use super::focus::Look;
 use super::footer::footer;
@@ -32,13 +32,15 @@ pub fn build(state: &State, past: &dyn Plotted, width: u16, height: u16) -> Scre
     let said = verdict(&look, usize::from(width), Room::of(height));
     let heat = if state.gpu_mode == GpuMode::Heat { look.gpus.len() as u16 } else { 0 };
     // Where there is no run the table says what was looked for, in four rows.
-    let table_rows = rows(state).len().max(3) as u16 + 1;
-    match layout(width, height, said.len() as u16, table_rows, heat) {
-        Some(places) => lanes_screen(&mut screen, &look, &places, said),
-        None => {
-            let rows = small::numbers(&look, usize::from(width), usize::from(height));
-            put(&mut screen, whole, Body::Text(rows));
-        }
+    let table_rows = match rows(state).len().min(usize::from(u16::MAX) - 1) {
+        0 => 4,
+        rows => rows as u16 + 1,
+    };
+    if let Some(places) = layout(width, height, said.len() as u16, table_rows, heat) {
+        lanes_screen(&mut screen, &look, &places, said);
+    } else {
+        let rows = small::numbers(&look, usize::from(width), usize::from(height));
+        put(&mut screen, whole, Body::Text(rows));
     }
     if let Some(part) = popup(&look, width, height) {
         put(&mut screen, part.area, part.body);
@@ -61,9 +63,7 @@ fn lanes_screen(screen: &mut Screen, look: &Look<'_>, places: &Layout, said: Vec
         put(screen, *rule, Body::Rule(Rule { edge, left, right, ticks: Vec::new(), cursor }));
         put(screen, *plot, body_of(lane.body, at));
     }
-    let live =
-        look.live() && matches!(look.state.feed, Feed::Live { .. }) && look.state.ended.is_none();
-    let ticks = look.window.ticks(look.state, live);
+    let ticks = look.window.ticks(look.state, look.present());
     let axis = Rule { edge: Edge::Bottom, left: Vec::new(), right: Vec::new(), ticks, cursor };
     put(screen, places.axis, Body::Rule(axis));
     let rows = table(look, width, usize::from(places.table.height));

@@ -34,7 +34,7 @@ pub(super) fn disk(look: &Look<'_>) -> Lane {
     };
     title.push(word(&format!("  {name}"), Role::Dim));
     if matches!(chosen, Chosen::Busiest(_)) {
-        title.push(span("  the busiest: where the loader's files are is not known", Role::Dim));
+        title.push(span("  the busiest; loader's files not located", Role::Dim));
     }
     let of = Quantity::DiskRead(name.into());
     let points = look.points(&of);
@@ -102,8 +102,8 @@ fn choose<'a>(look: &Look<'a>) -> Chosen<'a> {
 /// The highest rate of all that is kept: the nearest thing to a ceiling that watching alone gives.
 fn most_ever(look: &Look<'_>, of: &Quantity) -> Option<f64> {
     let (oldest, newest) = look.past.span()?;
-    most(&look.past.buckets(of, oldest, newest.saturating_add(1), 1))
-        .filter(|rate| rate.is_finite())
+    let newest = if look.live() { newest.saturating_add(1) } else { look.window.to_ms };
+    most(&look.past.buckets(of, oldest.min(newest), newest, 1)).filter(|rate| rate.is_finite())
 }
 
 /// The lowest read limit of the trainer's control group.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::app::State;
+use crate::app::{Feed, State};
 use crate::model::inventory::{LoaderInfo, RunInfo};
 use crate::model::sample::LoaderSample;
 use crate::model::{Frame, Gap, GpuId, Inventory, Pid, Reading, RunId};
@@ -82,6 +82,11 @@ impl<'a> Look<'a> {
     /// Whether the newest moment is shown.
     pub(super) fn live(&self) -> bool {
         self.state.transport.cursor().is_none()
+    }
+
+    /// Whether the moment that is shown is now: not that of a replay, nor of a feed that ended.
+    pub(super) fn present(&self) -> bool {
+        self.live() && matches!(self.state.feed, Feed::Live { .. }) && self.state.ended.is_none()
     }
 
     /// The value at the moment that is shown: live from the frame, else from the past at the cursor.

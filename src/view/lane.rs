@@ -101,8 +101,9 @@ impl Look<'_> {
         });
         for finding in starved {
             let from = self.state.mono_ms(finding.start_ms);
-            let to =
-                finding.end_ms.map_or(self.state.reach().newest_ms, |end| self.state.mono_ms(end));
+            let to = finding
+                .end_ms
+                .map_or_else(|| self.state.reach().newest_ms, |end| self.state.mono_ms(end));
             for column in self.window.columns_of(from, to) {
                 if let Some(shade) = shades.get_mut(column) {
                     *shade = Shade::Starved;
@@ -145,9 +146,10 @@ impl Look<'_> {
             if gaps.len() == GAPS_MAX || (tail && length <= 2 && first > 0) {
                 continue;
             }
-            let before_start = oldest
-                .and_then(|oldest| self.window.column(oldest))
-                .is_some_and(|start| first == 0 && column.abs_diff(usize::from(start)) <= 2);
+            let before_start =
+                oldest.and_then(|oldest| self.window.column(oldest)).is_some_and(|start| {
+                    first == 0 && !tail && column.abs_diff(usize::from(start)) <= 2
+                });
             let why = if before_start {
                 BEFORE
             } else if tail {
@@ -160,9 +162,13 @@ impl Look<'_> {
         gaps
     }
 
-    /// `now` live, `at cursor` elsewhere: what the values of the titles are of.
+    /// What the values of the titles are of: `now` only where that is true.
     pub(super) fn moment_word(&self) -> &'static str {
-        if self.live() { "now " } else { "at cursor " }
+        match (self.live(), self.present()) {
+            (true, true) => "now ",
+            (true, false) => "last ",
+            (false, _) => "at cursor ",
+        }
     }
 }
 

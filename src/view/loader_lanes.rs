@@ -126,19 +126,19 @@ fn queue_values(look: &Look<'_>, loader: &LoaderSample) -> Line {
     let row = now(look);
     let ready = look.read(&Quantity::LoaderReady(loader.loader));
     let bound = row.and_then(|row| row.ready_bound.ok()).unwrap_or(Bound::Exact);
-    let of = row.map_or_else(|| "of –".to_owned(), |row| of_capacity(row));
+    let of = row.map_or_else(|| "of –".to_owned(), of_capacity);
     let mut line = Line::new();
     let text = ready.ok().map(|ready| format!("{}{} {of} ready", bound.mark(), depth(ready)));
     value(&mut line, look.moment_word(), text, Role::Queue);
+    if let Some(row) = row {
+        line.extend(known_by(row));
+    }
     if let Some(stash) = row.and_then(|row| row.stash.ok()).filter(|stash| *stash > 0) {
         line.push(span(format!(" · {stash} out of order"), Role::Text));
     }
     if let Some(empty) = mean(&look.points(&Quantity::LoaderEmpty(loader.loader))) {
-        let text = format!(" · empty {} of the time", fmt::percent(empty).trim_start());
+        let text = format!(" · empty {}", fmt::percent(empty).trim_start());
         line.push(span(text, Role::Text));
-    }
-    if let Some(row) = row {
-        line.extend(known_by(row));
     }
     line
 }
@@ -157,11 +157,11 @@ fn of_capacity(row: &LoaderSample) -> String {
 fn known_by(row: &LoaderSample) -> Line {
     let Some(source) = row.ready_source.ok() else { return Line::new() };
     let how = match source {
-        ReadySource::Memory => "read from memory",
-        ReadySource::Semaphore => "read from semaphores",
-        ReadySource::Pipe => "counted in the pipe",
+        ReadySource::Memory => "from memory",
+        ReadySource::Semaphore => "from semaphores",
+        ReadySource::Pipe => "from the pipe",
         ReadySource::Complement => "inferred, complement",
-        ReadySource::Probe => "told by the probe",
+        ReadySource::Probe => "from the probe",
     };
     let pinned = if row.pinned.ok() == Some(true) { ", pinned" } else { "" };
     vec![span(format!(" · {how}{pinned}"), Role::Dim)]

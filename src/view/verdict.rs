@@ -11,6 +11,9 @@ use super::lanes::Quantity;
 use super::screen::{Line, Role, TextRow, span, strong};
 use super::text::{bold, cut, line_width, safe, word, wrap};
 
+/// Below so many columns a finding is told without its cause's name and without what goes on beside it.
+const NARROW: usize = 90;
+
 /// How many lines each piece of the verdict may take.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Room {
@@ -65,8 +68,10 @@ pub(super) fn badge(finding: &Finding) -> String {
 
 fn finding_rows(look: &Look<'_>, finding: &Finding, width: usize, room: Room) -> Vec<TextRow> {
     let role = severity_role(finding.severity);
-    let badge = badge(finding);
-    let right = aside(look, finding);
+    // Where there is little room the sentence matters more than what stands around it.
+    let narrow = width < NARROW;
+    let badge = if narrow { finding.rule.code().to_owned() } else { badge(finding) };
+    let right = if narrow { Line::new() } else { aside(look, finding) };
     let indent = badge.chars().count() + 4;
     let first = width.saturating_sub(indent + line_width(&right) + 1);
     let mut rows = Vec::new();
@@ -109,7 +114,7 @@ fn aside(look: &Look<'_>, finding: &Finding) -> Line {
     } else if look.live()
         && let Some(now) = look.state.now.iter().find(|now| Some(now.run) == finding.run)
     {
-        line.push(span("now ", Role::Dim));
+        line.push(span(look.moment_word(), Role::Dim));
         line.push(span(doing_words(now.state), doing_role(now.state)));
         line.push(span(" ", Role::Dim));
     }
@@ -147,7 +152,7 @@ fn provisional(look: &Look<'_>) -> TextRow {
     }
     let state = look.state;
     let row = |text: &str, role| TextRow {
-        left: vec![span(" now ", Role::Dim), word(text, role)],
+        left: vec![span(format!(" {}", look.moment_word()), Role::Dim), word(text, role)],
         right: Line::new(),
         bar: Some(Role::Dim),
         selected: false,

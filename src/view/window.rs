@@ -3,8 +3,8 @@
 use crate::app::State;
 use crate::fmt;
 
-/// The part of the past that is on screen. Both ends lie on a grid of columns, so that a moment stays
-/// in its column's middle while the window moves on, and the picture moves by whole points.
+/// The part of the past that is on screen. Live, both ends lie on a grid of points, so that the
+/// picture moves by whole points and what was drawn once keeps its shape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Window {
     /// Left edge, by the monotonic clock.
@@ -24,7 +24,11 @@ impl Window {
         let end = state.transport.end(state.reach());
         let points = (columns * 2).max(1) as u128;
         let at = u128::from(end) * points / u128::from(zoom) + 1;
-        let to_ms = (at * u128::from(zoom) / points) as u64;
+        let to_ms = match state.transport.cursor() {
+            None => (at * u128::from(zoom) / points) as u64,
+            // A frozen window ends where it was frozen: the rest of its last point would fill up.
+            Some(_) => end.saturating_add(1),
+        };
         let mut window = Self { from_ms: to_ms.saturating_sub(zoom), to_ms, columns, cursor: None };
         window.cursor = state.transport.cursor().and_then(|at_ms| window.column(at_ms));
         window
@@ -45,7 +49,7 @@ impl Window {
             return None;
         }
         let column =
-            (at_ms - self.from_ms) as u128 * self.columns as u128 / u128::from(self.length());
+            u128::from(at_ms - self.from_ms) * self.columns as u128 / u128::from(self.length());
         u16::try_from(column.min(self.columns as u128 - 1)).ok()
     }
 

@@ -1,0 +1,321 @@
+//! Frames built by hand, and a past made of them.
+
+use std::sync::Arc;
+
+use mltop::model::frame::{DiskRates, GpuRates, LoaderRates, ProcRates};
+use mltop::model::inventory::{
+    DiskInfo, GpuInfo, HostInfo, LoaderInfo, ProcInfo, Role, RunInfo, Storage,
+};
+use mltop::model::sample::{
+    DiskSample, GpuProcSample, GpuSample, LoaderSample, PcieSource, ProcSample, ReadySource,
+    WaitSource,
+};
+use mltop::model::{Bound, Frame, GpuId, Inventory, LoaderId, Pid, Reading, RunId, Sample, Stamp};
+use mltop::view::screen::Bucket;
+use mltop::view::{Plotted, Quantity};
+
+/// The wall clock of the first tick: 2026-11-22 14:00:00 UTC.
+pub(crate) const START_UNIX_MS: i64 = 1_795_356_000_000;
+/// The monotonic clock of the first tick.
+pub(crate) const START_MONO_MS: u64 = 500_000;
+
+/// A box, to be changed by each test.
+#[derive(Clone, Debug)]
+pub(crate) struct World {
+    /// GPUs, one rank each.
+    pub(crate) gpus: u32,
+    /// Whether they are made up.
+    pub(crate) simulated: bool,
+    /// Name of the run; none without.
+    pub(crate) run: Option<String>,
+    /// Name of the host.
+    pub(crate) host: String,
+    /// Workers a loader.
+    pub(crate) workers: u32,
+    /// Whether the loader is pinned, so that its depth is the complement.
+    pub(crate) pinned: bool,
+}
+
+impl Default for World {
+    fn default() -> Self {
+        Self {
+            gpus: 4,
+            simulated: false,
+            run: Some("train.py".to_owned()),
+            host: "gpu-box-7".to_owned(),
+            workers: 8,
+            pinned: false,
+        }
+    }
+}
+
+/// The share of time that the loop waits at a tick: it starves from tick 60 to tick 130.
+pub(crate) fn wait_at(tick: u64) -> f64 {
+    if (60..130).contains(&tick) { 0.53 } else { 0.02 }
+}
+
+/// GPU utilization at a tick.
+pub(crate) fn util_at(tick: u64, gpu: u32) -> f64 {
+    let wave = ((tick * 7 + u64::from(gpu) * 3) % 11) as f64 / 100.0;
+    0.9 - wait_at(tick) - wave
+}
+
+impl World {
+    fn trainer(rank: u32) -> Pid {
+        Pid(41_207 + rank * 100)
+    }
+
+    fn worker(rank: u32, at: u32) -> Pid {
+        Pid(41_208 + rank * 100 + at)
+    }
+
+    fn inventory(&self) -> Inventory {
+        let ranks = if self.run.is_some() { self.gpus.max(1) } else { 0 };
+        let proc = |pid, role, rank| ProcInfo {
+            pid,
+            parent: Pid(1),
+            start_ticks: 7,
+            start_ms: START_UNIX_MS,
+            name: "python".into(),
+            command: "python train.py".into(),
+            user: "me".into(),
+            role,
+            run: Some(RunId(1)),
+            rank: Some(rank),
+            cgroup: None,
+            container: None,
+        };
+        let mut inventory = Inventory {
+            host: Arc::new(HostInfo { name: self.host.clone().into(), ..HostInfo::default() }),
+            disks: vec![Arc::new(DiskInfo { disk: "nvme1n1".into(), ..DiskInfo::default() })],
+            ..Inventory::default()
+        };
+        inventory.gpus = (0..self.gpus)
+            .map(|gpu| {
+                Arc::new(GpuInfo {
+                    gpu: GpuId(gpu),
+                    name: "NVIDIA H100 80GB HBM3".into(),
+                    simulated: self.simulated,
+                    ..GpuInfo::default()
+                })
+            })
+            .collect();
+        for rank in 0..ranks {
+            let trainer = Self::trainer(rank);
+            inventory.procs.insert(trainer, Arc::new(proc(trainer, Role::Trainer, rank)));
+            inventory.loaders.push(Arc::new(LoaderInfo {
+                loader: LoaderId(rank),
+                pid: trainer,
+                workers: (0..self.workers).map(|at| Self::worker(rank, at)).collect(),
+                storage: vec![Storage {
+                    mount: "/data".into(),
+                    filesystem: "ext4".into(),
+                    disk: Some("nvme1n1".into()),
+                    remote: false,
+                }],
+                ..LoaderInfo::default()
+            }));
+        }
+        if let Some(name) = &self.run {
+            inventory.runs.push(Arc::new(RunInfo {
+                run: RunId(1),
+                name: name.clone().into(),
+                trainers: (0..ranks).map(Self::trainer).collect(),
+                ..RunInfo::default()
+            }));
+        }
+        inventory
+    }
+
+    /// The frame of a tick.
+    pub(crate) fn frame(&self, tick: u64) -> Arc<Frame> {
+        let mut sample = Sample {
+            seq: tick,
+            stamp: Stamp {
+                unix_ms: START_UNIX_MS + tick as i64 * 1000,
+                mono_ms: START_MONO_MS + tick * 1000,
+            },
+            inventory: Arc::new(self.inventory()),
+            disks: vec![DiskSample { disk: "nvme1n1".into(), ..DiskSample::default() }],
+            ..Sample::default()
+        };
+        sample.host.mltop_pss_bytes = Reading::Is(9 << 20);
+        let mut frame = Frame { span_seconds: Some(1.0), ..Frame::default() };
+        frame.host.mltop_cpu_ratio = Reading::Is(0.006);
+        frame.disks.push(DiskRates {
+            disk: "nvme1n1".into(),
+            read_bytes_per_second: Reading::Is(1.9e9 * (0.4 + wait_at(tick))),
+            busy_ratio: Reading::Is(0.98),
+            read_await_seconds: Reading::Is(0.0081),
+            ..DiskRates::default()
+        });
+        for gpu in 0..self.gpus {
+            self.gpu(gpu, tick, &mut sample, &mut frame);
+        }
+        if self.run.is_some() {
+            for rank in 0..self.gpus.max(1) {
+                self.rank(rank, tick, &mut sample, &mut frame);
+            }
+        }
+        frame.sample = Arc::new(sample);
+        Arc::new(frame)
+    }
+
+    fn gpu(&self, gpu: u32, tick: u64, sample: &mut Sample, frame: &mut Frame) {
+        sample.gpus.push(GpuSample {
+            gpu: GpuId(gpu),
+            utilization_ratio: Reading::Is(util_at(tick, gpu)),
+            sm_active_ratio: Reading::Is(util_at(tick, gpu) * 0.6),
+            memory_used_bytes: Reading::Is(31 << 30),
+            memory_total_bytes: Reading::Is(80 << 30),
+            pcie_source: Reading::Is(PcieSource::Counter),
+            pcie_bound: Reading::Is(Bound::Lower),
+            pcie_link_gen: Reading::Is(5),
+            pcie_link_width: Reading::Is(16),
+            age_seconds: Reading::Is(0.1),
+            ..GpuSample::default()
+        });
+        if self.run.is_some() {
+            sample.gpu_procs.push(GpuProcSample {
+                gpu: GpuId(gpu),
+                pid: Self::trainer(gpu),
+                memory_used_bytes: Reading::Is(30 << 30),
+            });
+        }
+        frame.gpus.push(GpuRates {
+            gpu: GpuId(gpu),
+            memory_used_ratio: Reading::Is(31.0 / 80.0),
+            pcie_rx_bytes_per_second: Reading::Is(1.2e9),
+            pcie_tx_bytes_per_second: Reading::Is(2.1e8),
+            pcie_link_bytes_per_second: Reading::Is(63e9),
+            pcie_rx_ratio: Reading::Is(1.2 / 63.0),
+            ..GpuRates::default()
+        });
+    }
+
+    fn rank(&self, rank: u32, tick: u64, sample: &mut Sample, frame: &mut Frame) {
+        let pids = std::iter::once(Self::trainer(rank))
+            .chain((0..self.workers).map(|at| Self::worker(rank, at)));
+        for pid in pids {
+            sample.procs.push(ProcSample { pid, ..ProcSample::default() });
+            frame.procs.push(ProcRates {
+                pid,
+                cpu_cores: Reading::Is(0.9),
+                read_bytes_per_second: Reading::Is(6e7),
+                ..ProcRates::default()
+            });
+        }
+        let starved = wait_at(tick) > 0.1;
+        let ready: u64 = if starved { tick % 2 } else { 12 + tick % 4 };
+        let (source, bound) = if self.pinned {
+            (ReadySource::Complement, Bound::Upper)
+        } else {
+            (ReadySource::Memory, Bound::Exact)
+        };
+        sample.loaders.push(LoaderSample {
+            pid: Self::trainer(rank),
+            loader: LoaderId(rank),
+            workers: Reading::Is(u64::from(self.workers)),
+            capacity: Reading::Is(16),
+            capacity_bound: Reading::Is(Bound::Exact),
+            pinned: Reading::Is(self.pinned),
+            ready: Reading::Is(ready),
+            ready_min: Reading::Is(ready.saturating_sub(1)),
+            ready_max: Reading::Is((ready + 2).min(16)),
+            ready_source: Reading::Is(source),
+            ready_bound: Reading::Is(bound),
+            stash: Reading::Is(if starved { 4 } else { 0 }),
+            wait_source: Reading::Is(WaitSource::Stack),
+            wait_bound: Reading::Is(Bound::Exact),
+            worker_states: Reading::Is(if starved { "DDDRDD.D" } else { "R.S.R..Q" }.into()),
+            ..LoaderSample::default()
+        });
+        frame.loaders.push(LoaderRates {
+            pid: Self::trainer(rank),
+            loader: LoaderId(rank),
+            wait_ratio: Reading::Is(wait_at(tick) - f64::from(rank) * 0.005),
+            empty_ratio: Reading::Is(if starved { 0.74 } else { 0.0 }),
+            steps_per_second: Reading::Is(2.4),
+            step_seconds: Reading::Is(0.412),
+            ..LoaderRates::default()
+        });
+    }
+}
+
+/// A past that remembers every frame.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Past {
+    /// Oldest first.
+    pub(crate) frames: Vec<Arc<Frame>>,
+}
+
+impl Past {
+    /// The frame at a moment: the last one that is not after it.
+    pub(crate) fn at(&self, mono_ms: u64) -> Option<Arc<Frame>> {
+        self.frames.iter().rfind(|frame| frame.sample.stamp.mono_ms <= mono_ms).cloned()
+    }
+
+    fn value(frame: &Frame, of: &Quantity) -> Option<f32> {
+        let gpu = |id: &GpuId| frame.sample.gpus.iter().find(|gpu| gpu.gpu == *id);
+        let rates = |id: &GpuId| frame.gpus.iter().find(|gpu| gpu.gpu == *id);
+        let disk = || frame.disks.first();
+        let loader = |id: &LoaderId| frame.sample.loaders.iter().find(|row| row.loader == *id);
+        let shares = |id: &LoaderId| frame.loaders.iter().find(|row| row.loader == *id);
+        let value = match of {
+            Quantity::GpuUtil(id) => gpu(id)?.utilization_ratio.ok()?,
+            Quantity::GpuSmActive(id) => gpu(id)?.sm_active_ratio.ok()?,
+            Quantity::GpuPower(id) => gpu(id)?.power_watts.ok()?,
+            Quantity::GpuMemory(id) => rates(id)?.memory_used_ratio.ok()?,
+            Quantity::PcieRx(id) => rates(id)?.pcie_rx_bytes_per_second.ok()?,
+            Quantity::PcieTx(id) => rates(id)?.pcie_tx_bytes_per_second.ok()?,
+            Quantity::DiskRead(_) => disk()?.read_bytes_per_second.ok()?,
+            Quantity::DiskBusy(_) => disk()?.busy_ratio.ok()?,
+            Quantity::LoaderReady(id) => loader(id)?.ready.ok()? as f64,
+            Quantity::LoaderReadyMin(id) => loader(id)?.ready_min.ok()? as f64,
+            Quantity::LoaderReadyMax(id) => loader(id)?.ready_max.ok()? as f64,
+            Quantity::LoaderWait(id) => shares(id)?.wait_ratio.ok()?,
+            Quantity::LoaderEmpty(id) => shares(id)?.empty_ratio.ok()?,
+        };
+        Some(value as f32)
+    }
+}
+
+impl Plotted for Past {
+    fn buckets(&self, of: &Quantity, from: u64, to: u64, count: usize) -> Vec<Option<Bucket>> {
+        self.buckets_over(std::slice::from_ref(of), from, to, count)
+    }
+
+    fn buckets_over(
+        &self,
+        of: &[Quantity],
+        from: u64,
+        to: u64,
+        count: usize,
+    ) -> Vec<Option<Bucket>> {
+        let length = to.saturating_sub(from).max(1);
+        (0..count as u64)
+            .map(|at| {
+                let end = from + (at + 1) * length / count as u64;
+                let frame = self.at(end)?;
+                // A sample stands for the second after it; what is older is a gap.
+                if frame.sample.stamp.mono_ms + 2500 < end {
+                    return None;
+                }
+                let values: Vec<f32> = of.iter().filter_map(|of| Self::value(&frame, of)).collect();
+                let sum: f32 = values.iter().sum();
+                let min = values.iter().copied().reduce(f32::min)?;
+                let max = values.iter().copied().reduce(f32::max)?;
+                Some(Bucket { min, mean: sum / values.len() as f32, max })
+            })
+            .collect()
+    }
+
+    fn value_at(&self, of: &Quantity, mono_ms: u64) -> Option<f32> {
+        Self::value(&*self.at(mono_ms)?, of)
+    }
+
+    fn span(&self) -> Option<(u64, u64)> {
+        let first = self.frames.first()?.sample.stamp.mono_ms;
+        Some((first, self.frames.last()?.sample.stamp.mono_ms))
+    }
+}
