@@ -3,7 +3,6 @@
 pub mod action;
 pub mod key;
 pub mod keymap;
-pub mod now;
 pub mod rows;
 pub mod state;
 pub mod transport;
@@ -11,7 +10,6 @@ pub mod update;
 
 pub use action::Action;
 pub use key::{Key, KeyCode};
-pub use now::{Doing, RunState};
 pub use rows::Row;
 pub use state::{Feed, GpuMode, Message, Overlay, Recording, State};
 pub use transport::{Reach, Transport};

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::diagnose::RunState;
 use crate::model::{Finding, Frame, Rule, RunId};
 
-use super::now::RunState;
 use super::rows::{Row, rows};
 use super::transport::{Reach, Transport, ZOOMS};
 
@@ -149,6 +149,13 @@ impl State {
     pub fn zoom_ms(&self) -> u64 {
         let at = DEFAULT_ZOOM.saturating_add_signed(isize::from(self.zoom_step));
         u64::from(ZOOMS[at.min(ZOOMS.len() - 1)]) * 1000
+    }
+
+    /// Takes the shortest time axis that shows this span, or the longest there is.
+    pub fn zoom_to(&mut self, span_ms: u64) {
+        let fits = |seconds: &u32| u64::from(*seconds) * 1000 >= span_ms;
+        let at = ZOOMS.iter().position(fits).unwrap_or(ZOOMS.len() - 1);
+        self.zoom_step = at as i8 - DEFAULT_ZOOM as i8;
     }
 
     /// What there is to look at.

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
+use crate::diagnose::RunState;
 use crate::model::{Finding, Frame, Severity};
 
 use super::action::Action;
 use super::key::Key;
 use super::keymap::action_for;
-use super::now::RunState;
 use super::rows::rows;
 use super::state::{GpuMode, Message, Overlay, Recording, State};
 use super::transport::{Transport, ZOOMS};

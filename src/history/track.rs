@@ -78,6 +78,19 @@ pub enum Track {
     HostIoPressure,
 }
 
+impl Track {
+    /// Its reading in a frame; [`Gap::Lost`] where the frame has no such entity.
+    pub fn read(&self, frame: &Frame) -> Reading<f64> {
+        let mut found = Reading::Not(Gap::Lost);
+        readings(frame, &mut |track, reading| {
+            if track == *self {
+                found = reading;
+            }
+        });
+        found
+    }
+}
+
 /// Hands `each` every quantity of a frame with its reading.
 pub(super) fn readings(frame: &Frame, each: &mut impl FnMut(Track, Reading<f64>)) {
     each(Track::HostCpu, frame.host.cpu_ratio);

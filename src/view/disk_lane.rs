@@ -7,7 +7,7 @@ use crate::model::{Gap, Reading};
 
 use super::focus::Look;
 use super::lane::{Lane, most, series, value};
-use super::lanes::Quantity;
+use crate::history::Track;
 use super::screen::{Body, Draw, Line, Role, span, strong};
 use super::text::word;
 
@@ -36,7 +36,7 @@ pub(super) fn disk(look: &Look<'_>) -> Lane {
     if matches!(chosen, Chosen::Busiest(_)) {
         title.push(span("  the busiest; loader's files not located", Role::Dim));
     }
-    let of = Quantity::DiskRead(name.into());
+    let of = Track::DiskRead(name.into());
     let points = look.points(&of);
     let now = look.read(&of);
     let seen = most_ever(look, &of);
@@ -56,7 +56,7 @@ pub(super) fn disk(look: &Look<'_>) -> Lane {
 fn values(look: &Look<'_>, name: &str, now: Reading<f64>) -> Line {
     let mut line = Line::new();
     value(&mut line, look.moment_word(), now.ok().map(fmt::rate), Role::DiskRead);
-    if let Some(busy) = look.read(&Quantity::DiskBusy(name.into())).ok() {
+    if let Some(busy) = look.read(&Track::DiskBusy(name.into())).ok() {
         value(&mut line, "", Some(format!("{} busy", fmt::percent(busy))), Role::Text);
     }
     let rates = look.frame.and_then(|frame| frame.disks.iter().find(|disk| *disk.disk == *name));
@@ -89,7 +89,7 @@ fn choose<'a>(look: &Look<'a>) -> Chosen<'a> {
     let Some(inventory) = look.inventory() else { return Chosen::None };
     let mut best: Option<(f64, &str)> = None;
     for disk in inventory.disks.iter().filter(|disk| disk.made_of.is_empty()) {
-        let of = Quantity::DiskRead(disk.disk.clone());
+        let of = Track::DiskRead(disk.disk.clone());
         let window = &look.window;
         let peak = most(&look.past.buckets(&of, window.from_ms, window.to_ms, 1)).unwrap_or(0.0);
         if best.is_none_or(|(most, _)| peak > most) {
@@ -100,7 +100,7 @@ fn choose<'a>(look: &Look<'a>) -> Chosen<'a> {
 }
 
 /// The highest rate of all that is kept: the nearest thing to a ceiling that watching alone gives.
-fn most_ever(look: &Look<'_>, of: &Quantity) -> Option<f64> {
+fn most_ever(look: &Look<'_>, of: &Track) -> Option<f64> {
     let (oldest, newest) = look.past.span()?;
     let newest = if look.live() { newest.saturating_add(1) } else { look.window.to_ms };
     most(&look.past.buckets(of, oldest.min(newest), newest, 1)).filter(|rate| rate.is_finite())

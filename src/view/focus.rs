@@ -7,7 +7,8 @@ use crate::model::inventory::{LoaderInfo, RunInfo};
 use crate::model::sample::LoaderSample;
 use crate::model::{Frame, Gap, GpuId, Inventory, Pid, Reading, RunId};
 
-use super::lanes::{Plotted, Quantity};
+use super::lanes::{Plotted};
+use crate::history::Track;
 use super::window::Window;
 
 /// What the screen looks at.
@@ -90,8 +91,8 @@ impl<'a> Look<'a> {
     }
 
     /// The value at the moment that is shown: live from the frame, else from the past at the cursor.
-    pub(super) fn read(&self, of: &Quantity) -> Reading<f64> {
-        let in_frame = self.frame.map_or(Reading::Not(Gap::NotYet), |frame| in_frame(frame, of));
+    pub(super) fn read(&self, of: &Track) -> Reading<f64> {
+        let in_frame = self.frame.map_or(Reading::Not(Gap::NotYet), |frame| of.read(frame));
         let Some(at_ms) = self.state.transport.cursor() else { return in_frame };
         match self.past.value_at(of, at_ms) {
             Some(value) if value.is_finite() => Reading::Is(f64::from(value)),
@@ -164,35 +165,4 @@ pub(super) fn rank_gpus(frame: &Frame, trainer: Pid) -> BTreeSet<GpuId> {
 
 fn run_gpus(frame: &Frame, run: &RunInfo) -> BTreeSet<GpuId> {
     run.trainers.iter().flat_map(|pid| rank_gpus(frame, *pid)).collect()
-}
-
-/// The value of a quantity in a frame, or why there is none.
-pub(super) fn in_frame(frame: &Frame, of: &Quantity) -> Reading<f64> {
-    let gpu = |id: &GpuId| frame.sample.gpus.iter().find(|gpu| gpu.gpu == *id);
-    let gpu_rates = |id: &GpuId| frame.gpus.iter().find(|gpu| gpu.gpu == *id);
-    let disk = |name: &str| frame.disks.iter().find(|disk| *disk.disk == *name);
-    let loader = |id| frame.sample.loaders.iter().find(move |loader| loader.loader == id);
-    let rates = |id| frame.loaders.iter().find(move |loader| loader.loader == id);
-    let found = match of {
-        Quantity::GpuUtil(id) => gpu(id).map(|gpu| gpu.utilization_ratio),
-        Quantity::GpuSmActive(id) => gpu(id).map(|gpu| gpu.sm_active_ratio),
-        Quantity::GpuPower(id) => gpu(id).map(|gpu| gpu.power_watts),
-        Quantity::GpuMemory(id) => gpu_rates(id).map(|gpu| gpu.memory_used_ratio),
-        Quantity::PcieRx(id) => gpu_rates(id).map(|gpu| gpu.pcie_rx_bytes_per_second),
-        Quantity::PcieTx(id) => gpu_rates(id).map(|gpu| gpu.pcie_tx_bytes_per_second),
-        Quantity::DiskRead(name) => disk(name).map(|disk| disk.read_bytes_per_second),
-        Quantity::DiskBusy(name) => disk(name).map(|disk| disk.busy_ratio),
-        Quantity::LoaderReady(id) => {
-            loader(*id).map(|loader| loader.ready.map(|batches| batches as f64))
-        }
-        Quantity::LoaderReadyMin(id) => {
-            loader(*id).map(|loader| loader.ready_min.map(|batches| batches as f64))
-        }
-        Quantity::LoaderReadyMax(id) => {
-            loader(*id).map(|loader| loader.ready_max.map(|batches| batches as f64))
-        }
-        Quantity::LoaderWait(id) => rates(*id).map(|loader| loader.wait_ratio),
-        Quantity::LoaderEmpty(id) => rates(*id).map(|loader| loader.empty_ratio),
-    };
-    found.unwrap_or(Reading::Not(Gap::Lost))
 }

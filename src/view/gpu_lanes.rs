@@ -7,7 +7,7 @@ use crate::model::{Gap, GpuId, Inventory, Reading, Rule};
 
 use super::focus::Look;
 use super::lane::{Lane, gpu_list, mean, mean_of, most, series, value, why_none};
-use super::lanes::Quantity;
+use crate::history::Track;
 use super::screen::{Body, Bucket, Draw, Heat, Line, Plot, Role, Series, span, strong};
 use super::text::{cut, word};
 
@@ -27,8 +27,8 @@ const COMPUTE_HEADROOM: f64 = 0.5;
 
 /// The lane of GPU utilization.
 pub(super) fn util(look: &Look<'_>) -> Lane {
-    let utils: Vec<Quantity> = look.gpus.iter().copied().map(Quantity::GpuUtil).collect();
-    let actives: Vec<Quantity> = look.gpus.iter().copied().map(Quantity::GpuSmActive).collect();
+    let utils: Vec<Track> = look.gpus.iter().copied().map(Track::GpuUtil).collect();
+    let actives: Vec<Track> = look.gpus.iter().copied().map(Track::GpuSmActive).collect();
     let points = look.points_over(&utils);
     let active = look.points_over(&actives);
     let now: Vec<Reading<f64>> = utils.iter().map(|of| look.read(of)).collect();
@@ -80,7 +80,7 @@ fn aggregate(look: &Look<'_>, points: &[Option<Bucket>], active: &[Option<Bucket
     all
 }
 
-fn overlay(look: &Look<'_>, utils: &[Quantity]) -> Vec<Series> {
+fn overlay(look: &Look<'_>, utils: &[Track]) -> Vec<Series> {
     let lines = utils.iter().take(OVERLAY_MAX);
     lines.map(|of| series(Role::GpuUtil, Draw::Line, look.points(of))).collect()
 }
@@ -105,7 +105,7 @@ fn heat(look: &Look<'_>) -> Heat {
     let window = &look.window;
     let mut rows: Vec<(f64, GpuId, Vec<Option<f32>>)> = Vec::new();
     for gpu in &look.gpus {
-        let of = Quantity::GpuUtil(*gpu);
+        let of = Track::GpuUtil(*gpu);
         let mut buckets = look.past.buckets(&of, window.from_ms, window.to_ms, window.columns);
         buckets.resize(window.columns, None);
         let mean = mean(&buckets).unwrap_or(f64::INFINITY);
@@ -128,7 +128,7 @@ fn heat(look: &Look<'_>) -> Heat {
 
 /// The lane of device memory.
 pub(super) fn memory(look: &Look<'_>) -> Lane {
-    let quantities: Vec<Quantity> = look.gpus.iter().copied().map(Quantity::GpuMemory).collect();
+    let quantities: Vec<Track> = look.gpus.iter().copied().map(Track::GpuMemory).collect();
     let points = look.points_over(&quantities);
     let now: Vec<Reading<f64>> = quantities.iter().map(|of| look.read(of)).collect();
     let mut all = Vec::new();

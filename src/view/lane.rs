@@ -4,7 +4,7 @@ use crate::fmt;
 use crate::model::{GpuId, Reading, Rule};
 
 use super::focus::Look;
-use super::lanes::Quantity;
+use crate::history::Track;
 use super::screen::{Body, Bucket, Draw, Line, Plot, Role, Series, Shade, span};
 
 /// Stands where there was no mltop yet to watch.
@@ -58,13 +58,13 @@ impl LaneKind {
 
 impl Look<'_> {
     /// The points of a quantity over the window: two a column, whatever the past answers.
-    pub(super) fn points(&self, of: &Quantity) -> Vec<Option<Bucket>> {
+    pub(super) fn points(&self, of: &Track) -> Vec<Option<Bucket>> {
         let window = &self.window;
         tidy(self.past.buckets(of, window.from_ms, window.to_ms, window.points()), window.points())
     }
 
     /// The points of several quantities together.
-    pub(super) fn points_over(&self, of: &[Quantity]) -> Vec<Option<Bucket>> {
+    pub(super) fn points_over(&self, of: &[Track]) -> Vec<Option<Bucket>> {
         let window = &self.window;
         let points = window.points();
         if of.is_empty() {

@@ -7,7 +7,7 @@ use crate::model::{Bound, Gap, LoaderId, Reading};
 use super::focus::Look;
 use super::gpu_lanes::percent_labels;
 use super::lane::{Lane, mean, most, series, value};
-use super::lanes::Quantity;
+use crate::history::Track;
 use super::screen::{Body, Bucket, Draw, Line, Role, span, strong};
 use super::text::cut;
 
@@ -19,7 +19,7 @@ pub(super) fn queue(look: &Look<'_>) -> Lane {
     };
     title.extend(whose(look));
     let id = loader.loader;
-    let points = look.points(&Quantity::LoaderReady(id));
+    let points = look.points(&Track::LoaderReady(id));
     let band = range(look, id);
     let capacity = now(look).and_then(|now| now.capacity.ok()).or_else(|| loader.capacity.ok());
     let capacity = capacity.map(|batches| batches as f64).filter(|batches| *batches > 0.0);
@@ -50,7 +50,7 @@ pub(super) fn blocked(look: &Look<'_>) -> Lane {
     let Some(loader) = look.loader else {
         return without(look, title, no_loader(look));
     };
-    let of = Quantity::LoaderWait(loader.loader);
+    let of = Track::LoaderWait(loader.loader);
     let points = look.points(&of);
     let wait = look.read(&of);
     let reason = loader_reason(look, wait.gap().unwrap_or(Gap::Lost));
@@ -109,8 +109,8 @@ fn whose(look: &Look<'_>) -> Line {
 
 /// The range of the depth within each point.
 fn range(look: &Look<'_>, id: LoaderId) -> Vec<Option<Bucket>> {
-    let least = look.points(&Quantity::LoaderReadyMin(id));
-    let most = look.points(&Quantity::LoaderReadyMax(id));
+    let least = look.points(&Track::LoaderReadyMin(id));
+    let most = look.points(&Track::LoaderReadyMax(id));
     let both = least.into_iter().zip(most);
     both.map(|(least, most)| {
         least.zip(most).map(|(least, most)| Bucket {
@@ -124,7 +124,7 @@ fn range(look: &Look<'_>, id: LoaderId) -> Vec<Option<Bucket>> {
 
 fn queue_values(look: &Look<'_>, loader: &LoaderSample) -> Line {
     let row = now(look);
-    let ready = look.read(&Quantity::LoaderReady(loader.loader));
+    let ready = look.read(&Track::LoaderReady(loader.loader));
     let bound = row.and_then(|row| row.ready_bound.ok()).unwrap_or(Bound::Exact);
     let of = row.map_or_else(|| "of –".to_owned(), of_capacity);
     let mut line = Line::new();
@@ -136,7 +136,7 @@ fn queue_values(look: &Look<'_>, loader: &LoaderSample) -> Line {
     if let Some(stash) = row.and_then(|row| row.stash.ok()).filter(|stash| *stash > 0) {
         line.push(span(format!(" · {stash} out of order"), Role::Text));
     }
-    if let Some(empty) = mean(&look.points(&Quantity::LoaderEmpty(loader.loader))) {
+    if let Some(empty) = mean(&look.points(&Track::LoaderEmpty(loader.loader))) {
         let text = format!(" · empty {}", fmt::percent(empty).trim_start());
         line.push(span(text, Role::Text));
     }

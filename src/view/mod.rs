@@ -22,5 +22,5 @@ mod window;
 mod workers;
 
 pub use build::build;
-pub use lanes::{NoPast, Plotted, Quantity};
+pub use lanes::{NoPast, Plotted};
 pub use screen::Screen;

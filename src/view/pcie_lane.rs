@@ -8,7 +8,7 @@ use crate::model::{Bound, GpuId, Reading};
 use super::focus::Look;
 use super::gpu_lanes::no_gpu;
 use super::lane::{Lane, most, series, value, why_none};
-use super::lanes::Quantity;
+use crate::history::Track;
 use super::screen::{Body, Draw, Line, Role, span, strong};
 
 /// The shares of the link that the lane's top edge can stand for. A link that is hardly used would be
@@ -17,8 +17,8 @@ const TOPS: [f64; 4] = [0.1, 0.25, 0.5, 1.0];
 
 /// The lane.
 pub(super) fn pcie(look: &Look<'_>) -> Lane {
-    let received: Vec<Quantity> = look.gpus.iter().copied().map(Quantity::PcieRx).collect();
-    let sent: Vec<Quantity> = look.gpus.iter().copied().map(Quantity::PcieTx).collect();
+    let received: Vec<Track> = look.gpus.iter().copied().map(Track::PcieRx).collect();
+    let sent: Vec<Track> = look.gpus.iter().copied().map(Track::PcieTx).collect();
     let rx = look.points_over(&received);
     let tx = look.points_over(&sent);
     let now: Vec<Reading<f64>> = received.iter().map(|of| look.read(of)).collect();
@@ -76,7 +76,7 @@ fn values(look: &Look<'_>, now: &[Reading<f64>]) -> Line {
     let label =
         if look.gpus.len() > 1 { format!("busiest GPU {gpu} ▲") } else { "▲".to_owned() };
     value(&mut line, &label, Some(marked(mark, rx)), Role::PcieRx);
-    let tx = look.read(&Quantity::PcieTx(gpu)).ok().map(|tx| marked(mark, tx));
+    let tx = look.read(&Track::PcieTx(gpu)).ok().map(|tx| marked(mark, tx));
     value(&mut line, "▼", tx, Role::PcieTx);
     let mut share = link_rate(look, gpu)
         .map_or_else(String::new, |link| format!("{mark}{}", fmt::percent(rx / link).trim_start()));

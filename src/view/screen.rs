@@ -228,14 +228,7 @@ pub struct Rule {
     pub cursor: Option<u16>,
 }
 
-/// One plotted moment: the range and the mean of what fell into it.
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[expect(missing_docs, reason = "plain statistics")]
-pub struct Bucket {
-    pub min: f32,
-    pub mean: f32,
-    pub max: f32,
-}
+pub use crate::history::Bucket;
 
 /// How a series is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,13 +1,13 @@
 //! The verdict: what is the matter and what to change. A finding, which was proved over its window,
 //! and the provisional state of the last two seconds never look alike.
 
-use crate::app::{Doing, RunState};
+use crate::diagnose::{Doing, RunState};
 use crate::fmt;
 use crate::model::inventory::SourceState;
 use crate::model::{Bound, Finding, Severity};
 
 use super::focus::Look;
-use super::lanes::Quantity;
+use crate::history::Track;
 use super::screen::{Line, Role, TextRow, span, strong};
 use super::text::{bold, cut, line_width, safe, word, wrap};
 
@@ -195,7 +195,7 @@ fn at_cursor(look: &Look<'_>) -> TextRow {
     let at = fmt::clock(look.state.shown_unix_ms(), look.state.utc_offset_seconds);
     let wait = look
         .loader
-        .and_then(|loader| look.read(&Quantity::LoaderWait(loader.loader)).ok())
+        .and_then(|loader| look.read(&Track::LoaderWait(loader.loader)).ok())
         .map(|wait| {
             format!("  blocked {}{} of that tick", wait_mark(look), fmt::percent(wait).trim_start())
         });

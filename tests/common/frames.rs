@@ -12,7 +12,7 @@ use mltop::model::sample::{
 };
 use mltop::model::{Bound, Frame, GpuId, Inventory, LoaderId, Pid, Reading, RunId, Sample, Stamp};
 use mltop::view::screen::Bucket;
-use mltop::view::{Plotted, Quantity};
+use mltop::view::{Plotted, Track};
 
 /// The wall clock of the first tick: 2026-11-22 14:00:00 UTC.
 pub(crate) const START_UNIX_MS: i64 = 1_795_356_000_000;
@@ -255,39 +255,39 @@ impl Past {
         self.frames.iter().rfind(|frame| frame.sample.stamp.mono_ms <= mono_ms).cloned()
     }
 
-    fn value(frame: &Frame, of: &Quantity) -> Option<f32> {
+    fn value(frame: &Frame, of: &Track) -> Option<f32> {
         let gpu = |id: &GpuId| frame.sample.gpus.iter().find(|gpu| gpu.gpu == *id);
         let rates = |id: &GpuId| frame.gpus.iter().find(|gpu| gpu.gpu == *id);
         let disk = || frame.disks.first();
         let loader = |id: &LoaderId| frame.sample.loaders.iter().find(|row| row.loader == *id);
         let shares = |id: &LoaderId| frame.loaders.iter().find(|row| row.loader == *id);
         let value = match of {
-            Quantity::GpuUtil(id) => gpu(id)?.utilization_ratio.ok()?,
-            Quantity::GpuSmActive(id) => gpu(id)?.sm_active_ratio.ok()?,
-            Quantity::GpuPower(id) => gpu(id)?.power_watts.ok()?,
-            Quantity::GpuMemory(id) => rates(id)?.memory_used_ratio.ok()?,
-            Quantity::PcieRx(id) => rates(id)?.pcie_rx_bytes_per_second.ok()?,
-            Quantity::PcieTx(id) => rates(id)?.pcie_tx_bytes_per_second.ok()?,
-            Quantity::DiskRead(_) => disk()?.read_bytes_per_second.ok()?,
-            Quantity::DiskBusy(_) => disk()?.busy_ratio.ok()?,
-            Quantity::LoaderReady(id) => loader(id)?.ready.ok()? as f64,
-            Quantity::LoaderReadyMin(id) => loader(id)?.ready_min.ok()? as f64,
-            Quantity::LoaderReadyMax(id) => loader(id)?.ready_max.ok()? as f64,
-            Quantity::LoaderWait(id) => shares(id)?.wait_ratio.ok()?,
-            Quantity::LoaderEmpty(id) => shares(id)?.empty_ratio.ok()?,
+            Track::GpuUtil(id) => gpu(id)?.utilization_ratio.ok()?,
+            Track::GpuSmActive(id) => gpu(id)?.sm_active_ratio.ok()?,
+            Track::GpuPower(id) => gpu(id)?.power_watts.ok()?,
+            Track::GpuMemory(id) => rates(id)?.memory_used_ratio.ok()?,
+            Track::PcieRx(id) => rates(id)?.pcie_rx_bytes_per_second.ok()?,
+            Track::PcieTx(id) => rates(id)?.pcie_tx_bytes_per_second.ok()?,
+            Track::DiskRead(_) => disk()?.read_bytes_per_second.ok()?,
+            Track::DiskBusy(_) => disk()?.busy_ratio.ok()?,
+            Track::LoaderReady(id) => loader(id)?.ready.ok()? as f64,
+            Track::LoaderReadyMin(id) => loader(id)?.ready_min.ok()? as f64,
+            Track::LoaderReadyMax(id) => loader(id)?.ready_max.ok()? as f64,
+            Track::LoaderWait(id) => shares(id)?.wait_ratio.ok()?,
+            Track::LoaderEmpty(id) => shares(id)?.empty_ratio.ok()?,
         };
         Some(value as f32)
     }
 }
 
 impl Plotted for Past {
-    fn buckets(&self, of: &Quantity, from: u64, to: u64, count: usize) -> Vec<Option<Bucket>> {
+    fn buckets(&self, of: &Track, from: u64, to: u64, count: usize) -> Vec<Option<Bucket>> {
         self.buckets_over(std::slice::from_ref(of), from, to, count)
     }
 
     fn buckets_over(
         &self,
-        of: &[Quantity],
+        of: &[Track],
         from: u64,
         to: u64,
         count: usize,
@@ -310,7 +310,7 @@ impl Plotted for Past {
             .collect()
     }
 
-    fn value_at(&self, of: &Quantity, mono_ms: u64) -> Option<f32> {
+    fn value_at(&self, of: &Track, mono_ms: u64) -> Option<f32> {
         Self::value(&*self.at(mono_ms)?, of)
     }
 

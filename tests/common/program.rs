@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use mltop::app::{Doing, Effect, Key, Msg, RunState, State, Tick};
+use mltop::app::{Effect, Key, Msg, State, Tick};
+use mltop::diagnose::{Doing, RunState};
 use mltop::model::{Bound, Cause, Evidence, Finding, Pid, Reading, Rule, RunId, Severity};
 use mltop::view::build;
 use mltop::view::screen::{Area, Body, Line, Part, Role, Screen};
