@@ -20,10 +20,12 @@ use crate::view::screen::{Area, Draw, Plot, Role, Series, Shade};
 /// Share of a series' colour at the end of its fill that a peak reaches: areas are large, and full
 /// colour is for lines and words.
 const PEAK: f64 = 0.9;
+/// The same on a light ground, where the colours of a theme are dark and a large area is heavy.
+const LIGHT_PEAK: f64 = 0.74;
 /// How much less each row towards the foot has.
 const FADE: f64 = 0.06;
 /// The least that a row has.
-const FOOT: f64 = 0.5;
+const FOOT: f64 = 0.4;
 /// How faint the band of a series is.
 const BAND_SHARE: f64 = 0.35;
 
@@ -197,7 +199,9 @@ impl<'a> Painter<'a> {
             Draw::Band if series.role == Role::Band => own,
             Draw::Band => theme.background().mix(own, BAND_SHARE),
             _ if self.styles.depth() == Depth::True => {
-                let share = f64::from(below_peak).mul_add(-FADE, PEAK).max(FOOT);
+                let light = theme.background().luminance() > 0.5;
+                let peak = if light { LIGHT_PEAK } else { PEAK };
+                let share = f64::from(below_peak).mul_add(-FADE, peak).max(FOOT);
                 theme.background().mix(own, share)
             }
             _ => own,
