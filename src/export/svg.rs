@@ -68,7 +68,9 @@ impl Layers {
         match shape {
             Shape::Fill(opacity, rects) => {
                 let group = self.fills.entry((dot.fg, opacity)).or_default();
-                rects.into_iter().for_each(|rect| push(group, moved(rect, column, row)));
+                for rect in rects {
+                    push(group, moved(rect, column, row));
+                }
             }
             Shape::Dots(dots) => {
                 let path = self.outlines.entry(dot.fg).or_default();

@@ -15,12 +15,17 @@ use super::raster::Mask;
 use super::scale::Scale;
 use super::styles::Styles;
 use super::text::Pieces;
-use crate::view::screen::{Draw, Plot, Role, Series, Shade};
+use crate::view::screen::{Area, Draw, Plot, Role, Series, Shade};
 
-/// Share of a series' colour in the lowest row of its fill; the highest row has all of it.
-const FOOT: f64 = 0.58;
-/// Share of the starved colour in fills of starved columns, so that they too show the span.
-const STARVED_SHARE: f64 = 0.18;
+/// Share of a series' colour at the end of its fill that a peak reaches: areas are large, and full
+/// colour is for lines and words.
+const PEAK: f64 = 0.9;
+/// The same on a light ground, where the colours of a theme are dark and a large area is heavy.
+const LIGHT_PEAK: f64 = 0.74;
+/// How much less each row towards the foot has.
+const FADE: f64 = 0.06;
+/// The least that a row has.
+const FOOT: f64 = 0.4;
 /// How faint the band of a series is.
 const BAND_SHARE: f64 = 0.35;
 
@@ -28,7 +33,7 @@ const BAND_SHARE: f64 = 0.35;
 pub(super) fn paint(plot: &Plot, pane: &mut Pane<'_>, styles: &Styles) {
     borders(pane, styles);
     let columns = pane.width.saturating_sub(2);
-    let inner = crate::view::screen::Area { x: 1, y: 0, width: columns, height: pane.height };
+    let inner = Area { x: 1, y: 0, width: columns, height: pane.height };
     let rows = pane.height;
     let painter = Painter { plot, styles, rows, scale: Scale::of(plot, rows) };
     let mut inner = pane.within(inner);
@@ -61,13 +66,16 @@ struct Painter<'a> {
     scale: Option<Scale>,
 }
 
+/// The first and the last dot of a line in a half column.
+type Stroke = Option<(u16, u16)>;
+
 /// What is to be drawn in one column: the spans of its half columns, by series.
 struct Column<'a> {
     x: u16,
     shade: Shade,
     fills: Vec<(&'a Series, [(u16, u16); 2])>,
     /// Dots of braille from the bottom, both ends included, by half column.
-    lines: Vec<(&'a Series, [Option<(u16, u16)>; 2])>,
+    lines: Vec<(&'a Series, [Stroke; 2])>,
 }
 
 impl<'a> Painter<'a> {
@@ -95,32 +103,31 @@ impl<'a> Painter<'a> {
         let row = self.rows - 1 - y;
         let fills = visible(column, row);
         let ground = self.ground(column.shade);
-        let (glyph, style) = self.filled(&fills, column.shade, row, ground);
         let covered: u32 = fills.iter().map(|(_, mask)| mask.count()).sum();
-        // What is drawn over a fill stands on the fill's own colour.
-        let under = match fills.last() {
-            Some((series, mask)) if mask.count() >= 8 && self.styles.mixes() => {
-                Style::default().bg(self.styles.ink(self.tone(series, column.shade, row)))
-            }
-            _ => ground,
-        };
-        if self.plot.cursor == Some(column.x) {
-            return ('│', under.patch(self.foreground(Role::Cursor)));
+        let fill = self.cover(&fills, row);
+        let over = |role| self.over(fill, ground, role);
+        // The edge of a fill is what is read at the cursor, so there the cursor gives way.
+        if self.plot.cursor == Some(column.x) && (covered <= 2 || covered >= 14) {
+            return ('│', over(Role::Cursor));
         }
         if let Some((series, dots)) = braille(column, row) {
             let glyph = match self.styles.glyphs() {
                 Glyphs::Unicode => char::from_u32(0x2800 + u32::from(dots)).unwrap_or(' '),
                 Glyphs::Ascii => '•',
             };
-            return (glyph, under.patch(self.foreground(series.role)));
+            return (glyph, over(series.role));
         }
-        if self.limit_row() == Some(y) && (covered == 0 || (covered >= 14 && self.styles.mixes())) {
-            return ('┄', under.patch(self.foreground(Role::Limit)));
+        let bands = fills.iter().all(|(series, _)| series.draw == Draw::Band);
+        if self.limit_row() == Some(y)
+            && column.shade != Shade::Gap
+            && (bands || (covered >= 14 && fill.is_some()))
+        {
+            return ('┄', over(Role::Limit));
         }
         if covered == 0 {
             return self.empty(column, y, ground);
         }
-        (glyph, style)
+        self.filled(&fills, row, ground)
     }
 
     /// A cell without a value: what the column is marked with.
@@ -139,19 +146,14 @@ impl<'a> Painter<'a> {
     }
 
     /// The glyph of the fills of a cell: the last drawn in front, what shows of another behind.
-    fn filled(
-        &self,
-        fills: &[(&Series, Mask)],
-        shade: Shade,
-        row: u16,
-        ground: Style,
-    ) -> (char, Style) {
-        let mut by_size = fills.to_vec();
+    fn filled(&self, fills: &[(&Series, Mask)], row: u16, ground: Style) -> (char, Style) {
+        // Of two of one size the one in front comes first: the sort is stable.
+        let mut by_size: Vec<_> = fills.iter().rev().copied().collect();
         by_size.sort_by_key(|(_, mask)| std::cmp::Reverse(mask.count()));
         let Some((series, mask)) = by_size.first().copied() else {
             return (' ', ground);
         };
-        let color = self.styles.ink(self.tone(series, shade, row));
+        let color = self.styles.ink(self.tone(series, row));
         if self.styles.glyphs() == Glyphs::Ascii {
             return (ascii(series, mask), ground.fg(color));
         }
@@ -166,11 +168,11 @@ impl<'a> Painter<'a> {
         });
         match (behind, fit.swapped) {
             (Some((other, _)), false) => {
-                let back = self.styles.ink(self.tone(other, shade, row));
+                let back = self.styles.ink(self.tone(other, row));
                 (fit.glyph, Style::default().fg(color).bg(back))
             }
             (Some((other, _)), true) => {
-                let front = self.styles.ink(self.tone(other, shade, row));
+                let front = self.styles.ink(self.tone(other, row));
                 (fit.glyph, Style::default().fg(front).bg(color))
             }
             (None, false) => (fit.glyph, ground.fg(color)),
@@ -183,28 +185,26 @@ impl<'a> Painter<'a> {
     }
 
     /// The colour of a fill: brighter the higher it reaches, so that peaks are seen first.
-    fn tone(&self, series: &Series, shade: Shade, row: u16) -> Rgb {
+    fn tone(&self, series: &Series, row: u16) -> Rgb {
         let theme = self.styles.theme();
         let own = theme.color(series.role);
         if !self.styles.mixes() {
             return own;
         }
-        let rows = f64::from(self.rows.saturating_sub(1).max(1));
-        let share = match series.draw {
-            Draw::Hanging => 1.0 - f64::from(row) / rows,
-            _ => f64::from(row) / rows,
+        let below_peak = match series.draw {
+            Draw::Hanging => row,
+            _ => self.rows.saturating_sub(row + 1),
         };
-        let color = match series.draw {
+        match series.draw {
             Draw::Band if series.role == Role::Band => own,
             Draw::Band => theme.background().mix(own, BAND_SHARE),
             _ if self.styles.depth() == Depth::True => {
-                theme.background().mix(own, share.mul_add(1.0 - FOOT, FOOT))
+                let light = theme.background().luminance() > 0.5;
+                let peak = if light { LIGHT_PEAK } else { PEAK };
+                let share = f64::from(below_peak).mul_add(-FADE, peak).max(FOOT);
+                theme.background().mix(own, share)
             }
             _ => own,
-        };
-        match shade {
-            Shade::Starved => color.mix(theme.color(Role::ShadeStarved), STARVED_SHARE),
-            _ => color,
         }
     }
 
@@ -240,22 +240,58 @@ impl<'a> Painter<'a> {
         }
     }
 
-    /// Writes the labels of the scale. Where two want one row, the first has it.
+    /// Writes the labels of the scale. Where two want one row, the first has it. On a fill a label
+    /// takes the colour that is read best there.
     fn labels(&self, pane: &mut Pane<'_>) {
         let Some(scale) = self.scale else { return };
-        let shade = self.plot.shades.first().copied().unwrap_or_default();
-        let ground = self.ground(shade);
         let mut taken = Vec::new();
         for (value, label) in &self.plot.labels {
-            let Some(row) = scale.row(*value).filter(|row| !taken.contains(row)) else { continue };
-            taken.push(row);
-            let line = vec![crate::view::screen::span(label.as_str(), Role::Dim)];
-            let text = Pieces::new(&line, self.styles, |style| ground.patch(style));
+            let Some(y) = scale.row(*value).filter(|y| !taken.contains(y)) else { continue };
+            taken.push(y);
+            let text = Pieces::plain(label, Role::Dim, self.styles);
             // Over half of a narrow plot a label would hide more than it tells.
-            if text.width * 2 <= pane.width {
-                text.write(pane, 0, row, text.width, self.styles.glyphs());
+            if text.width * 2 > pane.width {
+                continue;
             }
+            let row = self.rows - 1 - y;
+            text.write_over(pane, y, |x, style| {
+                let column = self.column(x);
+                let ground = self.ground(column.shade);
+                match self.cover(&visible(&column, row), row) {
+                    Some(fill) if self.styles.mixes() => {
+                        style.bg(self.styles.ink(fill)).fg(self.styles.ink(self.on(fill)))
+                    }
+                    fill => self.over(fill, ground, Role::Dim),
+                }
+            });
         }
+    }
+
+    /// The colour of a cell that is filled for the most part. Fills that are patterns have none.
+    fn cover(&self, fills: &[(&Series, Mask)], row: u16) -> Option<Rgb> {
+        let (series, mask) = fills.iter().max_by_key(|(_, mask)| mask.count())?;
+        let solid = self.styles.mixes()
+            || (self.styles.glyphs() == Glyphs::Unicode && series.draw != Draw::Band);
+        (mask.count() >= 8 && solid).then(|| self.tone(series, row))
+    }
+
+    /// The style of what is drawn over a cell: on a fill it stands on the fill's own colour. Where
+    /// colours are few, it is cut out of the fill.
+    fn over(&self, fill: Option<Rgb>, ground: Style, role: Role) -> Style {
+        match fill {
+            Some(fill) if self.styles.mixes() => self.foreground(role).bg(self.styles.ink(fill)),
+            Some(fill) => {
+                Style::default().fg(self.styles.ink(fill)).add_modifier(Modifier::REVERSED)
+            }
+            None => ground.patch(self.foreground(role)),
+        }
+    }
+
+    /// The colour of text on a fill.
+    fn on(&self, fill: Rgb) -> Rgb {
+        let theme = self.styles.theme();
+        let (dark, light) = (theme.background(), theme.text());
+        if dark.contrast(fill) > light.contrast(fill) { dark } else { light }
     }
 }
 
@@ -279,7 +315,7 @@ fn visible<'a>(column: &Column<'a>, row: u16) -> Vec<(&'a Series, Mask)> {
 }
 
 /// The dots of a half column: from the point before, not included, to this one.
-fn stroke(scale: Scale, series: &Series, point: usize) -> Option<(u16, u16)> {
+fn stroke(scale: Scale, series: &Series, point: usize) -> Stroke {
     let own = scale.dot(series, point)?;
     let before = point.checked_sub(1).and_then(|before| scale.dot(series, before)).unwrap_or(own);
     Some(match own.cmp(&before) {

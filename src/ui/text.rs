@@ -73,6 +73,27 @@ impl Pieces {
         Self::new(&vec![crate::view::screen::span(text, role)], styles, |style| style)
     }
 
+    /// Writes the line from the first column, each glyph in the style that `restyle` makes for its
+    /// column. Blanks leave what is there.
+    pub(super) fn write_over(
+        &self,
+        pane: &mut Pane<'_>,
+        y: u16,
+        restyle: impl Fn(u16, Style) -> Style,
+    ) {
+        let mut x = 0;
+        for piece in &self.pieces {
+            for glyph in piece.text.chars() {
+                let wide = cells(glyph).unwrap_or(0) as u16;
+                if wide > 0 && glyph != ' ' {
+                    let symbol = glyph.encode_utf8(&mut [0; 4]).to_owned();
+                    pane.put_symbol(x, y, &symbol, wide, restyle(x, piece.style));
+                }
+                x = x.saturating_add(wide);
+            }
+        }
+    }
+
     /// Writes the line into at most `room` cells, with an ellipsis where it is cut. Returns the
     /// column after it.
     pub(super) fn write(
@@ -138,7 +159,9 @@ fn text_row(row: &TextRow, y: u16, pane: &mut Pane<'_>, styles: &Styles) {
     };
     if row.selected || ground.is_some() {
         let blank = restyle(Style::default());
-        (0..pane.width).for_each(|x| pane.put(x, y, ' ', blank));
+        for x in 0..pane.width {
+            pane.put(x, y, ' ', blank);
+        }
     }
     let mut start = 0;
     if let Some(role) = row.bar {

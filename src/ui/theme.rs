@@ -10,7 +10,6 @@
 //! ```
 
 use std::collections::BTreeMap;
-use std::mem::discriminant;
 
 use toml::{Table, Value};
 
@@ -25,6 +24,9 @@ const BUILTIN: [(&str, &str); 2] = [
 
 /// A longer file is no theme.
 const MOST_BYTES: usize = 64 * 1024;
+
+/// More names are not listed in a message.
+const MOST_NAMED: usize = 40;
 
 /// How one role looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -285,10 +287,10 @@ fn look(table: &Table, palette: &BTreeMap<String, Rgb>) -> Result<Look, (String,
 }
 
 fn named(value: &Value, palette: &BTreeMap<String, Rgb>) -> Result<Rgb, (String, String)> {
-    let text = Value::as_str(value).unwrap_or_default();
-    if discriminant(value) != discriminant(&Value::String(String::new())) {
-        return Err(("it is no colour".into(), "write the name of a colour or \"#rrggbb\"".into()));
-    }
+    let Some(text) = value.as_str() else {
+        let remedy = "write the name of a colour or \"#rrggbb\"";
+        return Err(("it is no colour".into(), remedy.into()));
+    };
     Rgb::parse(text).or_else(|| palette.get(text).copied()).ok_or_else(|| {
         let problem = format!("the palette has no colour {:?}", clip(text));
         (problem, suggestion(text, palette.keys().map(String::as_str)))
@@ -308,7 +310,10 @@ fn suggestion<'a>(wrong: &str, known: impl Iterator<Item = &'a str>) -> String {
         Some((edits, name)) if edits <= 3 && edits < name.len() => {
             format!("did you mean {name:?}?")
         }
-        _ => format!("use one of {}", known.join(", ")),
+        _ => {
+            let known: Vec<_> = known.into_iter().take(MOST_NAMED).map(clip).collect();
+            format!("use one of {}", known.join(", "))
+        }
     }
 }
 
@@ -393,7 +398,12 @@ mod tests {
 
     #[test]
     fn no_control_character_of_a_file_reaches_a_message() {
-        let error = refused("inherits = \"\\u001b[31m\"");
-        assert!(!error.chars().any(char::is_control), "{error:?}");
+        let palette = "[palette]\n\"\\u001b\" = \"#000000\"\n[roles]\nkey = \"nothing like it\"";
+        for text in ["inherits = \"\\u001b[31m\"", "\"\\u001b[31m\" = 1"] {
+            let error = refused(text);
+            assert!(!error.chars().any(char::is_control), "{error:?}");
+        }
+        let error = refused(&format!("inherits = \"dark\"\n{palette}"));
+        assert!(error.contains("use one of") && !error.contains('\u{1b}'), "{error:?}");
     }
 }

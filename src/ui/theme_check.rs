@@ -52,6 +52,7 @@ fn themes() -> impl Iterator<Item = Theme> {
     Theme::names().map(|name| Theme::builtin(name).unwrap())
 }
 
+#[expect(clippy::many_single_char_names, reason = "the letters of the colour space")]
 /// Distance as the eye sees it: in OKLab.
 fn difference(one: Rgb, other: Rgb) -> f64 {
     let lab = |color: Rgb| {

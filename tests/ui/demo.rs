@@ -5,7 +5,7 @@ use mltop::view::screen::{
     Span, TextRow, span, strong,
 };
 
-pub const WIDTH: u16 = 120;
+pub(crate) const WIDTH: u16 = 120;
 const COLUMNS: u16 = WIDTH - 2;
 const CURSOR: Option<u16> = None;
 
@@ -37,7 +37,7 @@ fn points(seed: u32, fed: f32, starved: f32, wobble: f32, top: f32) -> Vec<Optio
         (base + drift + noise(seed, point) * wobble * 0.6).clamp(0.0, 1.0) * top
     };
     let bucket = |point| {
-        let mean = (value(point) + value(point + 1)) / 2.0;
+        let mean = f32::midpoint(value(point), value(point + 1));
         let spread = wobble * top * (0.7 + 0.3 * noise(seed + 7, point));
         Bucket { min: (mean - spread).max(0.0), mean, max: (mean + spread).min(top) }
     };
@@ -293,7 +293,7 @@ fn keys() -> Body {
 }
 
 /// The lanes at 120 columns, with the cursor in `cursor` if it is set.
-pub fn lanes_screen(cursor: Option<u16>) -> Screen {
+pub(crate) fn lanes_screen(cursor: Option<u16>) -> Screen {
     let mut parts = vec![part(0, 3, header())];
     let mut y = 3;
     for (index, (left, right, height, mut plot)) in lanes().into_iter().enumerate() {
@@ -323,7 +323,7 @@ pub fn lanes_screen(cursor: Option<u16>) -> Screen {
 }
 
 /// A heat map with a popup over it.
-pub fn heat_screen() -> Screen {
+pub(crate) fn heat_screen() -> Screen {
     let row = |gpu: u32| {
         let starved = if gpu == 5 { 0.02 } else { 0.2 };
         let values = points(20 + gpu, 0.85, starved, 0.12, 1.0);
