@@ -54,7 +54,7 @@ pub(super) fn blocked(look: &Look<'_>) -> Lane {
     let points = look.points(&of);
     let wait = look.read(&of);
     let reason = loader_reason(look, wait.gap().unwrap_or(Gap::Lost));
-    let mark = now(look).and_then(|now| now.wait_bound.ok()).unwrap_or(Bound::Exact).mark();
+    let mark = now(look).and_then(|now| now.wait_bound.ok()).unwrap_or(Bound::Doubtful).mark();
     let mut values = Line::new();
     let text = wait.ok().map(|wait| format!("{mark}{} of the time", fmt::percent(wait)));
     value(&mut values, look.moment_word(), text, Role::Blocked);
@@ -125,7 +125,7 @@ fn range(look: &Look<'_>, id: LoaderId) -> Vec<Option<Bucket>> {
 fn queue_values(look: &Look<'_>, loader: &LoaderSample) -> Line {
     let row = now(look);
     let ready = look.read(&Track::LoaderReady(loader.loader));
-    let bound = row.and_then(|row| row.ready_bound.ok()).unwrap_or(Bound::Exact);
+    let bound = row.and_then(|row| row.ready_bound.ok()).unwrap_or(Bound::Doubtful);
     let of = row.map_or_else(|| "of –".to_owned(), of_capacity);
     let mut line = Line::new();
     let text = ready.ok().map(|ready| format!("{}{} {of} ready", bound.mark(), depth(ready)));
@@ -149,7 +149,7 @@ fn depth(ready: f64) -> String {
 }
 
 fn of_capacity(row: &LoaderSample) -> String {
-    let mark = row.capacity_bound.ok().unwrap_or(Bound::Exact).mark();
+    let mark = row.capacity_bound.ok().unwrap_or(Bound::Doubtful).mark();
     row.capacity.ok().map_or_else(|| "of –".to_owned(), |capacity| format!("of {mark}{capacity}"))
 }
 

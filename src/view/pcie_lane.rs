@@ -70,8 +70,8 @@ fn values(look: &Look<'_>, now: &[Reading<f64>]) -> Line {
         return line;
     };
     let row = sample(look, gpu);
-    // A rate whose bound was not told is not thereby exact, but an old sample has no other.
-    let bound = row.and_then(|row| row.pcie_bound.ok()).unwrap_or(Bound::Exact);
+    // A rate whose bound was not told is not thereby exact.
+    let bound = row.and_then(|row| row.pcie_bound.ok()).unwrap_or(Bound::Doubtful);
     let mark = bound.mark();
     let label =
         if look.gpus.len() > 1 { format!("busiest GPU {gpu} ▲") } else { "▲".to_owned() };

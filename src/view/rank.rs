@@ -90,7 +90,7 @@ fn total(
 fn loader_numbers(frame: &Frame, trainer: Pid, out: &mut Numbers) {
     let Some(loader) = moving_loader(frame, trainer) else { return };
     if let Some(ready) = loader.ready.ok() {
-        let bound = loader.ready_bound.ok().unwrap_or(Bound::Exact);
+        let bound = loader.ready_bound.ok().unwrap_or(Bound::Doubtful);
         let fill = |ready: u64, capacity: Option<u64>| {
             ready as f64 / capacity.filter(|all| *all > 0).unwrap_or(1) as f64
         };
@@ -110,7 +110,7 @@ fn loader_numbers(frame: &Frame, trainer: Pid, out: &mut Numbers) {
     if let Some(wait) = rates.wait_ratio.ok()
         && out.blocked.is_none_or(|(worst, _)| wait > worst)
     {
-        out.blocked = Some((wait, loader.wait_bound.ok().unwrap_or(Bound::Exact)));
+        out.blocked = Some((wait, loader.wait_bound.ok().unwrap_or(Bound::Doubtful)));
     }
     if let Some(step) = rates.step_seconds.ok()
         && out.step.is_none_or(|slowest| step > slowest)

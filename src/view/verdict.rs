@@ -209,7 +209,7 @@ fn at_cursor(look: &Look<'_>) -> TextRow {
 }
 
 fn wait_mark(look: &Look<'_>) -> &'static str {
-    look.loader.and_then(|loader| loader.wait_bound.ok()).unwrap_or(Bound::Exact).mark()
+    look.loader.and_then(|loader| loader.wait_bound.ok()).unwrap_or(Bound::Doubtful).mark()
 }
 
 /// The first source that should work and does not, with its remedy.
