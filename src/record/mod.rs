@@ -1,7 +1,7 @@
 //! The session's lines, and what reads and writes them.
 //!
 //! One codec serves the stream, the recording, the replay and the scroll-back in memory. A line is one
-//! JSON object with its checksum at the end ([`line`]); a group of lines begins with the names of
+//! JSON object with its checksum at the end ([`mod@line`]); a group of lines begins with the names of
 //! everything that is there and lasts about ten seconds, so that any group can be read by itself.
 //!
 //! ```text

@@ -22,7 +22,13 @@ pub(super) fn push_u64(out: &mut String, value: u64) {
             break;
         }
     }
-    out.extend(digits.iter().skip(at).copied().map(char::from));
+    // Digits are text: only the proof of it can fail, and then the slow way writes the same.
+    match digits.get(at..).map(str::from_utf8) {
+        Some(Ok(text)) => out.push_str(text),
+        _ => {
+            let _ = write!(out, "{value}");
+        }
+    }
 }
 
 /// A whole number with a sign.
