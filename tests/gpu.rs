@@ -379,8 +379,12 @@ fn a_collector_that_dies_is_started_again() {
     let first = rig.until(|look| answers(look, 0)).collector.unwrap();
     let pid = rustix::process::Pid::from_raw(first.0 as i32).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
-    let look = rig.until(|look| look.collector.is_some_and(|pid| pid != first) && answers(look, 0));
-    assert_eq!(look.status.state, SourceState::Ok);
+    // What the first one said is shown, growing old, until the second one speaks.
+    rig.until(|look| {
+        look.collector.is_some_and(|pid| pid != first)
+            && look.status.state == SourceState::Ok
+            && answers(look, 0)
+    });
 }
 
 /// A filesystem that takes no writes, whose writers sit in the kernel out of reach of any signal.

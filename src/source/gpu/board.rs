@@ -238,10 +238,9 @@ impl Slot {
         if age > patience {
             sample = wire::blank(sample.gpu, Gap::Late);
             trouble = Some(format!("no answer for {} s", age.as_secs()));
-        } else if let Some(epoch) = epoch
-            && sample.pcie_source == Reading::Is(PcieSource::Counter)
-        {
-            let t = now.saturating_duration_since(epoch).as_micros() as i64;
+        } else if sample.pcie_source == Reading::Is(PcieSource::Counter) {
+            // Without a clock to place them on, counts of a collector that died are worth nothing.
+            let t = epoch.map(|epoch| now.saturating_duration_since(epoch).as_micros() as i64);
             self.fill_counts(&mut sample, t);
         }
         sample.age_seconds =
@@ -254,8 +253,8 @@ impl Slot {
         (Arc::clone(&self.info), sample)
     }
 
-    fn fill_counts(&mut self, sample: &mut GpuSample, t: i64) {
-        let counts = Reading::from_option(self.trail.at(t), Gap::NotYet);
+    fn fill_counts(&mut self, sample: &mut GpuSample, t: Option<i64>) {
+        let counts = Reading::from_option(t.and_then(|t| self.trail.at(t)), Gap::NotYet);
         sample.pcie_rx_bytes_total = counts.map(|(rx, _, _)| rx);
         sample.pcie_tx_bytes_total = counts.map(|(_, tx, _)| tx);
         sample.pcie_bound = counts.map(|(_, _, bound)| bound);
