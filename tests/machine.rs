@@ -60,11 +60,11 @@ fn a_good_box_has_every_column_but_those_about_mltop() {
 #[test]
 fn ticks_kibibytes_and_microseconds_become_seconds_and_bytes() {
     let host = read(&Host::named("box")).host;
-    let tick = 1.0 / rustix::param::clock_ticks_per_second() as f64;
+    let hertz = rustix::param::clock_ticks_per_second() as f64;
     assert_eq!(host.cpu_count, Reading::Is(2));
-    assert_eq!(host.cpu_user_seconds_total, Reading::Is(1200.0 * tick));
-    assert_eq!(host.cpu_system_seconds_total, Reading::Is(330.0 * tick));
-    assert_eq!(host.cpu_steal_seconds_total, Reading::Is(30.0 * tick));
+    assert_eq!(host.cpu_user_seconds_total, Reading::Is(1200.0 / hertz));
+    assert_eq!(host.cpu_system_seconds_total, Reading::Is(330.0 / hertz));
+    assert_eq!(host.cpu_steal_seconds_total, Reading::Is(30.0 / hertz));
     assert_eq!(host.memory_available_bytes, Reading::Is(400 * 1024));
     assert_eq!(host.memory_cached_bytes, Reading::Is(300 * 1024));
     assert_eq!(host.psi_io_full_seconds_total, Reading::Is(1.5));
@@ -162,7 +162,7 @@ fn a_file_cut_anywhere_gives_the_true_number_or_none() {
 fn a_file_that_may_not_be_read_is_denied() {
     use std::os::unix::fs::PermissionsExt;
     if is_root() {
-        println!("skipped a_file_that_may_not_be_read_is_denied: root may read everything");
+        eprintln!("skipped a_file_that_may_not_be_read_is_denied: root may read everything");
         return;
     }
     let host = Host::named("box");

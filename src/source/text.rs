@@ -146,22 +146,19 @@ fn hide_logins(arg: &str) -> String {
             .unwrap_or(after.len());
         let (authority, tail) = after.split_at(end);
         // A password may hold a slash or an @ of its own: the last @ before white space ends it.
-        match authority.rfind('@') {
-            Some(mark) => {
+        if let Some(mark) = authority.rfind('@') {
+            out.push_str(HIDDEN);
+            out.push_str(&authority[mark..]);
+            rest = tail;
+            continue;
+        }
+        let word = after.find(char::is_whitespace).unwrap_or(after.len());
+        match after[..word].rfind('@') {
+            Some(mark) if authority.contains(':') && !is_port(authority) => {
                 out.push_str(HIDDEN);
-                out.push_str(&authority[mark..]);
-                rest = tail;
+                rest = &after[mark..];
             }
-            None => {
-                let word = after.find(char::is_whitespace).unwrap_or(after.len());
-                match (authority.contains(':'), after[..word].rfind('@')) {
-                    (true, Some(mark)) if !is_port(authority) => {
-                        out.push_str(HIDDEN);
-                        rest = &after[mark..];
-                    }
-                    _ => rest = after,
-                }
-            }
+            _ => rest = after,
         }
     }
     out.push_str(rest);

@@ -39,7 +39,8 @@ impl Host {
         }
         for (head, body) in blocks {
             // A blank line before the next block is there for the reader.
-            let body = body.strip_suffix("\n\n").map_or(body.clone(), |body| format!("{body}\n"));
+            let body =
+                body.strip_suffix("\n\n").map_or_else(|| body.clone(), |body| format!("{body}\n"));
             match head.split_once(" -> ") {
                 Some((path, target)) => host.link(path, target),
                 None if head.ends_with('/') => {

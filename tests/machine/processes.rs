@@ -20,8 +20,8 @@ fn a_process_is_a_row_with_its_threads_summed() {
     let rows = procs.sample([Pid(101), Pid(100), Pid(100)].into_iter());
     assert_eq!(rows.len(), 2);
     let row = &rows[0];
-    let tick = 1.0 / rustix::param::clock_ticks_per_second() as f64;
-    assert_eq!(row.cpu_seconds_total, Reading::Is(300.0 * tick));
+    let hertz = rustix::param::clock_ticks_per_second() as f64;
+    assert_eq!(row.cpu_seconds_total, Reading::Is(300.0 / hertz));
     assert_eq!(row.run_delay_seconds_total, Reading::Is(2.5));
     assert_eq!(row.read_bytes_total, Reading::Is(4096));
     assert_eq!(row.read_chars_total, Reading::Is(5000));

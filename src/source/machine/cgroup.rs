@@ -134,7 +134,7 @@ mod tests {
             ),
             (
                 format!("/system.slice/containerd.service/kubepods-pod1.slice:cri-containerd:{ID}"),
-                "container 4f2a91c07b3e",
+                "kubernetes 4f2a91c07b3e",
             ),
             (format!("/machine.slice/libpod-{ID}.scope/container"), "podman 4f2a91c07b3e"),
             ("/system.slice/slurmstepd.scope/job_4711/step_0/user".into(), "slurm job 4711"),

@@ -434,9 +434,8 @@ fn lowest_read_limit(text: &str, v2: bool) -> Reading<u64> {
         match word.map(|word| (word, word.parse::<u64>())) {
             Some((_, Ok(limit))) => lowest = Some(lowest.map_or(limit, |low| low.min(limit))),
             Some(("max", _)) => {}
-            Some(_) => return Reading::Not(Gap::Failed),
             None if v2 && line.contains('=') => {}
-            None => return Reading::Not(Gap::Failed),
+            Some(_) | None => return Reading::Not(Gap::Failed),
         }
     }
     Reading::from_option(lowest, Gap::NotApplicable)

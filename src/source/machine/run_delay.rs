@@ -112,7 +112,7 @@ impl Sum {
 
 /// The second of the three numbers in `schedstat`, in nanoseconds.
 fn run_delay(bytes: &[u8]) -> Option<u64> {
-    let mut words = bytes.split(|byte| byte.is_ascii_whitespace()).filter(|word| !word.is_empty());
+    let mut words = bytes.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
     let delay = words.nth(1).and_then(decimal)?;
     words.next().and_then(decimal)?;
     Some(delay)
