@@ -4,6 +4,7 @@ pub mod gpu;
 pub mod loader;
 pub mod machine;
 pub mod root;
+pub mod text;
 pub mod trainer;
 
 pub use root::Roots;

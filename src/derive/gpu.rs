@@ -1,0 +1,87 @@
+//! GPUs and their PCIe links.
+
+use super::counter::{fell, rate, rise, share};
+use crate::model::Sample;
+use crate::model::frame::GpuRates;
+use crate::model::id::GpuId;
+use crate::model::reading::{Gap, Reading};
+use crate::model::sample::GpuSample;
+
+/// Gigabytes a second that one lane carries one way, by PCIe generation from 1 on.
+const GIGABYTES_PER_LANE: [f64; 6] = [0.25, 0.5, 0.985, 1.969, 3.938, 7.56];
+
+/// The least time between two reads over which a difference of counts is a rate.
+const SHORTEST_SPAN_SECONDS: f64 = 0.05;
+
+/// Whether an index names the same card in both samples, as far as the inventory tells.
+pub(super) fn is_same(prev: Option<&Sample>, now: &Sample, gpu: GpuId) -> bool {
+    match (prev.and_then(|prev| prev.inventory.gpu(gpu)), now.inventory.gpu(gpu)) {
+        (Some(before), Some(now)) => before.uuid == now.uuid,
+        _ => true,
+    }
+}
+
+/// What a link carries one way, in bytes a second, from its generation and its lanes.
+pub fn link_bytes_per_second(generation: u64, lanes: u64) -> Reading<f64> {
+    if generation == 0 || lanes == 0 || lanes > 32 {
+        return Reading::Not(Gap::Failed);
+    }
+    let lane = usize::try_from(generation - 1).ok().and_then(|at| GIGABYTES_PER_LANE.get(at));
+    Reading::from_option(lane.map(|lane| lane * 1e9 * lanes as f64), Gap::Unsupported)
+}
+
+pub(super) fn rates(prev: Option<&GpuSample>, now: &GpuSample, seconds: f64) -> GpuRates {
+    let bytes = |reading: Reading<u64>| reading.map(|bytes| bytes as f64);
+    let restarted = prev.is_some_and(|prev| {
+        fell(prev.pcie_rx_bytes_total, now.pcie_rx_bytes_total)
+            || fell(prev.pcie_tx_bytes_total, now.pcie_tx_bytes_total)
+    });
+    let before = prev.filter(|_| !restarted);
+    let span = read_span(before, now, seconds);
+    let rx = rise(before.map(|prev| prev.pcie_rx_bytes_total), now.pcie_rx_bytes_total);
+    let tx = rise(before.map(|prev| prev.pcie_tx_bytes_total), now.pcie_tx_bytes_total);
+    let rx = best(span.and_then(|span| rate(rx, span)), rx, now.pcie_rx_bytes_per_second);
+    let tx = best(span.and_then(|span| rate(tx, span)), tx, now.pcie_tx_bytes_per_second);
+    let link = now
+        .pcie_link_gen
+        .zip(now.pcie_link_width)
+        .and_then(|(generation, lanes)| link_bytes_per_second(generation, lanes));
+    GpuRates {
+        gpu: now.gpu,
+        memory_used_ratio: share(
+            bytes(now.memory_used_bytes),
+            bytes(now.memory_total_bytes),
+            Gap::Failed,
+        ),
+        power_ratio: share(now.power_watts, now.power_limit_watts, Gap::Failed),
+        pcie_rx_bytes_per_second: rx,
+        pcie_tx_bytes_per_second: tx,
+        pcie_link_bytes_per_second: link,
+        pcie_rx_ratio: share(rx, link, Gap::Failed),
+        pcie_tx_ratio: share(tx, link, Gap::Failed),
+    }
+}
+
+/// Seconds between the two reads of the GPU itself. A row that was only carried over from the tick
+/// before has the same counts, and that is no rate of 0.
+fn read_span(prev: Option<&GpuSample>, now: &GpuSample, seconds: f64) -> Reading<f64> {
+    let ages = prev.map_or(Reading::Not(Gap::NotYet), |prev| prev.age_seconds.zip(now.age_seconds));
+    let Reading::Is((before, now)) = ages else { return Reading::Is(seconds) };
+    let span = seconds + before - now;
+    if span >= SHORTEST_SPAN_SECONDS { Reading::Is(span) } else { Reading::Not(Gap::Late) }
+}
+
+/// The rate from counts; the rate that the source itself gave where there is none; else why there
+/// is none, of the counts where there are counts.
+fn best(counted: Reading<f64>, rise: Reading<f64>, given: Reading<f64>) -> Reading<f64> {
+    match (counted, given) {
+        (Reading::Is(rate), _) => Reading::Is(rate),
+        (_, Reading::Is(rate)) if rate.is_finite() && rate >= 0.0 => Reading::Is(rate),
+        (_, Reading::Is(_)) => Reading::Not(Gap::Failed),
+        // Without any count the reason is that of the source that was to give a rate.
+        (Reading::Not(_), Reading::Not(gap)) if rise.gap() == Some(Gap::Unsupported) => {
+            Reading::Not(gap)
+        }
+        (Reading::Not(gap), Reading::Not(_)) => Reading::Not(gap),
+    }
+}

@@ -1,0 +1,50 @@
+//! Loaders: counts of looks become shares of the tick.
+
+use super::counter::{rate, rises, share};
+use crate::model::frame::LoaderRates;
+use crate::model::reading::{Gap, Reading};
+use crate::model::sample::LoaderSample;
+
+pub(super) fn rates(prev: Option<&LoaderSample>, now: &LoaderSample, seconds: f64) -> LoaderRates {
+    let (looks, ready, empty, wait, delivery, steps, run, queued, disk, net, idle, other) = rises!(
+        prev, now;
+        samples_total, ready_sum, empty_samples_total, wait_samples_total,
+        delivery_samples_total, steps_total, worker_run_samples_total, worker_runq_samples_total,
+        worker_disk_samples_total, worker_net_samples_total, worker_idle_samples_total,
+        worker_other_samples_total);
+    // The six states are all there are: their sum is the number of looks at workers.
+    let all = [run, queued, disk, net, idle, other]
+        .into_iter()
+        .fold(Reading::Is(0.0), |sum, part| sum.zip(part).map(|(sum, part)| sum + part));
+    let none = if now.workers == Reading::Is(0) { Gap::NotApplicable } else { Gap::NotYet };
+    let of_looks = |part| share(part, looks, Gap::NotYet);
+    let of_workers = |part| share(part, all, none);
+    LoaderRates {
+        pid: now.pid,
+        loader: now.loader,
+        wait_ratio: of_looks(wait),
+        delivery_ratio: of_looks(delivery),
+        empty_ratio: of_looks(empty),
+        ready_mean: ready_mean(ready, looks),
+        steps_per_second: rate(steps, seconds),
+        step_seconds: step_seconds(steps, seconds),
+        worker_run_ratio: of_workers(run),
+        worker_runq_ratio: of_workers(queued),
+        worker_disk_ratio: of_workers(disk),
+        worker_net_ratio: of_workers(net),
+        worker_idle_ratio: of_workers(idle),
+        worker_other_ratio: of_workers(other),
+    }
+}
+
+fn ready_mean(sum: Reading<f64>, looks: Reading<f64>) -> Reading<f64> {
+    sum.zip(looks).and_then(|(sum, looks)| {
+        if looks > 0.0 { Reading::Is(sum / looks) } else { Reading::Not(Gap::NotYet) }
+    })
+}
+
+fn step_seconds(steps: Reading<f64>, seconds: f64) -> Reading<f64> {
+    steps.and_then(|steps| {
+        if steps > 0.0 { Reading::Is(seconds / steps) } else { Reading::Not(Gap::NotApplicable) }
+    })
+}

@@ -1,0 +1,493 @@
+//! The limits of control groups and how often they bind, for version 1, version 2, and both at once.
+//!
+//! A limit counts wherever it stands between the group and the root: the lowest one rules.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::cgroup::{LONGEST, path_with};
+use super::file::{Slurp, value_of, whole_lines};
+use super::mounts::{Mount, parse};
+use crate::model::id::Pid;
+use crate::model::reading::{Gap, Reading};
+use crate::model::sample::CgroupSample;
+use crate::source::Roots;
+
+/// Groups beyond this are not read.
+const MOST_GROUPS: usize = 256;
+/// Levels of a path beyond this are not walked.
+const MOST_LEVELS: usize = 32;
+/// Version 1 writes "no memory limit" as the largest number of pages that a long holds.
+const NO_MEMORY_LIMIT: u64 = 1 << 60;
+
+/// The controllers that are read.
+const CONTROLLERS: [&str; 5] = ["cpu", "cpuacct", "cpuset", "memory", "blkio"];
+
+/// Where a controller's hierarchy is mounted.
+#[derive(Clone, Debug)]
+struct Hierarchy {
+    folder: PathBuf,
+    /// What part of the hierarchy shows at the mount point; `/` but in containers.
+    root: Box<str>,
+    v2: bool,
+}
+
+/// The reader of control groups.
+#[derive(Debug)]
+pub struct Cgroups {
+    roots: Roots,
+    slurp: Slurp,
+    mounts: String,
+    hierarchies: BTreeMap<&'static str, Hierarchy>,
+    /// For version 1: the paths in other hierarchies of the processes in a group of the cpu one.
+    /// `None` where two processes of one group are apart there.
+    elsewhere: BTreeMap<(Box<str>, &'static str), Option<Box<str>>>,
+    /// The level whose quota ruled when the group was last read.
+    ruling: BTreeMap<Box<str>, Box<str>>,
+}
+
+impl Cgroups {
+    /// A reader that has read nothing yet.
+    pub fn new(roots: Roots) -> Self {
+        Self {
+            roots,
+            slurp: Slurp::default(),
+            mounts: String::new(),
+            hierarchies: BTreeMap::new(),
+            elsewhere: BTreeMap::new(),
+            ruling: BTreeMap::new(),
+        }
+    }
+
+    /// The group of a process, as by [`cgroup_of`](super::cgroup_of), and keeps where version 1
+    /// has put it in the other hierarchies. Without it they are taken to have the same path.
+    pub fn learn(&mut self, pid: Pid) -> Reading<Box<str>> {
+        let group = super::cgroup_of(&self.roots, pid);
+        let Reading::Is(group) = group else { return group };
+        let path = self.roots.proc.join(pid.to_string()).join("cgroup");
+        let text = self.slurp.text(&path).unwrap_or_default().to_owned();
+        if self.elsewhere.len() >= MOST_GROUPS * CONTROLLERS.len() {
+            self.elsewhere.clear();
+        }
+        for controller in CONTROLLERS {
+            let Reading::Is(other) = path_with(&text, controller) else { continue };
+            self.elsewhere
+                .entry((group.clone(), controller))
+                .and_modify(|known| {
+                    if known.as_ref() != Some(&other) {
+                        *known = None;
+                    }
+                })
+                .or_insert(Some(other));
+        }
+        Reading::Is(group)
+    }
+
+    /// One row for each of the groups, in order of path, and for each ancestor with a limit of its
+    /// own. Limits are the lowest on the way to the root.
+    pub fn read(&mut self, paths: &[Box<str>]) -> Vec<CgroupSample> {
+        self.find_hierarchies();
+        let mut wanted: Vec<Box<str>> = Vec::new();
+        for path in paths.iter().take(MOST_GROUPS).filter(|path| is_sound(path)) {
+            for level in levels(path).skip(1).filter(|level| *level != "/") {
+                if self.has_own_limit(level) {
+                    wanted.push(level.into());
+                }
+            }
+            wanted.push(path.clone());
+        }
+        wanted.sort_unstable();
+        wanted.dedup();
+        self.ruling.retain(|group, _| wanted.contains(group));
+        wanted.into_iter().map(|path| self.row(path)).collect()
+    }
+
+    fn row(&mut self, path: Box<str>) -> CgroupSample {
+        let mut row = CgroupSample {
+            cpuset_cores: self.cpuset(&path),
+            memory_limit_bytes: self.lowest("memory", &path, Self::own_memory),
+            memory_current_bytes: self.memory_current(&path),
+            io_read_limit_bytes_per_second: self.lowest("blkio", &path, Self::own_io),
+            ..CgroupSample::default()
+        };
+        self.cpu(&path, &mut row);
+        row.cpu_usage_seconds_total = self.cpu_usage(&path);
+        row.cgroup = path;
+        row
+    }
+
+    fn has_own_limit(&mut self, level: &str) -> bool {
+        self.own("cpu", level, Self::own_quota).is()
+            || self.own("memory", level, Self::own_memory).is()
+            || self.own("blkio", level, Self::own_io).is()
+    }
+
+    fn own<T>(
+        &mut self,
+        controller: &str,
+        level: &str,
+        limit: impl FnOnce(&mut Slurp, &Path, bool) -> Reading<T>,
+    ) -> Reading<T> {
+        let (folder, v2) = match self.folder(controller, level) {
+            Reading::Is(found) => found,
+            Reading::Not(gap) => return Reading::Not(gap),
+        };
+        limit(&mut self.slurp, &folder, v2)
+    }
+
+    /// The lowest of a limit from the group to the root, with `NotApplicable` where there is none.
+    /// A level that cannot be read makes the whole unknown: the lowest could be there.
+    fn lowest(
+        &mut self,
+        controller: &'static str,
+        path: &str,
+        limit: impl Fn(&mut Slurp, &Path, bool) -> Reading<u64>,
+    ) -> Reading<u64> {
+        let path = match self.path_in(controller, path) {
+            Reading::Is(path) => path,
+            Reading::Not(gap) => return Reading::Not(gap),
+        };
+        let mut lowest: Reading<u64> = Reading::Not(Gap::NotApplicable);
+        for level in levels(&path) {
+            lowest = match (self.own(controller, level, &limit), lowest) {
+                (Reading::Is(value), Reading::Is(before)) => Reading::Is(before.min(value)),
+                (Reading::Is(value), Reading::Not(_)) => Reading::Is(value),
+                (Reading::Not(Gap::NotApplicable), before) => before,
+                (Reading::Not(gap), _) => return Reading::Not(gap),
+            };
+        }
+        lowest
+    }
+
+    /// The quota in cores, from one level.
+    fn own_quota(slurp: &mut Slurp, folder: &Path, v2: bool) -> Reading<f64> {
+        let (quota, period): (Option<u64>, Option<u64>) = if v2 {
+            let text = match slurp.text(&folder.join("cpu.max")) {
+                Ok(text) => text,
+                Err(gap) => return Reading::Not(no_limit_where_no_file(gap)),
+            };
+            let mut words = text.split_ascii_whitespace();
+            match (words.next(), words.next()) {
+                (Some("max"), _) => return Reading::Not(Gap::NotApplicable),
+                (Some(quota), Some(period)) => (quota.parse().ok(), period.parse().ok()),
+                _ => (None, None),
+            }
+        } else {
+            let quota = match slurp.text(&folder.join("cpu.cfs_quota_us")) {
+                Ok(text) if text.trim().starts_with('-') => {
+                    return Reading::Not(Gap::NotApplicable);
+                }
+                Ok(text) => text.trim().parse().ok(),
+                Err(gap) => return Reading::Not(no_limit_where_no_file(gap)),
+            };
+            (quota, slurp.number(&folder.join("cpu.cfs_period_us")).ok())
+        };
+        match (quota, period) {
+            (Some(quota), Some(period)) if quota > 0 && period > 0 => {
+                Reading::Is(quota as f64 / period as f64)
+            }
+            _ => Reading::Not(Gap::Failed),
+        }
+    }
+
+    /// The lowest quota and what the group that has it says of throttling.
+    fn cpu(&mut self, path: &str, row: &mut CgroupSample) {
+        let mut lowest: Reading<f64> = Reading::Not(Gap::NotApplicable);
+        let mut ruler = path;
+        for level in levels(path) {
+            match self.own("cpu", level, Self::own_quota) {
+                Reading::Is(cores) if lowest.ok().is_none_or(|before| cores < before) => {
+                    lowest = Reading::Is(cores);
+                    ruler = level;
+                }
+                Reading::Is(_) | Reading::Not(Gap::NotApplicable) => {}
+                Reading::Not(gap) => {
+                    lowest = Reading::Not(gap);
+                    break;
+                }
+            }
+        }
+        row.cpu_limit_cores = lowest;
+        let before = self.ruling.insert(path.into(), ruler.into());
+        if before.is_some_and(|before| &*before != ruler) {
+            // The counts are now those of another group: no difference can be taken over this.
+            return;
+        }
+        let (folder, v2) = match self.folder("cpu", ruler) {
+            Reading::Is(found) => found,
+            Reading::Not(gap) => {
+                row.periods_total = Reading::Not(gap);
+                row.throttled_periods_total = Reading::Not(gap);
+                row.throttled_seconds_total = Reading::Not(gap);
+                return;
+            }
+        };
+        let text = self.slurp.text(&folder.join("cpu.stat"));
+        let gap = if lowest.is() { Gap::Unsupported } else { Gap::NotApplicable };
+        let count = |key: &str| match text {
+            Ok(text) => match value_of(text, key) {
+                Reading::Not(Gap::Unsupported) => Reading::Not(gap),
+                found => found,
+            },
+            Err(Gap::Lost) => Reading::Not(gap),
+            Err(gap) => Reading::Not(gap),
+        };
+        row.periods_total = count("nr_periods");
+        row.throttled_periods_total = count("nr_throttled");
+        row.throttled_seconds_total = if v2 {
+            count("throttled_usec").map(|micros| micros as f64 / 1e6)
+        } else {
+            count("throttled_time").map(|nanos| nanos as f64 / 1e9)
+        };
+    }
+
+    fn cpu_usage(&mut self, path: &str) -> Reading<f64> {
+        self.at("cpuacct", path, |slurp, folder, v2| {
+            if !v2 {
+                let nanos = slurp.number(&folder.join("cpuacct.usage"));
+                return nanos.map(|nanos| nanos as f64 / 1e9);
+            }
+            match slurp.optional(&folder.join("cpu.stat")) {
+                Ok(text) => value_of(text, "usage_usec").map(|micros| micros as f64 / 1e6),
+                Err(gap) => Reading::Not(gap),
+            }
+        })
+    }
+
+    fn own_memory(slurp: &mut Slurp, folder: &Path, v2: bool) -> Reading<u64> {
+        let name = if v2 { "memory.max" } else { "memory.limit_in_bytes" };
+        match slurp.text(&folder.join(name)).map(str::trim) {
+            Ok("max") => Reading::Not(Gap::NotApplicable),
+            Ok(text) => match text.parse::<u64>() {
+                Ok(bytes) if bytes >= NO_MEMORY_LIMIT => Reading::Not(Gap::NotApplicable),
+                Ok(bytes) => Reading::Is(bytes),
+                Err(_) => Reading::Not(Gap::Failed),
+            },
+            Err(gap) => Reading::Not(no_limit_where_no_file(gap)),
+        }
+    }
+
+    fn memory_current(&mut self, path: &str) -> Reading<u64> {
+        self.at("memory", path, |slurp, folder, v2| {
+            let name = if v2 { "memory.current" } else { "memory.usage_in_bytes" };
+            match slurp.number(&folder.join(name)) {
+                // The root of version 2 has no such file, nor has a group without the controller.
+                Reading::Not(Gap::Lost) => Reading::Not(Gap::Unsupported),
+                found => found,
+            }
+        })
+    }
+
+    fn own_io(slurp: &mut Slurp, folder: &Path, v2: bool) -> Reading<u64> {
+        let name = if v2 { "io.max" } else { "blkio.throttle.read_bps_device" };
+        match slurp.text(&folder.join(name)) {
+            Ok(text) => lowest_read_limit(text, v2),
+            Err(gap) => Reading::Not(no_limit_where_no_file(gap)),
+        }
+    }
+
+    /// The CPUs that the group may run on: from the innermost level that has the controller.
+    fn cpuset(&mut self, path: &str) -> Reading<u64> {
+        let path = match self.path_in("cpuset", path) {
+            Reading::Is(path) => path,
+            Reading::Not(gap) => return Reading::Not(gap),
+        };
+        for level in levels(&path) {
+            let (folder, v2) = match self.folder("cpuset", level) {
+                Reading::Is(found) => found,
+                Reading::Not(gap) => return Reading::Not(gap),
+            };
+            let names: &[&str] = if v2 {
+                &["cpuset.cpus.effective"]
+            } else {
+                &["cpuset.effective_cpus", "cpuset.cpus"]
+            };
+            for name in names {
+                match self.slurp.text(&folder.join(name)) {
+                    Ok(text) => return Reading::from_option(cpus_in(text), Gap::Failed),
+                    Err(Gap::Lost) => {}
+                    Err(gap) => return Reading::Not(gap),
+                }
+            }
+        }
+        Reading::Not(Gap::Unsupported)
+    }
+
+    /// Reads from a group's folder in the hierarchy of a controller.
+    fn at<T>(
+        &mut self,
+        controller: &'static str,
+        path: &str,
+        read: impl FnOnce(&mut Slurp, &Path, bool) -> Reading<T>,
+    ) -> Reading<T> {
+        match self.path_in(controller, path) {
+            Reading::Is(path) => self.own(controller, &path, read),
+            Reading::Not(gap) => Reading::Not(gap),
+        }
+    }
+
+    /// The path in the hierarchy of `controller` of the processes in the group `path`.
+    fn path_in(&self, controller: &'static str, path: &str) -> Reading<Box<str>> {
+        if self.hierarchies.get(controller).is_none_or(|hierarchy| hierarchy.v2) {
+            return Reading::Is(path.into());
+        }
+        match self.elsewhere.get(&(path.into(), controller)) {
+            Some(Some(other)) if is_sound(other) => Reading::Is(other.clone()),
+            Some(_) => Reading::Not(Gap::Failed),
+            None => Reading::Is(path.into()),
+        }
+    }
+
+    /// The folder of a group, and whether it is of version 2.
+    fn folder(&self, controller: &str, level: &str) -> Reading<(PathBuf, bool)> {
+        let Some(hierarchy) = self.hierarchies.get(controller) else {
+            return Reading::Not(Gap::Unsupported);
+        };
+        // In a container the mount shows only the part of the hierarchy below its own group.
+        let below = match &*hierarchy.root {
+            "/" => Some(level),
+            root => match level.strip_prefix(root) {
+                Some(rest) if rest.is_empty() || rest.starts_with('/') => Some(rest),
+                _ if root.starts_with(level) => None,
+                _ => Some(level),
+            },
+        };
+        let Some(below) = below else { return Reading::Not(Gap::NotApplicable) };
+        let folder = hierarchy.folder.join(below.trim_start_matches('/'));
+        if folder.is_dir() { Reading::Is((folder, hierarchy.v2)) } else { Reading::Not(Gap::Lost) }
+    }
+
+    fn find_hierarchies(&mut self) {
+        let path = self.roots.proc.join("self/mountinfo");
+        let text = self.slurp.text(&path).unwrap_or_default();
+        if text == self.mounts {
+            return;
+        }
+        text.clone_into(&mut self.mounts);
+        self.hierarchies = hierarchies(&self.roots, &parse(&self.mounts));
+    }
+}
+
+/// The hierarchy of each controller: version 1 where it is mounted, else version 2.
+fn hierarchies(roots: &Roots, mounts: &[Mount]) -> BTreeMap<&'static str, Hierarchy> {
+    let mut found = BTreeMap::new();
+    for v2 in [false, true] {
+        let kind = if v2 { "cgroup2" } else { "cgroup" };
+        for mount in mounts.iter().filter(|mount| &*mount.filesystem == kind) {
+            // A mount point outside /sys cannot be placed below other roots.
+            let Ok(below) = mount.point.strip_prefix("/sys") else { continue };
+            for controller in CONTROLLERS {
+                if v2 || mount.options.iter().any(|option| &**option == controller) {
+                    found.entry(controller).or_insert_with(|| Hierarchy {
+                        folder: roots.sys.join(below),
+                        root: mount.root.clone(),
+                        v2,
+                    });
+                }
+            }
+        }
+    }
+    found
+}
+
+/// The path, its parent and so on to the root.
+fn levels(path: &str) -> impl Iterator<Item = &str> {
+    std::iter::successors(Some(path), |level| {
+        let (parent, name) = level.rsplit_once('/')?;
+        match (parent, name) {
+            ("", "") => None,
+            ("", _) => Some("/"),
+            _ => Some(parent),
+        }
+    })
+    .take(MOST_LEVELS)
+}
+
+/// Whether a path stays within its hierarchy. `..` stands there for groups outside the namespace.
+fn is_sound(path: &str) -> bool {
+    path.starts_with('/') && path.len() <= LONGEST && !path.split('/').any(|part| part == "..")
+}
+
+const fn no_limit_where_no_file(gap: Gap) -> Gap {
+    // The root has none of these files, nor has a group without the controller.
+    if matches!(gap, Gap::Lost) { Gap::NotApplicable } else { gap }
+}
+
+/// The number of CPUs in a list as `0-3,8,10-11`.
+fn cpus_in(text: &str) -> Option<u64> {
+    let mut count = 0u64;
+    for part in text.trim().split(',') {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let (first, last) = (first.parse::<u32>().ok()?, last.parse::<u32>().ok()?);
+        count += u64::from(last.checked_sub(first)?) + 1;
+    }
+    Some(count)
+}
+
+/// The lowest read limit of `8:0 rbps=1048576 wbps=max …` (v2) or `8:0 1048576` (v1) lines.
+fn lowest_read_limit(text: &str, v2: bool) -> Reading<u64> {
+    let mut lowest: Option<u64> = None;
+    for line in whole_lines(text) {
+        let mut words = line.split_ascii_whitespace().skip(1);
+        let word =
+            if v2 { words.find_map(|word| word.strip_prefix("rbps=")) } else { words.next() };
+        match word.map(|word| (word, word.parse::<u64>())) {
+            Some((_, Ok(limit))) => lowest = Some(lowest.map_or(limit, |low| low.min(limit))),
+            Some(("max", _)) => {}
+            None if v2 && line.contains('=') => {}
+            Some(_) | None => return Reading::Not(Gap::Failed),
+        }
+    }
+    Reading::from_option(lowest, Gap::NotApplicable)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_path_is_walked_to_the_root() {
+        assert_eq!(levels("/a/b").collect::<Vec<_>>(), ["/a/b", "/a", "/"]);
+        assert_eq!(levels("/").collect::<Vec<_>>(), ["/"]);
+    }
+
+    #[test]
+    fn paths_that_lead_out_are_refused() {
+        assert!(!is_sound("/../outside"));
+        assert!(!is_sound("relative"));
+        assert!(is_sound("/a/b..c"));
+    }
+
+    #[test]
+    fn the_lowest_read_limit_of_any_device_counts() {
+        let v2 = "8:0 rbps=2000 wbps=max riops=max wiops=max\n8:16 rbps=1000 wbps=5\n";
+        assert_eq!(lowest_read_limit(v2, true), Reading::Is(1000));
+        assert_eq!(lowest_read_limit("8:0 300\n8:16 200\n", false), Reading::Is(200));
+        assert_eq!(
+            lowest_read_limit("8:0 rbps=max wbps=1\n", true),
+            Reading::Not(Gap::NotApplicable)
+        );
+        assert_eq!(lowest_read_limit("", true), Reading::Not(Gap::NotApplicable));
+    }
+
+    #[test]
+    fn cpus_are_counted_from_ranges() {
+        assert_eq!(cpus_in("0-3,8,10-11\n"), Some(7));
+        assert_eq!(cpus_in("3-0"), None);
+        assert_eq!(cpus_in(""), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_list_of_cpus_is_read_without_panic(text in "[0-9,\\-a ]{0,40}") {
+            cpus_in(&text);
+        }
+
+        #[test]
+        fn any_io_limit_is_read_without_panic(text in "([0-9]{1,22}| |:|rbps=|max|\n){0,30}", v2: bool) {
+            lowest_read_limit(&text, v2);
+        }
+    }
+}

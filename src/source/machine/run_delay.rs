@@ -1,0 +1,139 @@
+//! Time that threads were ready to run and had no CPU.
+//!
+//! `/proc/PID/schedstat` speaks for the first thread only, so the threads are summed here.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::file::{Slurp, decimal};
+use crate::model::id::Pid;
+use crate::model::reading::{Gap, Reading};
+
+/// Threads of one process beyond this: the sum would not be whole, so there is none.
+const MOST_THREADS: usize = 512;
+/// A process up to this size is always read.
+const FEW_THREADS: u64 = 64;
+/// Threads that all larger processes together may cost at one tick.
+const BUDGET: u64 = 512;
+/// How long a sum stands, so that fast ticks do not cost more.
+const STANDS_MS: u64 = 900;
+
+/// The sum of one process.
+#[derive(Debug, Default)]
+struct Sum {
+    start_ticks: u64,
+    read_ms: u64,
+    used_ms: u64,
+    total_ns: u64,
+    gap: Option<Gap>,
+    threads: BTreeMap<u32, u64>,
+}
+
+/// The sums of all processes that were asked for lately.
+#[derive(Debug, Default)]
+pub(super) struct RunDelays {
+    sums: BTreeMap<Pid, Sum>,
+    budget: u64,
+}
+
+impl RunDelays {
+    /// To be called once a tick: forgets who was not asked for, and grants a new budget.
+    pub(super) fn begin(&mut self, now_ms: u64) {
+        self.budget = BUDGET;
+        self.sums.retain(|_, sum| now_ms.saturating_sub(sum.used_ms) < 10_000);
+    }
+
+    /// Seconds of one process; the threads that ended meanwhile stay in the sum.
+    pub(super) fn seconds(
+        &mut self,
+        proc: &Path,
+        slurp: &mut Slurp,
+        (pid, start_ticks, threads): (Pid, u64, u64),
+        now_ms: u64,
+    ) -> Reading<f64> {
+        let sum = self.sums.entry(pid).or_default();
+        if sum.start_ticks != start_ticks {
+            *sum = Sum { start_ticks, ..Sum::default() };
+        }
+        let first = sum.read_ms == 0;
+        if first || now_ms.saturating_sub(sum.read_ms) >= STANDS_MS || sum.used_ms > now_ms {
+            if threads > FEW_THREADS {
+                if threads > self.budget {
+                    sum.used_ms = now_ms;
+                    sum.read_ms = 0;
+                    sum.threads.clear();
+                    return Reading::Not(Gap::Late);
+                }
+                self.budget -= threads;
+            }
+            sum.gap = sum.add(proc, slurp, pid).err();
+            sum.read_ms = now_ms.max(1);
+        }
+        sum.used_ms = now_ms;
+        sum.gap.map_or(Reading::Is(sum.total_ns as f64 / 1e9), Reading::Not)
+    }
+}
+
+impl Sum {
+    fn add(&mut self, proc: &Path, slurp: &mut Slurp, pid: Pid) -> Result<(), Gap> {
+        let folder = proc.join(pid.to_string()).join("task");
+        let entries = std::fs::read_dir(&folder).map_err(|error| Gap::from(&error))?;
+        let mut threads = BTreeMap::new();
+        let mut missing = None;
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            let Some(tid) = decimal(name.as_encoded_bytes()) else { continue };
+            if threads.len() >= MOST_THREADS {
+                return Err(Gap::Unsupported);
+            }
+            match slurp.bytes(&folder.join(&name).join("schedstat")) {
+                Ok(bytes) => {
+                    let delay = run_delay(bytes).ok_or(Gap::Failed)?;
+                    threads.insert(tid as u32, delay);
+                }
+                // A thread that ended since the listing, unless it is so for all of them.
+                Err(Gap::Lost) => missing = Some(Gap::Unsupported),
+                Err(gap) => return Err(gap),
+            }
+        }
+        if threads.is_empty() {
+            return Err(missing.unwrap_or(Gap::Lost));
+        }
+        for (tid, delay) in &threads {
+            let before = self.threads.get(tid).copied().unwrap_or(0);
+            // A thread id that was given away again starts from 0.
+            let more = delay.checked_sub(before).unwrap_or(*delay);
+            self.total_ns = self.total_ns.saturating_add(more);
+        }
+        self.threads = threads;
+        Ok(())
+    }
+}
+
+/// The second of the three numbers in `schedstat`, in nanoseconds.
+fn run_delay(bytes: &[u8]) -> Option<u64> {
+    let mut words = bytes.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+    let delay = words.nth(1).and_then(decimal)?;
+    words.next().and_then(decimal)?;
+    Some(delay)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_second_number_is_the_delay() {
+        assert_eq!(run_delay(b"175438004 11540193 446\n"), Some(11_540_193));
+        assert_eq!(run_delay(b"175438004 1154"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_schedstat_is_read_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
+            run_delay(&bytes);
+        }
+    }
+}
