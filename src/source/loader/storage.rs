@@ -39,14 +39,14 @@ const REMOTE: &[&str] = &[
 
 /// Where the files are that were seen open, by how often.
 #[derive(Clone, Debug, Default)]
-pub struct Files {
+pub(super) struct Files {
     seen: BTreeMap<u64, u64>,
     known: BTreeMap<u64, Storage>,
 }
 
 impl Files {
     /// Counts the files that a process has open for reading. True where a mount is new.
-    pub fn look(&mut self, roots: &Roots, folder: &Path) -> bool {
+    pub(super) fn look(&mut self, roots: &Roots, folder: &Path) -> bool {
         let Ok(entries) = fs::read_dir(folder.join("fd")) else { return false };
         let mut fresh = false;
         for entry in entries.take(FD_CAP).flatten() {
@@ -73,14 +73,14 @@ impl Files {
     }
 
     /// The filesystems, the most used first.
-    pub fn list(&self) -> Vec<Storage> {
+    pub(super) fn list(&self) -> Vec<Storage> {
         let mut mounts: Vec<_> = self.seen.iter().map(|(id, count)| (count, id)).collect();
         mounts.sort_by(|a, b| b.cmp(a));
         mounts.into_iter().filter_map(|(_, id)| self.known.get(id).cloned()).take(8).collect()
     }
 
     /// Whether the most used one is served by another machine.
-    pub fn remote(&self) -> bool {
+    pub(super) fn remote(&self) -> bool {
         let most = self.seen.iter().max_by_key(|(_, count)| **count);
         most.and_then(|(id, _)| self.known.get(id)).is_some_and(|storage| storage.remote)
     }

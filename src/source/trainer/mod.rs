@@ -1,1 +1,387 @@
 //! Training jobs, found without being told.
+//!
+//! A trainer is known by the libraries that it maps or the GPU that it holds, never by its name.
+//! What is read of a process may block in the kernel, so a thread of its own reads it; the caller
+//! hands in the process table and takes what is known.
+
+mod check;
+mod command;
+mod facts;
+mod inspector;
+mod roles;
+mod text;
+mod words;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::model::inventory::{ProcInfo, Role, RunInfo, SourceState, SourceStatus};
+use crate::model::{Gap, Pid, RunId};
+use crate::source::root::Roots;
+
+use facts::{Facts, Request};
+use inspector::Inspector;
+use roles::{Roles, World};
+
+pub use check::{PidProblem, check_pid};
+
+/// Ages, in milliseconds since it was first seen, at which a process that runs Python is read again:
+/// its libraries come while it starts.
+const AGES: [u64; 6] = [500, 1000, 2000, 4000, 8000, 16_000];
+/// And from then on.
+const LATER: Duration = Duration::from_secs(30);
+/// Least time between two reads for new descendants.
+const AGAIN: Duration = Duration::from_millis(900);
+
+/// One row of the process table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProcSeen {
+    /// Process id.
+    pub pid: Pid,
+    /// Its parent.
+    pub parent: Pid,
+    /// Name as the kernel has it.
+    pub name: Box<str>,
+    /// Start in clock ticks since boot.
+    pub start_ticks: u64,
+    /// State letter of the main thread.
+    pub state: char,
+}
+
+/// What is known of the training on this box.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Found {
+    /// The jobs, by number.
+    pub runs: Vec<Arc<RunInfo>>,
+    /// Every process that was read, kernel threads excluded.
+    pub infos: BTreeMap<Pid, Arc<ProcInfo>>,
+    /// The trainers.
+    pub trainers: Vec<Pid>,
+    /// The loader workers of each trainer that has any.
+    pub workers: BTreeMap<Pid, Vec<Pid>>,
+    /// All descendants of each trainer, workers or not, other trainers and theirs excluded: what
+    /// `Loaders::watch` wants.
+    pub descendants: BTreeMap<Pid, Vec<Pid>>,
+    /// How this source fares.
+    pub status: SourceStatus,
+}
+
+#[derive(Clone, Debug)]
+struct Known {
+    start_ticks: u64,
+    name: Box<str>,
+    seen_at: Instant,
+    read_at: Option<Instant>,
+    next: Option<Instant>,
+    reads: usize,
+    descendants: BTreeSet<Pid>,
+}
+
+/// Finds trainers, their workers and their runs.
+#[derive(Debug)]
+pub struct Trainers {
+    roots: Roots,
+    only: Option<Pid>,
+    inspector: Inspector,
+    known: BTreeMap<Pid, Known>,
+    facts: BTreeMap<Pid, Facts>,
+    users: BTreeMap<u32, Box<str>>,
+    boot_ms: i64,
+    ticks_per_second: u64,
+    run_ids: BTreeMap<String, RunId>,
+    found: Arc<Found>,
+}
+
+impl Trainers {
+    /// Knows nothing yet. With `only`, nothing but that process and those below it is a trainer.
+    pub fn new(roots: Roots, only: Option<Pid>) -> Self {
+        Self {
+            only,
+            inspector: Inspector::new(roots.clone()),
+            known: BTreeMap::new(),
+            facts: BTreeMap::new(),
+            users: words::users(&roots),
+            boot_ms: words::boot_ms(&roots),
+            ticks_per_second: rustix::param::clock_ticks_per_second().max(1),
+            run_ids: BTreeMap::new(),
+            found: Arc::new(Found {
+                runs: Vec::new(),
+                infos: BTreeMap::new(),
+                trainers: Vec::new(),
+                workers: BTreeMap::new(),
+                descendants: BTreeMap::new(),
+                status: words::status(SourceState::Ok, "", ""),
+            }),
+            roots,
+        }
+    }
+
+    /// Takes the process table and the pids that hold a GPU. Reads nothing itself, never blocks.
+    pub fn update(&mut self, procs: &[ProcSeen], gpu_pids: &BTreeSet<Pid>) {
+        let now = Instant::now();
+        // The kernel's own threads are children of kthreadd, and map nothing.
+        let real = procs.iter().filter(|seen| seen.pid.0 != 2 && seen.parent.0 != 2);
+        let procs: BTreeMap<Pid, ProcSeen> = real.map(|seen| (seen.pid, seen.clone())).collect();
+        self.note(&procs, now);
+        for facts in self.inspector.take(now) {
+            self.keep(facts, now);
+        }
+        let world = World { procs: &procs, facts: &self.facts, gpu_pids };
+        let roles = world.roles();
+        let requests = self.due(&procs, &roles, now);
+        self.inspector.ask(requests);
+        let found = self.report(&procs, gpu_pids, &roles);
+        if *self.found != found {
+            self.found = Arc::new(found);
+        }
+    }
+
+    /// What is known as of the last [`Self::update`].
+    pub fn found(&self) -> Arc<Found> {
+        Arc::clone(&self.found)
+    }
+
+    /// New processes, ended ones, and those that run another program now.
+    fn note(&mut self, procs: &BTreeMap<Pid, ProcSeen>, now: Instant) {
+        let same = |pid: &Pid, start: u64| procs.get(pid).is_some_and(|p| p.start_ticks == start);
+        self.known.retain(|pid, known| same(pid, known.start_ticks));
+        self.facts.retain(|pid, facts| same(pid, facts.start_ticks));
+        self.inspector.stuck.retain(|pid| procs.contains_key(pid));
+        for (&pid, seen) in procs {
+            let known = self.known.entry(pid).or_insert_with(|| Known {
+                start_ticks: seen.start_ticks,
+                name: seen.name.clone(),
+                seen_at: now,
+                read_at: None,
+                next: Some(now),
+                reads: 0,
+                descendants: BTreeSet::new(),
+            });
+            if known.name != seen.name {
+                known.name = seen.name.clone();
+                (known.next, known.reads, known.seen_at) = (Some(now), 0, now);
+            }
+        }
+    }
+
+    fn keep(&mut self, mut facts: Facts, now: Instant) {
+        let Some(known) = self.known.get_mut(&facts.pid) else { return };
+        if known.start_ticks != facts.start_ticks {
+            return;
+        }
+        known.reads += 1;
+        let read_before = known.read_at.replace(now).is_some();
+        let learns = facts.ml.as_ref().ok() == Some(&true);
+        // A library once mapped stays so; a look that skipped the map says nothing against it.
+        if let (true, Some(old)) = (read_before && !facts.ml.is(), self.facts.get(&facts.pid)) {
+            facts.ml = old.ml;
+        }
+        let again = if facts.python { AGES.len() } else { 3 };
+        known.next = if learns {
+            None
+        } else if let Some(&age) =
+            AGES.get(known.reads.saturating_sub(1)).filter(|_| known.reads < again)
+        {
+            Some((known.seen_at + Duration::from_millis(age)).max(now))
+        } else {
+            facts.python.then(|| now + LATER)
+        };
+        self.facts.insert(facts.pid, facts);
+    }
+
+    /// Whom to read now.
+    fn due(
+        &mut self,
+        procs: &BTreeMap<Pid, ProcSeen>,
+        roles: &Roles,
+        now: Instant,
+    ) -> Vec<Request> {
+        let mut requests = Vec::new();
+        let below = descendants(procs);
+        for (&pid, known) in &mut self.known {
+            if self.inspector.stuck.contains(&pid) {
+                continue;
+            }
+            let trainer = roles.roles.get(&pid) == Some(&Role::Trainer);
+            // Before torch 2.5 workers have no name: their pipes tell, once they are there.
+            let own: BTreeSet<Pid> = if trainer {
+                below.get(&pid).map(|list| list.iter().copied().collect()).unwrap_or_default()
+            } else {
+                BTreeSet::new()
+            };
+            let grown = trainer
+                && own != known.descendants
+                && known.read_at.is_some_and(|at| now.saturating_duration_since(at) >= AGAIN);
+            if !grown && known.next.is_none_or(|at| at > now) {
+                continue;
+            }
+            known.next = None;
+            known.descendants.clone_from(&own);
+            requests.push(Request {
+                pid,
+                start_ticks: known.start_ticks,
+                skip_maps: &*known.name == "pt_data_worker" || trainer,
+                descendants: own.into_iter().collect(),
+            });
+        }
+        requests
+    }
+
+    fn report(
+        &mut self,
+        procs: &BTreeMap<Pid, ProcSeen>,
+        gpu_pids: &BTreeSet<Pid>,
+        roles: &Roles,
+    ) -> Found {
+        let world = World { procs, facts: &self.facts, gpu_pids };
+        let allowed = |pid: Pid| {
+            self.only
+                .is_none_or(|only| pid == only || world.ancestors(pid).any(|above| above == only))
+        };
+        let mut runs = Vec::new();
+        let mut run_of: BTreeMap<Pid, RunId> = BTreeMap::new();
+        for job in &roles.jobs {
+            let trainers: Vec<Pid> =
+                job.trainers.iter().copied().filter(|&pid| allowed(pid)).collect();
+            if trainers.is_empty() {
+                continue;
+            }
+            let next = RunId(self.run_ids.len() as u32 + 1);
+            let run = *self.run_ids.entry(job.key.clone()).or_insert(next);
+            for &pid in &trainers {
+                run_of.insert(pid, run);
+                let launchers = world.ancestors(pid);
+                let launchers =
+                    launchers.filter(|above| roles.roles.get(above) == Some(&Role::Launcher));
+                run_of.extend(launchers.map(|above| (above, run)));
+            }
+            runs.push(Arc::new(RunInfo {
+                run,
+                name: job.name.as_str().into(),
+                launcher: job.launcher.clone(),
+                trainers,
+                world_size: job.world_size,
+            }));
+        }
+        runs.sort_by_key(|run| run.run);
+        let trainers: Vec<Pid> = runs.iter().flat_map(|run| run.trainers.clone()).collect();
+        let mut workers: BTreeMap<Pid, Vec<Pid>> = BTreeMap::new();
+        for (&worker, &trainer) in &roles.trainer_of {
+            if let Some(&run) = run_of.get(&trainer) {
+                run_of.insert(worker, run);
+                workers.entry(trainer).or_default().push(worker);
+            }
+        }
+        let mut infos = BTreeMap::new();
+        for (pid, seen) in procs {
+            let Some(facts) = self.facts.get(pid) else { continue };
+            let role = roles.roles.get(pid).copied().unwrap_or(Role::Other);
+            let rank = matches!(role, Role::Trainer | Role::Worker).then(|| world.rank(*pid));
+            let info = self.info(seen, facts, role, run_of.get(pid).copied(), rank.flatten());
+            let info = match self.found.infos.get(pid) {
+                Some(old) if **old == info => Arc::clone(old),
+                _ => Arc::new(info),
+            };
+            infos.insert(*pid, info);
+        }
+        let status = self.status(procs, gpu_pids, &trainers);
+        let descendants = below_trainers(procs, &trainers);
+        Found { runs, infos, trainers, workers, descendants, status }
+    }
+
+    fn info(
+        &self,
+        seen: &ProcSeen,
+        facts: &Facts,
+        role: Role,
+        run: Option<RunId>,
+        rank: Option<u32>,
+    ) -> ProcInfo {
+        let args: Vec<&str> = facts.args.iter().map(|arg| &**arg).collect();
+        let user = facts
+            .uid
+            .map(|uid| self.users.get(&uid).cloned().unwrap_or_else(|| uid.to_string().into()));
+        let since_boot = i128::from(seen.start_ticks) * 1000 / i128::from(self.ticks_per_second);
+        ProcInfo {
+            pid: seen.pid,
+            parent: seen.parent,
+            start_ticks: seen.start_ticks,
+            start_ms: self.boot_ms.saturating_add(i64::try_from(since_boot).unwrap_or(0)),
+            name: text::clean(seen.name.as_bytes(), 64),
+            command: text::redact(&args).into(),
+            user: user.unwrap_or_default(),
+            role,
+            run,
+            rank,
+            container: facts.cgroup.as_deref().and_then(facts::container),
+            cgroup: facts.cgroup.clone(),
+        }
+    }
+
+    fn status(
+        &self,
+        procs: &BTreeMap<Pid, ProcSeen>,
+        gpu_pids: &BTreeSet<Pid>,
+        trainers: &[Pid],
+    ) -> SourceStatus {
+        let partial =
+            |message: String, remedy| words::status(SourceState::Partial, &message, remedy);
+        let hidden = gpu_pids.iter().filter(|pid| !procs.contains_key(pid)).count();
+        let denied = trainers.iter().find(|pid| {
+            self.facts.get(pid).is_some_and(|facts| facts.env.gap() == Some(Gap::Denied))
+        });
+        let contained =
+            trainers.iter().find(|pid| self.facts.get(pid).is_some_and(|facts| facts.contained));
+        if let Some(pid) = self.inspector.stuck.first() {
+            let message =
+                format!("Process {pid} does not answer; the kernel holds whoever reads it.");
+            partial(message, "See where its storage hangs: it is in state D.")
+        } else if let Some(pid) = denied {
+            let message = format!("Trainer {pid} may not be read: it belongs to another user.");
+            partial(message, "Run mltop as the user of the training, or as root.")
+        } else if hidden > 0 {
+            let message = format!("{hidden} processes on a GPU are not visible from here.");
+            partial(message, "Run mltop outside of the container, or with the host's pids.")
+        } else if let Some(pid) = contained {
+            // Nothing is missing: said because paths and pids differ from inside.
+            let message = format!("Trainer {pid} runs in a container; pids are those of the host.");
+            words::status(SourceState::Ok, &message, "")
+        } else {
+            words::status(SourceState::Ok, "", "")
+        }
+    }
+
+    /// Where the machine is read from.
+    pub fn roots(&self) -> &Roots {
+        &self.roots
+    }
+}
+
+/// Who is below whom, at any depth.
+fn descendants(procs: &BTreeMap<Pid, ProcSeen>) -> BTreeMap<Pid, Vec<Pid>> {
+    let mut below: BTreeMap<Pid, Vec<Pid>> = BTreeMap::new();
+    for &pid in procs.keys() {
+        let parent = |pid: &Pid| procs.get(pid).map(|seen| seen.parent);
+        for above in std::iter::successors(parent(&pid), parent).take(64).take_while(|p| p.0 > 1) {
+            below.entry(above).or_default().push(pid);
+        }
+    }
+    below
+}
+
+/// The same for trainers; what is below another trainer is that one's.
+fn below_trainers(procs: &BTreeMap<Pid, ProcSeen>, trainers: &[Pid]) -> BTreeMap<Pid, Vec<Pid>> {
+    let mut below: BTreeMap<Pid, Vec<Pid>> =
+        trainers.iter().map(|&trainer| (trainer, Vec::new())).collect();
+    for &pid in procs.keys().filter(|pid| !trainers.contains(pid)) {
+        let parent = |pid: &Pid| procs.get(pid).map(|seen| seen.parent);
+        let mut above = std::iter::successors(parent(&pid), parent).take(64);
+        if let Some(list) =
+            above.find(|pid| below.contains_key(pid)).and_then(|p| below.get_mut(&p))
+        {
+            list.push(pid);
+        }
+    }
+    below
+}

@@ -1,0 +1,217 @@
+//! What is read once of a process, off the main thread: reading the memory map or the command line
+//! of a process that the kernel holds does not return.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use crate::model::{Gap, Pid, Reading};
+use crate::source::loader::discover::{discover, field};
+use crate::source::loader::proc::{folder, read_capped};
+use crate::source::root::Roots;
+
+use super::text::clean;
+
+const COMMAND_CAP: usize = 4096;
+const ENVIRON_CAP: usize = 256 << 10;
+const MAPS_CAP: usize = 16 << 20;
+
+/// Libraries that only a process of machine learning maps.
+const LIBRARIES: &[&str] = &[
+    "/libtorch_python.",
+    "/libtorch_cpu.",
+    "/libtensorflow_framework.",
+    "/libtensorflow_cc.",
+    "/xla_extension.",
+    "/libjax_common.",
+    "/_xla.",
+];
+
+/// Variables that say which rank of which job a process is.
+const VARIABLES: &[&str] = &[
+    "RANK",
+    "LOCAL_RANK",
+    "WORLD_SIZE",
+    "TORCHELASTIC_RUN_ID",
+    "MASTER_ADDR",
+    "MASTER_PORT",
+    "SLURM_JOB_ID",
+    "SLURM_STEP_ID",
+    "SLURM_PROCID",
+    "SLURM_NTASKS",
+    "OMPI_COMM_WORLD_RANK",
+    "OMPI_COMM_WORLD_SIZE",
+    "PMI_RANK",
+    "PMI_SIZE",
+];
+
+/// What is known of one process.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Facts {
+    pub(super) pid: Pid,
+    pub(super) start_ticks: u64,
+    /// Its arguments, cleaned.
+    pub(super) args: Vec<Box<str>>,
+    /// The variables of interest; a gap where they may not be read.
+    pub(super) env: Reading<BTreeMap<&'static str, Box<str>>>,
+    /// Whether a library of machine learning is mapped.
+    pub(super) ml: Reading<bool>,
+    /// Whether it may yet map one: it runs Python.
+    pub(super) python: bool,
+    /// Whether it has a GPU's device file open.
+    pub(super) gpu_file: bool,
+    pub(super) uid: Option<u32>,
+    /// In a pid namespace below ours.
+    pub(super) contained: bool,
+    pub(super) cgroup: Option<Box<str>>,
+    /// Workers of its loaders, by the pipes that they share with it.
+    pub(super) workers: Vec<Pid>,
+}
+
+/// What to read of a process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Request {
+    pub(super) pid: Pid,
+    pub(super) start_ticks: u64,
+    /// The map need not be read: its name or its parent tells.
+    pub(super) skip_maps: bool,
+    /// Its descendants, where its loaders' workers are asked for.
+    pub(super) descendants: Vec<Pid>,
+}
+
+/// Reads it all. May block for as long as the kernel likes.
+pub(super) fn inspect(roots: &Roots, request: &Request) -> Facts {
+    let folder = folder(&roots.proc, request.pid);
+    let command = read_capped(&folder.join("cmdline"), COMMAND_CAP).unwrap_or_default();
+    let args = command.split(|&byte| byte == 0).map(|arg| clean(arg, COMMAND_CAP));
+    let mut args: Vec<Box<str>> = args.collect();
+    while args.last().is_some_and(|arg| arg.is_empty()) {
+        args.pop();
+    }
+    let status = read_capped(&folder.join("status"), 8192).unwrap_or_default();
+    let cgroups = read_capped(&folder.join("cgroup"), 16 << 10).unwrap_or_default();
+    let (ml, python) = if request.skip_maps {
+        (Reading::Not(Gap::NotYet), true)
+    } else {
+        match maps(&folder) {
+            Ok((ml, python)) => (Reading::Is(ml), python),
+            Err(error) => (Reading::Not(Gap::from(&error)), false),
+        }
+    };
+    let loaders = match request.descendants.as_slice() {
+        [] => Vec::new(),
+        descendants => discover(&roots.proc, request.pid, descendants).unwrap_or_default(),
+    };
+    let loaders = loaders.into_iter().filter(|group| {
+        group.workers.len() >= 2 || group.workers.iter().any(|worker| worker.named)
+    });
+    Facts {
+        pid: request.pid,
+        start_ticks: request.start_ticks,
+        args,
+        env: environ(&folder),
+        ml,
+        python,
+        gpu_file: python && gpu_file(&folder),
+        uid: fs::metadata(&folder).ok().map(|data| data.uid()),
+        contained: field(&status, "NSpid:").is_some_and(|ids| ids.split_whitespace().count() > 1),
+        cgroup: cgroup(&cgroups),
+        workers: loaders.flat_map(|group| group.workers).map(|worker| worker.pid).collect(),
+    }
+}
+
+/// Whether a library of machine learning is mapped, and whether Python is.
+pub(super) fn maps(folder: &Path) -> io::Result<(bool, bool)> {
+    let bytes = read_capped(&folder.join("maps"), MAPS_CAP)?;
+    let text = String::from_utf8_lossy(&bytes);
+    Ok((LIBRARIES.iter().any(|library| text.contains(library)), text.contains("python")))
+}
+
+fn gpu_file(folder: &Path) -> bool {
+    let Ok(entries) = fs::read_dir(folder.join("fd")) else { return false };
+    entries.take(4096).flatten().any(|entry| {
+        fs::read_link(entry.path()).is_ok_and(|target| {
+            let name = target.to_str().unwrap_or_default();
+            name.strip_prefix("/dev/nvidia")
+                .is_some_and(|n| n.starts_with(|c: char| c.is_ascii_digit()))
+                || name == "/dev/kfd"
+        })
+    })
+}
+
+fn environ(folder: &Path) -> Reading<BTreeMap<&'static str, Box<str>>> {
+    Reading::from_io(read_capped(&folder.join("environ"), ENVIRON_CAP))
+        .map(|bytes| variables(&bytes))
+}
+
+/// The variables of interest. Nothing else of an environment is kept: it is full of secrets.
+fn variables(bytes: &[u8]) -> BTreeMap<&'static str, Box<str>> {
+    let mut found = BTreeMap::new();
+    for line in bytes.split(|&byte| byte == 0) {
+        let Some(at) = line.iter().position(|&byte| byte == b'=') else { continue };
+        let (key, value) = line.split_at(at);
+        if let Some(key) = VARIABLES.iter().find(|name| name.as_bytes() == key) {
+            found.insert(*key, clean(value.get(1..).unwrap_or_default(), 128));
+        }
+    }
+    found
+}
+
+/// The group below the hierarchy that has a CPU controller, or below the unified one.
+fn cgroup(bytes: &[u8]) -> Option<Box<str>> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    let lines = || text.lines().filter_map(|line| line.split_once(':')?.1.split_once(':'));
+    let cpu = lines().find(|(controllers, _)| controllers.split(',').any(|name| name == "cpu"));
+    let (_, path) = cpu.or_else(|| lines().find(|(controllers, _)| controllers.is_empty()))?;
+    Some(clean(path.as_bytes(), 512))
+}
+
+/// The container that a control group is of, shortened as its tools print it.
+pub(super) fn container(cgroup: &str) -> Option<Box<str>> {
+    cgroup.rsplit('/').find_map(|part| {
+        let id = part.strip_suffix(".scope").unwrap_or(part);
+        let id = id.rsplit(['-', ':']).next()?;
+        let hex = id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+        hex.then(|| id.get(..12).map(Into::into)).flatten()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn only_the_variables_of_a_job_are_kept() {
+        let found = variables(b"AWS_SECRET=x\0RANK=3\0WORLD_SIZE=8\0");
+        assert_eq!(found.len(), 2);
+        assert_eq!(found.get("RANK").map(|rank| &**rank), Some("3"));
+    }
+
+    #[test]
+    fn the_group_is_the_one_with_a_cpu_controller() {
+        let v1 = b"9:name=systemd:/\n4:cpu,cpuacct:/docker/x\n0::/unified\n";
+        assert_eq!(cgroup(v1).as_deref(), Some("/docker/x"));
+        assert_eq!(cgroup(b"0::/user.slice\n").as_deref(), Some("/user.slice"));
+        assert_eq!(cgroup(b"9:name=systemd:/\n"), None);
+    }
+
+    #[test]
+    fn a_container_is_named_by_the_start_of_its_id() {
+        let id = "0123456789abcdef".repeat(4);
+        assert_eq!(container(&format!("/docker/{id}")).as_deref(), Some("0123456789ab"));
+        let pod = format!("/kubepods.slice/pod7.slice/cri-containerd-{id}.scope");
+        assert_eq!(container(&pod).as_deref(), Some("0123456789ab"));
+        assert_eq!(container("/user.slice"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_environment_and_group_file_is_read(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+            let _ = (variables(&bytes), cgroup(&bytes));
+        }
+    }
+}
