@@ -23,13 +23,17 @@
 )]
 
 pub mod app;
+pub mod cli;
 pub mod derive;
 pub mod diagnose;
+pub mod error;
 pub mod export;
 pub mod fmt;
 pub mod history;
 pub mod model;
 pub mod record;
+pub mod run;
 pub mod source;
+pub mod term;
 pub mod ui;
 pub mod view;

@@ -10,8 +10,8 @@ use crate::model::sample::GpuSample;
 /// Gigabytes a second that one lane carries one way, by PCIe generation from 1 on.
 const GIGABYTES_PER_LANE: [f64; 6] = [0.25, 0.5, 0.985, 1.969, 3.938, 7.56];
 
-/// The least time between two reads over which a difference of counts is a rate.
-const SHORTEST_SPAN_SECONDS: f64 = 0.05;
+/// A row that aged by this share of the span has not been read anew in it.
+const CARRIED_OVER: f64 = 0.95;
 
 /// Whether an index names the same card in both samples, as far as the inventory tells.
 pub(super) fn is_same(prev: Option<&Sample>, now: &Sample, gpu: GpuId) -> bool {
@@ -37,7 +37,7 @@ pub(super) fn rates(prev: Option<&GpuSample>, now: &GpuSample, seconds: f64) -> 
             || fell(prev.pcie_tx_bytes_total, now.pcie_tx_bytes_total)
     });
     let before = prev.filter(|_| !restarted);
-    let span = read_span(before, now, seconds);
+    let span = count_span(before, now, seconds);
     let rx = rise(before.map(|prev| prev.pcie_rx_bytes_total), now.pcie_rx_bytes_total);
     let tx = rise(before.map(|prev| prev.pcie_tx_bytes_total), now.pcie_tx_bytes_total);
     let rx = best(span.and_then(|span| rate(rx, span)), rx, now.pcie_rx_bytes_per_second);
@@ -62,13 +62,17 @@ pub(super) fn rates(prev: Option<&GpuSample>, now: &GpuSample, seconds: f64) -> 
     }
 }
 
-/// Seconds between the two reads of the GPU itself. A row that was only carried over from the tick
-/// before has the same counts, and that is no rate of 0.
-fn read_span(prev: Option<&GpuSample>, now: &GpuSample, seconds: f64) -> Reading<f64> {
-    let ages = prev.map_or(Reading::Not(Gap::NotYet), |prev| prev.age_seconds.zip(now.age_seconds));
-    let Reading::Is((before, now)) = ages else { return Reading::Is(seconds) };
-    let span = seconds + before - now;
-    if span >= SHORTEST_SPAN_SECONDS { Reading::Is(span) } else { Reading::Not(Gap::Late) }
+/// The span of the counts: that of the samples, as a source gives its counts as of the sample's own
+/// moment or a constant time before it. A row that was only carried over from the tick before has
+/// the same counts, and that is no rate of 0.
+fn count_span(prev: Option<&GpuSample>, now: &GpuSample, seconds: f64) -> Reading<f64> {
+    let ages = prev.map(|prev| prev.age_seconds.zip(now.age_seconds));
+    match ages {
+        Some(Reading::Is((before, now))) if now - before > CARRIED_OVER * seconds => {
+            Reading::Not(Gap::Late)
+        }
+        _ => Reading::Is(seconds),
+    }
 }
 
 /// The rate from counts; the rate that the source itself gave where there is none; else why there

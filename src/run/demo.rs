@@ -1,6 +1,6 @@
 //! `mltop demo`: a real loop of our own over a simulated GPU.
 
-use std::io::{self, Write};
+use std::io;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::Duration;
@@ -16,7 +16,7 @@ const PHASES: [cli::Phase; 4] =
 
 /// The loop while it runs. Dropping it ends it, and its workers with it.
 #[derive(Debug)]
-pub struct Loop {
+pub(super) struct Loop {
     child: Child,
     /// Its end is how the loop learns that it should end.
     input: Option<ChildStdin>,
@@ -24,7 +24,7 @@ pub struct Loop {
 
 impl Loop {
     /// Starts it; `Ok(None)` where there is no Python.
-    pub fn start(demo: &cli::Demo) -> Result<Option<(Self, SimulatedGpu)>, Error> {
+    pub(super) fn start(demo: &cli::Demo) -> Result<Option<(Self, SimulatedGpu)>, Error> {
         let phases: Vec<&str> = match demo.only {
             Some(phase) => vec![phase.code()],
             None => PHASES.iter().map(|phase| phase.code()).collect(),
@@ -54,7 +54,7 @@ impl Loop {
     }
 
     /// The loop's process.
-    pub fn pid(&self) -> Pid {
+    pub(super) fn pid(&self) -> Pid {
         Pid(self.child.id())
     }
 }
@@ -77,9 +77,4 @@ impl Drop for Loop {
 fn scratch() -> PathBuf {
     let on_disk = PathBuf::from("/var/tmp");
     if on_disk.is_dir() { on_disk } else { std::env::temp_dir() }
-}
-
-/// Says on standard error what the demo is, before the screen opens.
-pub fn announce(text: &str) {
-    let _ = writeln!(io::stderr(), "mltop: {text}");
 }

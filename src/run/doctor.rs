@@ -52,7 +52,7 @@ impl From<SourceState> for Mark {
 }
 
 /// Prints the report on what the last of a few samples shows.
-pub fn report(sample: &Sample, roots: &Roots) -> Result<(), Error> {
+pub(super) fn report(sample: &Sample, roots: &Roots) -> Result<(), Error> {
     let mut text = String::new();
     let host = &sample.inventory.host;
     let _ = writeln!(text, "mltop {} on {}, {}", env!("CARGO_PKG_VERSION"), host.name, host.kernel);

@@ -5,7 +5,7 @@ use crossterm::event::{KeyCode as Code, KeyEvent, KeyEventKind, KeyModifiers};
 use crate::app::{Key, KeyCode};
 
 /// The key, if it is one that mltop can bind; releases are none.
-pub fn key(event: &KeyEvent) -> Option<Key> {
+pub(super) fn key(event: &KeyEvent) -> Option<Key> {
     if event.kind == KeyEventKind::Release {
         return None;
     }

@@ -37,7 +37,7 @@ const TAPE_SPAN: Duration = Duration::from_secs(3600);
 
 /// What the live screen is started with.
 #[derive(Debug)]
-pub struct Setup {
+pub(super) struct Setup {
     /// Where samples come from, and how often.
     pub feed: Feed,
     /// Themes and glyphs.
@@ -51,7 +51,7 @@ pub struct Setup {
 }
 
 /// Shows the live screen until the user leaves it.
-pub fn show(setup: Setup, samples: Receiver<Arc<Sample>>) -> Result<(), Error> {
+pub(super) fn show(setup: Setup, samples: Receiver<Arc<Sample>>) -> Result<(), Error> {
     let taken = Taken::take()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let result = runtime.block_on(async {
@@ -175,7 +175,8 @@ impl<'a> Live<'a> {
             }
         }
         self.notifier.reap();
-        let oldest_ms = self.tape.span().map_or(frame.sample.stamp.mono_ms, |(from, _)| from.mono_ms);
+        let oldest_ms =
+            self.tape.span().map_or(frame.sample.stamp.mono_ms, |(from, _)| from.mono_ms);
         let tick = self.pipeline.tick(frame, oldest_ms);
         Ok(self.update(Msg::Tick(tick)))
     }

@@ -7,7 +7,7 @@ use crate::ui::{Depth, Glyphs, Styles, Theme};
 
 /// The themes at hand and what the terminal can show of them.
 #[derive(Debug)]
-pub struct Looks {
+pub(super) struct Looks {
     themes: Vec<Theme>,
     current: usize,
     depth: Depth,
@@ -16,7 +16,7 @@ pub struct Looks {
 
 impl Looks {
     /// For the terminal that the environment describes; `var` looks a variable up.
-    pub fn of_terminal(
+    pub(super) fn of_terminal(
         look: &cli::Look,
         var: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, Error> {
@@ -36,7 +36,7 @@ impl Looks {
     }
 
     /// For a picture, which can show everything whatever terminal mltop was started in.
-    pub fn of_picture(look: &cli::Look) -> Result<Self, Error> {
+    pub(super) fn of_picture(look: &cli::Look) -> Result<Self, Error> {
         Self::new(look, Depth::True, Glyphs::Unicode, false)
     }
 
@@ -59,19 +59,19 @@ impl Looks {
     }
 
     /// The theme in force.
-    pub fn theme_name(&self) -> &str {
+    pub(super) fn theme_name(&self) -> &str {
         self.themes.get(self.current).map_or("", Theme::name)
     }
 
     /// Takes the next theme.
-    pub const fn next_theme(&mut self) {
+    pub(super) const fn next_theme(&mut self) {
         if !self.themes.is_empty() {
             self.current = (self.current + 1) % self.themes.len();
         }
     }
 
     /// What to paint with.
-    pub fn styles(&self) -> Styles {
+    pub(super) fn styles(&self) -> Styles {
         let theme = self.themes.get(self.current).cloned().unwrap_or_default();
         Styles::new(theme, self.depth, self.glyphs)
     }

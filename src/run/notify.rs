@@ -10,24 +10,24 @@ const AT_ONCE: usize = 4;
 
 /// Runs the user's command.
 #[derive(Debug, Default)]
-pub struct Notifier {
+pub(super) struct Notifier {
     notify: cli::Notify,
     running: Vec<Child>,
 }
 
 impl Notifier {
     /// As asked for on the command line.
-    pub fn new(notify: cli::Notify) -> Self {
+    pub(super) fn new(notify: cli::Notify) -> Self {
         Self { notify, running: Vec::new() }
     }
 
     /// Whether the bell was asked for.
-    pub const fn bell(&self) -> bool {
+    pub(super) const fn bell(&self) -> bool {
         self.notify.bell
     }
 
     /// Runs the command for a finding; what went wrong, in words.
-    pub fn opened(&mut self, finding: &Finding) -> Option<String> {
+    pub(super) fn opened(&mut self, finding: &Finding) -> Option<String> {
         let command = self.notify.on_finding.as_ref()?;
         if self.running.len() >= AT_ONCE {
             return Some(format!("--on-finding: {AT_ONCE} commands still run; left one out"));
@@ -53,7 +53,7 @@ impl Notifier {
     }
 
     /// Forgets commands that ended.
-    pub fn reap(&mut self) {
+    pub(super) fn reap(&mut self) {
         self.running.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
     }
 }

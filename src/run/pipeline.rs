@@ -12,7 +12,7 @@ use crate::model::{Frame, Sample};
 const POINTS: usize = 4096;
 
 /// What has been made of the samples so far.
-pub struct Pipeline {
+pub(super) struct Pipeline {
     /// For the plots.
     pub history: History,
     /// For the verdict.
@@ -22,12 +22,12 @@ pub struct Pipeline {
 
 impl Pipeline {
     /// An empty one.
-    pub fn new(settings: Settings) -> Self {
+    pub(super) fn new(settings: Settings) -> Self {
         Self { history: History::new(POINTS), engine: Engine::new(settings), before: None }
     }
 
     /// Takes the next sample and says what changed.
-    pub fn push(&mut self, sample: Arc<Sample>) -> (Arc<Frame>, Vec<Change>) {
+    pub(super) fn push(&mut self, sample: Arc<Sample>) -> (Arc<Frame>, Vec<Change>) {
         let frame = Arc::new(derive::frame(self.before.as_deref(), Arc::clone(&sample)));
         self.before = Some(sample);
         self.history.push(&frame);
@@ -37,12 +37,7 @@ impl Pipeline {
 
     /// The newest frame with the verdict on it, for the state. `oldest_ms` is the oldest moment that
     /// can be gone back to.
-    pub fn tick(&self, frame: Arc<Frame>, oldest_ms: u64) -> Tick {
-        Tick {
-            frame,
-            findings: self.engine.findings().to_vec(),
-            now: self.engine.now(),
-            oldest_ms,
-        }
+    pub(super) fn tick(&self, frame: Arc<Frame>, oldest_ms: u64) -> Tick {
+        Tick { frame, findings: self.engine.findings().to_vec(), now: self.engine.now(), oldest_ms }
     }
 }

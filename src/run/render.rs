@@ -15,7 +15,7 @@ use super::looks::Looks;
 use super::pipeline::Pipeline;
 
 /// Reads the recording up to the moment, and draws its screen.
-pub fn render(render: &cli::Render, look: &cli::Look) -> Result<(), Error> {
+pub(super) fn render(render: &cli::Render, look: &cli::Look) -> Result<(), Error> {
     let kind = render.output.extension().and_then(|ending| ending.to_str());
     if !matches!(kind, Some("svg" | "txt")) {
         return Err(Error::Kind(render.output.clone()));
@@ -40,7 +40,7 @@ pub fn render(render: &cli::Render, look: &cli::Look) -> Result<(), Error> {
     let screen = view::build(&state, &pipeline.history, width, height);
     let picture = ui::picture(&screen, &styles);
     let text =
-        if kind == Some("svg") { export::svg(&picture) } else { export::text(&picture) };
+        if kind == Some("svg") { export::svg(&picture, "mltop") } else { export::text(&picture) };
     fs::write(&render.output, text)
         .map_err(|source| Error::Write { path: render.output.clone(), source })
 }

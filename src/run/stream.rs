@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use crate::diagnose::{Change, Settings};
 use crate::error::Error;
-use crate::model::{Finding, Sample};
 use crate::model::inventory::HostInfo;
+use crate::model::{Finding, Sample};
 use crate::record::{Encoder, SessionInfo};
 
 use super::pipeline::Pipeline;
@@ -17,7 +17,7 @@ use super::pipeline::Pipeline;
 const GROUP_MS: u64 = 10_000;
 
 /// Writes lines for `duration`, or until the reader goes away or the samples end.
-pub fn write_lines(
+pub(super) fn write_lines(
     samples: &Receiver<Arc<Sample>>,
     interval: Duration,
     duration: Option<Duration>,

@@ -4,6 +4,8 @@ pub mod gpu;
 pub mod loader;
 pub mod machine;
 pub mod root;
+pub mod sampler;
+pub mod simulated;
 pub mod text;
 pub mod trainer;
 

@@ -4,7 +4,6 @@
 //! processes of their own and are only asked for their latest answer.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -14,18 +13,17 @@ use rustix::time::{ClockId, clock_gettime};
 
 use super::gpu::{GpuLook, Gpus};
 use super::loader::Loaders;
-use super::machine::{Cgroups, Machine, ProcStat, ProcTable, Procs, own_cost};
+use super::machine::{Cgroups, Machine, ProcStat, Procs};
 use super::root::Roots;
 use super::simulated::SimulatedGpu;
 use super::trainer::{Found, ProcSeen, Trainers};
 use crate::model::inventory::{ProcInfo, Role, SourceStatus};
-use crate::model::{Gap, Inventory, Pid, Reading, Sample, Stamp};
+use crate::model::{Inventory, Pid, Reading, Sample, Stamp};
 
 /// Processes that are recorded because they use most, beside those of the training.
 const BUSIEST: usize = 20;
 
 /// Where GPU figures come from.
-#[derive(Debug)]
 pub enum GpuFeed {
     /// The drivers of this machine.
     Drivers(Gpus),
@@ -34,7 +32,6 @@ pub enum GpuFeed {
 }
 
 /// What a sampler reads.
-#[derive(Debug)]
 pub struct Plan {
     /// Time between ticks.
     pub interval: Duration,
@@ -63,16 +60,16 @@ impl Sampler {
         let stopped = Arc::clone(&stop);
         let thread = thread::Builder::new().name("sampler".into()).spawn(move || {
             let interval = plan.interval;
-            let mut box_ = Sources::new(plan);
+            let mut sources = Sources::new(plan);
             let mut due = Instant::now();
             while !stopped.load(Ordering::Relaxed) {
-                if !sink(Arc::new(box_.tick())) {
+                if !sink(Arc::new(sources.tick())) {
                     break;
                 }
                 due = next_tick(due, interval, Instant::now());
                 sleep_until(due, &stopped);
             }
-            box_.abandon();
+            sources.abandon();
         })?;
         Ok(Self { stop, thread: Some(thread) })
     }
@@ -106,7 +103,6 @@ fn sleep_until(due: Instant, stopped: &AtomicBool) {
 
 /// Every source, and what it gave last.
 struct Sources {
-    roots: Roots,
     machine: Machine,
     cgroups: Cgroups,
     procs: Procs,
@@ -114,7 +110,7 @@ struct Sources {
     loaders: Loaders,
     gpus: GpuFeed,
     inventory: Arc<Inventory>,
-    watched: Arc<Found>,
+    watched: Option<Arc<Found>>,
     seq: u64,
     ticks_per_second: u64,
     boot_unix_ms: i64,
@@ -130,11 +126,10 @@ impl Sources {
             cgroups: Cgroups::new(plan.roots.clone()),
             procs: Procs::new(plan.roots.clone()),
             trainers: Trainers::new(plan.roots.clone(), plan.only),
-            loaders: Loaders::start(plan.roots.clone()),
-            roots: plan.roots,
+            loaders: Loaders::start(plan.roots),
             gpus: plan.gpus,
             inventory: Arc::new(inventory),
-            watched: Arc::default(),
+            watched: None,
             seq: 0,
             ticks_per_second: rustix::param::clock_ticks_per_second().max(1),
             boot_unix_ms: stamp.unix_ms - stamp.mono_ms as i64,
@@ -149,12 +144,12 @@ impl Sources {
         let (seen, busiest) = self.scan(stamp.mono_ms);
         self.trainers.update(&seen, &gpu_pids);
         let found = self.trainers.found();
-        if !Arc::ptr_eq(&found, &self.watched) {
-            self.loaders.watch(&found.workers);
-            self.watched = Arc::clone(&found);
+        if self.watched.as_ref().is_none_or(|before| !Arc::ptr_eq(&found, before)) {
+            self.loaders.watch(&found.descendants);
+            self.watched = Some(Arc::clone(&found));
         }
         let loader_look = self.loaders.look();
-        let recorded = recorded_pids(&found, &gpu_pids, busiest);
+        let recorded = recorded_pids(&found, &gpu_pids, &busiest);
         self.procs.watch(&recorded);
         let mut sample = Sample {
             seq: self.seq,
@@ -165,6 +160,7 @@ impl Sources {
             procs: self.procs.sample(recorded.iter().copied()),
             ..Sample::default()
         };
+        sample.host.processes = Reading::Is(self.procs.table().len() as u64);
         self.machine.read(&mut sample);
         self.read_own_cost(&gpu_look, &mut sample);
         sample.cgroups = self.cgroups.read(&cgroup_paths(&found));
@@ -196,17 +192,16 @@ impl Sources {
 
     /// The process table in the shape that the search for trainers takes, and who uses most.
     fn scan(&mut self, mono_ms: u64) -> (Vec<ProcSeen>, Vec<Pid>) {
-        let table: &ProcTable = self.procs.scan(mono_ms);
-        let seen = table.iter().map(ProcSeen::from_stat).collect();
+        let seen = self.procs.scan(mono_ms).iter().map(seen).collect();
         (seen, self.procs.busiest(BUSIEST))
     }
 
-    fn read_own_cost(&self, look: &GpuLook, sample: &mut Sample) {
+    fn read_own_cost(&mut self, look: &GpuLook, sample: &mut Sample) {
         let mut own = vec![Pid(std::process::id())];
         own.extend(look.collector);
-        let (cpu_seconds, pss) = own_cost(&self.roots, &own);
-        sample.host.mltop_cpu_seconds_total = cpu_seconds;
-        sample.host.mltop_pss_bytes = pss;
+        let cost = self.procs.own_cost(&own);
+        sample.host.mltop_cpu_seconds_total = cost.cpu_seconds;
+        sample.host.mltop_pss_bytes = cost.pss_bytes;
     }
 
     /// Names of the recorded processes: from the search for trainers where it knows them, else what
@@ -219,7 +214,7 @@ impl Sources {
                 if let Some(info) = found.infos.get(&pid) {
                     return Some((pid, Arc::clone(info)));
                 }
-                let stat = self.procs.get(pid)?;
+                let stat = self.procs.table().get(pid)?;
                 let same = before.get(&pid).filter(|info| {
                     info.start_ticks == stat.start_ticks
                         && info.role == Role::Other
@@ -256,9 +251,21 @@ impl Sources {
     }
 }
 
+fn seen(stat: &ProcStat) -> ProcSeen {
+    ProcSeen {
+        pid: stat.pid,
+        parent: stat.parent,
+        name: stat.name.clone(),
+        start_ticks: stat.start_ticks,
+        state: stat.state.code().chars().next().unwrap_or('?'),
+    }
+}
+
 /// The recorded processes: on a GPU, of a training job, and those that use most.
-fn recorded_pids(found: &Found, gpu_pids: &BTreeSet<Pid>, busiest: Vec<Pid>) -> BTreeSet<Pid> {
-    let mut pids: BTreeSet<Pid> = found.infos.keys().copied().collect();
+fn recorded_pids(found: &Found, gpu_pids: &BTreeSet<Pid>, busiest: &[Pid]) -> BTreeSet<Pid> {
+    let of_training = |info: &&Arc<ProcInfo>| info.role != Role::Other;
+    let mut pids: BTreeSet<Pid> =
+        found.infos.values().filter(of_training).map(|info| info.pid).collect();
     pids.extend(gpu_pids);
     pids.extend(busiest);
     pids
@@ -309,6 +316,5 @@ mod tests {
         let b = now();
         assert!(b.mono_ms >= a.mono_ms);
         assert!(a.unix_ms > 1_600_000_000_000);
-        let _ = Reading::<u8>::Not(Gap::NotYet);
     }
 }

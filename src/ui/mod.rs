@@ -19,6 +19,7 @@ mod raster;
 mod rule;
 mod scale;
 mod styles;
+mod terminal;
 mod text;
 mod theme;
 #[cfg(test)]
@@ -29,4 +30,5 @@ pub use glyph::Glyphs;
 pub use paint::paint;
 pub use picture::{Dot, Picture, picture};
 pub use styles::Styles;
+pub use terminal::Painter;
 pub use theme::{Look, Theme, ThemeError};

@@ -7,9 +7,9 @@ use crate::model::{Gap, Reading};
 
 use super::focus::Look;
 use super::lane::{Lane, most, series, value};
-use crate::history::Track;
 use super::screen::{Body, Draw, Line, Role, span, strong};
 use super::text::word;
+use crate::history::Track;
 
 /// Which device the lane shows, and how it was chosen.
 enum Chosen<'a> {

@@ -7,9 +7,9 @@ use crate::model::inventory::{LoaderInfo, RunInfo};
 use crate::model::sample::LoaderSample;
 use crate::model::{Frame, Gap, GpuId, Inventory, Pid, Reading, RunId};
 
-use super::lanes::{Plotted};
-use crate::history::Track;
+use super::lanes::Plotted;
 use super::window::Window;
+use crate::history::Track;
 
 /// What the screen looks at.
 pub(super) struct Look<'a> {

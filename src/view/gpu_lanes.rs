@@ -7,9 +7,9 @@ use crate::model::{Gap, GpuId, Inventory, Reading, Rule};
 
 use super::focus::Look;
 use super::lane::{Lane, gpu_list, mean, mean_of, most, series, value, why_none};
-use crate::history::Track;
 use super::screen::{Body, Bucket, Draw, Heat, Line, Plot, Role, Series, span, strong};
 use super::text::{cut, word};
+use crate::history::Track;
 
 /// More lines than this in one lane cannot be told apart.
 const OVERLAY_MAX: usize = 16;

@@ -4,8 +4,8 @@ use crate::fmt;
 use crate::model::{GpuId, Reading, Rule};
 
 use super::focus::Look;
-use crate::history::Track;
 use super::screen::{Body, Bucket, Draw, Line, Plot, Role, Series, Shade, span};
+use crate::history::Track;
 
 /// Stands where there was no mltop yet to watch.
 pub(super) const BEFORE: &str = "not yet watched";

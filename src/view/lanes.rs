@@ -6,8 +6,7 @@ use crate::history::{Bucket, History, Track};
 pub trait Plotted {
     /// `count` equal parts of `from_ms..to_ms`, oldest first, each with the range and mean of what
     /// fell into it, or `None` where nothing did.
-    fn buckets(&self, of: &Track, from_ms: u64, to_ms: u64, count: usize)
-    -> Vec<Option<Bucket>>;
+    fn buckets(&self, of: &Track, from_ms: u64, to_ms: u64, count: usize) -> Vec<Option<Bucket>>;
 
     /// The same over several quantities: the least, the mean and the most of them.
     fn buckets_over(

@@ -7,9 +7,9 @@ use crate::model::{Bound, Gap, LoaderId, Reading};
 use super::focus::Look;
 use super::gpu_lanes::percent_labels;
 use super::lane::{Lane, mean, most, series, value};
-use crate::history::Track;
 use super::screen::{Body, Bucket, Draw, Line, Role, span, strong};
 use super::text::cut;
+use crate::history::Track;
 
 /// The lane of the depth.
 pub(super) fn queue(look: &Look<'_>) -> Lane {

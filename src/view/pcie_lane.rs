@@ -8,8 +8,8 @@ use crate::model::{Bound, GpuId, Reading};
 use super::focus::Look;
 use super::gpu_lanes::no_gpu;
 use super::lane::{Lane, most, series, value, why_none};
-use crate::history::Track;
 use super::screen::{Body, Draw, Line, Role, span, strong};
+use crate::history::Track;
 
 /// The shares of the link that the lane's top edge can stand for. A link that is hardly used would be
 /// an empty lane otherwise; the label at the edge always tells which it is.

@@ -7,9 +7,9 @@ use crate::model::inventory::SourceState;
 use crate::model::{Bound, Finding, Severity};
 
 use super::focus::Look;
-use crate::history::Track;
 use super::screen::{Line, Role, TextRow, span, strong};
 use super::text::{bold, cut, line_width, safe, word, wrap};
+use crate::history::Track;
 
 /// Below so many columns a finding is told without its cause's name and without what goes on beside it.
 const NARROW: usize = 90;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use mltop::history::Track;
 use mltop::model::frame::{DiskRates, GpuRates, LoaderRates, ProcRates};
 use mltop::model::inventory::{
     DiskInfo, GpuInfo, HostInfo, LoaderInfo, ProcInfo, Role, RunInfo, Storage,
@@ -11,8 +12,8 @@ use mltop::model::sample::{
     WaitSource,
 };
 use mltop::model::{Bound, Frame, GpuId, Inventory, LoaderId, Pid, Reading, RunId, Sample, Stamp};
+use mltop::view::Plotted;
 use mltop::view::screen::Bucket;
-use mltop::view::{Plotted, Track};
 
 /// The wall clock of the first tick: 2026-11-22 14:00:00 UTC.
 pub(crate) const START_UNIX_MS: i64 = 1_795_356_000_000;
@@ -285,13 +286,7 @@ impl Plotted for Past {
         self.buckets_over(std::slice::from_ref(of), from, to, count)
     }
 
-    fn buckets_over(
-        &self,
-        of: &[Track],
-        from: u64,
-        to: u64,
-        count: usize,
-    ) -> Vec<Option<Bucket>> {
+    fn buckets_over(&self, of: &[Track], from: u64, to: u64, count: usize) -> Vec<Option<Bucket>> {
         let length = to.saturating_sub(from).max(1);
         (0..count as u64)
             .map(|at| {

@@ -41,7 +41,7 @@ impl Program {
         self.past.frames.push(Arc::clone(&frame));
         let now = vec![RunState {
             run: RunId(1),
-            pid: Pid(41_207),
+            pid: Some(Pid(41_207)),
             state: if wait_at(tick) > 0.1 { Doing::WaitsForData } else { Doing::Ahead },
             wait: Reading::Is(wait_at(tick)),
             bound: Bound::Exact,

@@ -108,7 +108,7 @@ fn check(roots: &Roots, pid: Pid) -> Result<(), PidProblem> {
     if learns || below().into_iter().any(child_learns) {
         return Ok(());
     }
-    Err(PidProblem::NotATrainer { pid, name: super::text::clean(name.as_bytes(), 64) })
+    Err(PidProblem::NotATrainer { pid, name: crate::source::text::clean(name.as_bytes(), 64) })
 }
 
 fn denied(roots: &Roots, pid: Pid, owner: u32) -> PidProblem {

@@ -12,7 +12,7 @@ use crate::source::loader::discover::{discover, field};
 use crate::source::loader::proc::{folder, read_capped};
 use crate::source::root::Roots;
 
-use super::text::clean;
+use crate::source::text::clean;
 
 const COMMAND_CAP: usize = 4096;
 const ENVIRON_CAP: usize = 256 << 10;

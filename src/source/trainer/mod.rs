@@ -9,7 +9,6 @@ mod command;
 mod facts;
 mod inspector;
 mod roles;
-mod text;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,6 +18,7 @@ use std::time::{Duration, Instant};
 use crate::model::inventory::{ProcInfo, Role, RunInfo, SourceState, SourceStatus};
 use crate::model::{Gap, Pid, RunId};
 use crate::source::root::Roots;
+use crate::source::text;
 
 use facts::{Facts, Request};
 use inspector::Inspector;

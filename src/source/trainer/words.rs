@@ -6,7 +6,7 @@ use crate::model::inventory::{SourceState, SourceStatus};
 use crate::source::loader::proc::read_capped;
 use crate::source::root::Roots;
 
-use super::text::clean;
+use crate::source::text::clean;
 
 /// User names by number. Only the file: asking a directory server could block.
 pub(super) fn users(roots: &Roots) -> BTreeMap<u32, Box<str>> {
