@@ -53,7 +53,12 @@ pub(super) fn test(case: &Case<'_>) -> Option<Explained> {
         because,
         advice: advice(case, workers, left, shares.run + shares.runq),
         evidence: vec![
-            case.worker_share(column, share, if share < EXPLAINS { PARTLY } else { EXPLAINS }, &format!("{what}, of busy time")),
+            case.worker_share(
+                column,
+                share,
+                if share < EXPLAINS { PARTLY } else { EXPLAINS },
+                &format!("{what}, of busy time"),
+            ),
             words::evidence(
                 case.facts.span,
                 "host.cpu_ratio",
