@@ -11,13 +11,21 @@ use std::time::Duration;
 use crate::cli;
 use crate::error::Error;
 use crate::model::Pid;
+use crate::record::{self, Session};
 use crate::source::simulated::SimulatedGpu;
 
+/// A recording of the demo itself, for boxes that cannot run its loop.
+const RECORDED: &[u8] = include_bytes!("../demo/demo.mltop.zst");
 const LOOP: &str = include_str!("../demo/loop.py");
 /// Tells the loop to remove its script once it was read: then nothing stays, however mltop ends.
 const REMOVE: &str = "remove-script";
 const PHASES: [cli::Phase; 4] =
     [cli::Phase::Healthy, cli::Phase::Disk, cli::Phase::Cpu, cli::Phase::Oversized];
+
+/// The demo as it ran elsewhere.
+pub(super) fn recorded() -> Result<Session, Error> {
+    Ok(record::read::read("the bundled demo", RECORDED)?)
+}
 
 /// The loop while it runs. Dropping it ends it, and its workers with it.
 #[derive(Debug)]
@@ -140,5 +148,21 @@ mod tests {
     #[test]
     fn the_loop_knows_the_word_that_has_it_remove_its_script() {
         assert!(LOOP.contains(&format!("\"{REMOVE}\"")));
+    }
+
+    #[test]
+    fn the_bundled_demo_is_whole_small_simulated_and_tells_nothing_of_the_box_it_ran_on() {
+        assert!(RECORDED.len() <= 150 << 10, "{} bytes", RECORDED.len());
+        let session = recorded().unwrap();
+        assert!(session.health.is_whole(), "{:?}", session.health);
+        for sample in session.samples() {
+            assert!(sample.inventory.gpus.iter().all(|gpu| gpu.simulated));
+            for process in sample.inventory.procs.values() {
+                assert!(["mltop", "python3"].contains(&&*process.name), "{process:?}");
+                assert!(!process.command.contains('/'), "{process:?}");
+            }
+        }
+        let last = session.samples().last().unwrap();
+        assert_eq!(&*last.inventory.runs[0].name, "demo.py");
     }
 }
