@@ -147,9 +147,12 @@ impl<'a> Painter<'a> {
 
     /// The glyph of the fills of a cell: the last drawn in front, what shows of another behind.
     fn filled(&self, fills: &[(&Series, Mask)], row: u16, ground: Style) -> (char, Style) {
-        // Of two of one size the one in front comes first: the sort is stable.
+        // Of two of one size the one in front comes first: the sort is stable. A value never gives
+        // way to its range.
         let mut by_size: Vec<_> = fills.iter().rev().copied().collect();
-        by_size.sort_by_key(|(_, mask)| std::cmp::Reverse(mask.count()));
+        by_size.sort_by_key(|(series, mask)| {
+            (series.draw == Draw::Band, std::cmp::Reverse(mask.count()))
+        });
         let Some((series, mask)) = by_size.first().copied() else {
             return (' ', ground);
         };

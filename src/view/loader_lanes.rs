@@ -126,15 +126,15 @@ fn queue_values(look: &Look<'_>, loader: &LoaderSample) -> Line {
     let mut line = Line::new();
     let text = ready.ok().map(|ready| format!("{}{} {of} ready", bound.mark(), depth(ready)));
     value(&mut line, look.moment_word(), text, Role::Queue);
+    if let Some(empty) = mean(&look.points(&Track::LoaderEmpty(loader.loader))) {
+        let text = format!(" · empty {}", fmt::percent(empty).trim_start());
+        line.push(span(text, Role::Text));
+    }
     if let Some(row) = row {
         line.extend(known_by(row));
     }
     if let Some(stash) = row.and_then(|row| row.stash.ok()).filter(|stash| *stash > 0) {
-        line.push(span(format!(" · {stash} out of order"), Role::Text));
-    }
-    if let Some(empty) = mean(&look.points(&Track::LoaderEmpty(loader.loader))) {
-        let text = format!(" · empty {}", fmt::percent(empty).trim_start());
-        line.push(span(text, Role::Text));
+        line.push(span(format!(" · {stash} out of order"), Role::Dim));
     }
     line
 }

@@ -160,8 +160,8 @@ pub(super) fn clauses(text: &str, columns: usize, lines: usize) -> Vec<String> {
         before = char;
     }
     match best {
-        // Where the first clause is the longest that fits and says little, words say more.
-        Some(best) if width(&best) * 3 >= columns * lines => wrap(&best, columns, lines),
+        // Where the clauses that fit are little of the room, words say more.
+        Some(best) if width(&best) * 2 >= columns * lines => wrap(&best, columns, lines),
         _ => wrap(text, columns, lines),
     }
 }

@@ -33,7 +33,7 @@ impl Room {
     pub(super) const fn of(height: u16) -> Self {
         match height {
             0..24 => Self { title: 1, advice: 0, sources: 0 },
-            24..30 => Self { title: 1, advice: 1, sources: 0 },
+            24..30 => Self { title: 2, advice: 1, sources: 0 },
             30..34 => Self { title: 2, advice: 1, sources: 1 },
             _ => Self { title: 2, advice: 2, sources: 1 },
         }
@@ -99,8 +99,9 @@ fn finding_rows(look: &Look<'_>, finding: &Finding, width: usize, room: Room) ->
 
 /// What it would give and what to change. The range of the gain gives way to the remedy.
 fn remedy(finding: &Finding, role: Role, width: usize, lines: usize) -> Vec<TextRow> {
-    // The indent, the key at the right and a blank between.
-    let columns = width.saturating_sub(3 + WHY.len() + 1);
+    // The footer names the key too, and a narrow screen has better use for the columns.
+    let why = if width < NARROW { "" } else { WHY };
+    let columns = width.saturating_sub(3 + why.len() + 1);
     let advice = safe(&finding.advice);
     let mut gain = safe(&finding.gain);
     let join = |gain: &str| {
@@ -112,7 +113,7 @@ fn remedy(finding: &Finding, role: Role, width: usize, lines: usize) -> Vec<Text
     }
     let mut rows = Vec::new();
     for (at, text) in clauses(&join(&gain), columns, lines).into_iter().enumerate() {
-        let right = if at == 0 { vec![span(WHY, Role::Key)] } else { Line::new() };
+        let right = if at == 0 { vec![span(why, Role::Key)] } else { Line::new() };
         let mut left = vec![span("   ", Role::Dim)];
         match text.strip_prefix(gain.as_str()).filter(|_| at == 0 && !gain.is_empty()) {
             Some(rest) => left.extend([strong(gain.clone(), Role::Good), span(rest, Role::Text)]),
@@ -132,7 +133,8 @@ fn aside(look: &Look<'_>, finding: &Finding) -> Line {
     } else if look.live()
         && let Some(now) = look.state.now.iter().find(|now| Some(now.run) == finding.run)
     {
-        line.push(span(look.moment_word(), Role::Dim));
+        let when = if look.present() { "now " } else { "" };
+        line.push(span(when, Role::Dim));
         line.push(span(doing_words(now.state), doing_role(now.state)));
         line.push(span(" ", Role::Dim));
     }
