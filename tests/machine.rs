@@ -272,6 +272,20 @@ fn the_real_machine_is_read() {
     }
 }
 
+#[test]
+fn two_processes_with_one_cpu_group_and_two_io_groups_do_not_share_limits() {
+    let host = Host::named("v1");
+    host.write("proc/100/cgroup", b"5:blkio:/slow\n4:cpu,cpuacct:/job\n");
+    host.write("proc/101/cgroup", b"5:blkio:/job\n4:cpu,cpuacct:/job\n");
+    let mut cgroups = Cgroups::new(host.roots());
+    let slow = cgroups.learn(Pid(100)).ok().unwrap();
+    let other = cgroups.learn(Pid(101)).ok().unwrap();
+    assert_eq!((&*slow, &*other), ("/job blkio:/slow", "/job"));
+    let names: Vec<Box<str>> =
+        cgroups.read(&[slow.clone(), other.clone()]).into_iter().map(|row| row.cgroup).collect();
+    assert!(names.contains(&slow) && names.contains(&other));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 

@@ -53,15 +53,10 @@ pub(super) fn cpu(frame: &Frame, pid: Pid) -> Option<(f32, f32)> {
 }
 
 /// The lowest limit on reads that binds a process, in bytes a second.
-///
-/// Under cgroup v1 the I/O hierarchy has paths of its own; with a single run, whatever limit was
-/// recorded is its.
 pub(super) fn read_limit(frame: &Frame, pid: Pid) -> Option<f64> {
-    let limit = |group: &CgroupSample| group.io_read_limit_bytes_per_second.ok();
-    let own = cgroups_of(frame, pid).filter_map(|(group, _)| limit(group)).min();
-    let single = frame.sample.inventory.runs.len() == 1;
-    let any = || frame.sample.cgroups.iter().filter_map(limit).min().filter(|_| single);
-    own.or_else(any).map(|limit| limit as f64)
+    let limits =
+        cgroups_of(frame, pid).filter_map(|(group, _)| group.io_read_limit_bytes_per_second.ok());
+    limits.min().map(|limit| limit as f64)
 }
 
 fn cgroups_of(frame: &Frame, pid: Pid) -> impl Iterator<Item = (&CgroupSample, &CgroupRates)> {
@@ -70,7 +65,8 @@ fn cgroups_of(frame: &Frame, pid: Pid) -> impl Iterator<Item = (&CgroupSample, &
     both.filter(move |(group, _)| path.is_some_and(|path| is_above(&group.cgroup, path)))
 }
 
-/// Whether a control group is another or an ancestor of it.
+/// Whether a control group is another or an ancestor of it. A group of version 1 is named after all
+/// its paths where they differ, and is its own alone; its row holds the limits of its ancestors.
 fn is_above(above: &str, path: &str) -> bool {
     let above = above.trim_end_matches('/');
     path.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))

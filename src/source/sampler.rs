@@ -111,6 +111,7 @@ struct Sources {
     gpus: GpuFeed,
     inventory: Arc<Inventory>,
     watched: Option<Arc<Found>>,
+    groups: BTreeMap<Pid, Box<str>>,
     seq: u64,
     ticks_per_second: u64,
     boot_unix_ms: i64,
@@ -130,6 +131,7 @@ impl Sources {
             gpus: plan.gpus,
             inventory: Arc::new(inventory),
             watched: None,
+            groups: BTreeMap::new(),
             seq: 0,
             ticks_per_second: rustix::param::clock_ticks_per_second().max(1),
             boot_unix_ms: stamp.unix_ms - stamp.mono_ms as i64,
@@ -146,6 +148,7 @@ impl Sources {
         let found = self.trainers.found();
         if self.watched.as_ref().is_none_or(|before| !Arc::ptr_eq(&found, before)) {
             self.loaders.watch(&found.descendants);
+            self.groups = self.groups_of(&found);
             self.watched = Some(Arc::clone(&found));
         }
         let loader_look = self.loaders.look();
@@ -163,7 +166,8 @@ impl Sources {
         sample.host.processes = Reading::Is(self.procs.table().len() as u64);
         self.machine.read(&mut sample);
         self.read_own_cost(&gpu_look, &mut sample);
-        sample.cgroups = self.cgroups.read(&cgroup_paths(&found));
+        let groups: BTreeSet<&Box<str>> = self.groups.values().collect();
+        sample.cgroups = self.cgroups.read(&groups.into_iter().cloned().collect::<Vec<_>>());
         let seen_status = [gpu_look.status, found.status.clone(), loader_look.status];
         let inventory = Inventory {
             host: Arc::clone(&self.inventory.host),
@@ -181,6 +185,13 @@ impl Sources {
         sample.dur_us = begun.elapsed().as_micros() as u64;
         self.seq += 1;
         sample
+    }
+
+    /// The control groups that bound the trainers.
+    fn groups_of(&mut self, found: &Found) -> BTreeMap<Pid, Box<str>> {
+        self.cgroups.forget();
+        let groups = &mut self.cgroups;
+        found.trainers.iter().filter_map(|pid| Some((*pid, groups.learn(*pid).ok()?))).collect()
     }
 
     fn look_at_gpus(&mut self, now: Instant) -> GpuLook {
@@ -212,7 +223,7 @@ impl Sources {
             .iter()
             .filter_map(|&pid| {
                 if let Some(info) = found.infos.get(&pid) {
-                    return Some((pid, Arc::clone(info)));
+                    return Some((pid, self.in_its_group(info, before.get(&pid))));
                 }
                 let stat = self.procs.table().get(pid)?;
                 let same = before.get(&pid).filter(|info| {
@@ -224,6 +235,19 @@ impl Sources {
                 Some((pid, same.cloned().unwrap_or_else(|| Arc::new(self.plain_info(stat)))))
             })
             .collect()
+    }
+
+    /// A trainer's facts with the name of its control group as the limits have it.
+    fn in_its_group(&self, info: &Arc<ProcInfo>, before: Option<&Arc<ProcInfo>>) -> Arc<ProcInfo> {
+        let group = self.groups.get(&info.pid).or(info.cgroup.as_ref());
+        if info.cgroup.as_ref() == group {
+            return Arc::clone(info);
+        }
+        let placed = ProcInfo { cgroup: group.cloned(), ..ProcInfo::clone(info) };
+        match before {
+            Some(before) if **before == placed => Arc::clone(before),
+            _ => Arc::new(placed),
+        }
     }
 
     fn plain_info(&self, stat: &ProcStat) -> ProcInfo {
@@ -269,13 +293,6 @@ fn recorded_pids(found: &Found, gpu_pids: &BTreeSet<Pid>, busiest: &[Pid]) -> BT
     pids.extend(gpu_pids);
     pids.extend(busiest);
     pids
-}
-
-/// The control groups that bound the training jobs.
-fn cgroup_paths(found: &Found) -> Vec<Box<str>> {
-    let paths: BTreeSet<&str> =
-        found.trainers.iter().filter_map(|pid| found.infos.get(pid)?.cgroup.as_deref()).collect();
-    paths.into_iter().map(Into::into).collect()
 }
 
 /// The moment on both clocks.

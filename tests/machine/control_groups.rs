@@ -76,8 +76,9 @@ fn version_1_hierarchies_may_hold_a_process_at_different_places() {
     let group = cgroups.learn(Pid(7)).ok().unwrap();
     assert_eq!(cgroups.read(&[group])[0].memory_limit_bytes, Reading::Is(4096));
     host.write("proc/8/cgroup", "4:memory:/docker/abc/n\n1:cpu,cpuacct:/docker/abc\n");
+    host.write("sys/fs/cgroup/memory/n/memory.limit_in_bytes", "8192\n");
     let group = cgroups.learn(Pid(8)).ok().unwrap();
-    assert_eq!(cgroups.read(&[group])[0].memory_limit_bytes, Reading::Not(Gap::Failed));
+    assert_eq!(cgroups.read(&[group])[0].memory_limit_bytes, Reading::Is(8192));
 }
 
 #[test]

@@ -111,7 +111,7 @@ class Gpu:
             busy, now = self.seconds(), time.monotonic()
             share = min(1.0, (busy - last) / (now - at))
             last, at = busy, now
-            text = f"gpu 0 util={share * 100:.0f} power={90 + 500 * share:.0f}\n"
+            text = f"gpu 0 util={share * 100:.0f} power={90_000 + 500_000 * share:.0f}\n"
             with open(args.control + ".new", "w") as file:
                 file.write(text)
             os.replace(args.control + ".new", args.control)

@@ -1,11 +1,14 @@
 //! TOO-FEW-WORKERS: workers are busy and nothing is saturated.
 
-use super::{Case, EXPLAINS, Explained, disk, prep};
+use super::{Case, EXPLAINS, Explained, PARTLY, disk, prep};
 use crate::diagnose::words;
 use crate::model::Cause;
 
 /// A worker needs no more of a core than this share of it is on the CPU; at least this much.
 const LEAST_CORE: f64 = 0.05;
+
+/// Workers without work for less of their time than this are all busy.
+const IDLE: f64 = 0.10;
 
 /// No worker at all: the loop loads in its own process.
 pub(super) fn without_workers(case: &Case<'_>) -> Option<Explained> {
@@ -33,6 +36,8 @@ pub(super) fn test(case: &Case<'_>) -> Option<Explained> {
     } else if fetch >= EXPLAINS {
         device_is_known_to_have_room(case)?;
         (fetch, "worker_disk_ratio", "waiting for reads that no device is full of")
+    } else if prep >= PARTLY && fetch < PARTLY && shares.idle < IDLE {
+        (prep, "worker_run_ratio", "on a CPU, are hardly ever without work")
     } else {
         return None;
     };
@@ -48,7 +53,7 @@ pub(super) fn test(case: &Case<'_>) -> Option<Explained> {
         because,
         advice: advice(case, workers, left, shares.run + shares.runq),
         evidence: vec![
-            case.worker_share(column, share, EXPLAINS, &format!("{what}, of busy time")),
+            case.worker_share(column, share, if share < EXPLAINS { PARTLY } else { EXPLAINS }, &format!("{what}, of busy time")),
             words::evidence(
                 case.facts.span,
                 "host.cpu_ratio",

@@ -11,7 +11,7 @@ use crate::source::root::Roots;
 
 use super::discover::Group;
 use super::frames::{Frames, parse};
-use super::place::{MainAt, WorkerAt, main_at, worker_at};
+use super::place::{MainAt, WorkerAt, main_at, tells, worker_at};
 use super::proc;
 use super::queue::{Queue, Tasks, View};
 use super::rung::Rung;
@@ -21,7 +21,7 @@ use super::tap::Tap;
 /// How often a worker's run-queue share is read.
 const SHARE_EVERY: Duration = Duration::from_secs(1);
 /// How often a worker's open files are listed.
-const FILES_EVERY: Duration = Duration::from_millis(250);
+const FILES_EVERY: Duration = Duration::from_millis(500);
 /// Looks without a message that proves it before the shape of the pipes alone is believed.
 const SHAPE_LOOKS: u32 = 40;
 
@@ -351,7 +351,7 @@ impl Tracked {
         }
     }
 
-    /// The loader as a row. The range of the depth begins anew if `reset`.
+    /// The loader as a row.
     pub(super) fn sample(&self, now: Instant) -> LoaderSample {
         let mut row = LoaderSample { pid: self.trainer, loader: self.id, ..Default::default() };
         self.counters(&mut row);
@@ -374,10 +374,10 @@ impl Tracked {
         row.prefetch_factor =
             Reading::from_option(exact.then(|| capacity.prefetch_factor()), Gap::NotYet);
         row.pinned = Reading::from_option(self.queue.pinning.get(), Gap::NotYet);
-        let last = Reading::from_option(self.last.as_ref(), Gap::NotYet);
-        row.ready = last.map(|seen| seen.ready);
-        row.ready_source = last.map(|seen| seen.source);
-        row.ready_bound = last.map(|seen| seen.bound);
+        let seen = Reading::from_option(self.last.as_ref(), Gap::NotYet);
+        row.ready = seen.map(|seen| seen.ready);
+        row.ready_source = seen.map(|seen| seen.source);
+        row.ready_bound = seen.map(|seen| seen.bound);
         let range = Reading::from_option(self.range, Gap::NotYet);
         row.ready_min = range.map(|(low, _)| low);
         row.ready_max = range.map(|(_, high)| high);
@@ -393,7 +393,11 @@ impl Tracked {
         let Counts { samples, failed, ready_sum, empty, wait, delivery, .. } = self.counts;
         let Counts { wait_idle, wait_worker, running, queued, .. } = self.counts;
         let Counts { disk, net, idle, other, .. } = self.counts;
-        row.steps_total = Reading::from_option(self.queue.position.taken(), Gap::NotYet);
+        row.steps_total = if self.queue.position.blind() {
+            Reading::Not(Gap::Late)
+        } else {
+            Reading::from_option(self.queue.position.taken(), Gap::NotYet)
+        };
         row.samples_total = Reading::Is(samples);
         row.failed_total = Reading::Is(failed);
         row.ready_sum = Reading::Is(ready_sum);
@@ -420,13 +424,12 @@ fn tally(count: &mut u64, letter: char) -> char {
 
 /// State and place of a worker. A pid that another process has by now is a worker that ended.
 fn state(folder: &Path, start_ticks: u64) -> (ProcState, String) {
-    let Ok(stat) = proc::stat(folder) else { return (ProcState::Dead, String::new()) };
-    if stat.start_ticks != start_ticks {
-        return (ProcState::Dead, String::new());
+    let name = proc::wchan(folder).unwrap_or_default();
+    if tells(&name) {
+        return (ProcState::Sleeping, name);
     }
-    let name = match stat.state {
-        ProcState::Running | ProcState::Zombie => String::new(),
-        _ => proc::wchan(folder).unwrap_or_default(),
-    };
-    (stat.state, name)
+    match proc::stat(folder) {
+        Ok(stat) if stat.start_ticks == start_ticks => (stat.state, name),
+        _ => (ProcState::Dead, String::new()),
+    }
 }

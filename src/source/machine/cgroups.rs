@@ -3,6 +3,7 @@
 //! A limit counts wherever it stands between the group and the root: the lowest one rules.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::cgroup::{LONGEST, path_with};
@@ -39,9 +40,8 @@ pub struct Cgroups {
     slurp: Slurp,
     mounts: String,
     hierarchies: BTreeMap<&'static str, Hierarchy>,
-    /// For version 1: the paths in other hierarchies of the processes in a group of the cpu one.
-    /// `None` where two processes of one group are apart there.
-    elsewhere: BTreeMap<(Box<str>, &'static str), Option<Box<str>>>,
+    /// For version 1: the path in each hierarchy of the groups that were learnt.
+    elsewhere: BTreeMap<(Box<str>, &'static str), Box<str>>,
     /// The level whose quota ruled when the group was last read.
     ruling: BTreeMap<Box<str>, Box<str>>,
 }
@@ -59,28 +59,38 @@ impl Cgroups {
         }
     }
 
-    /// The group of a process, as by [`cgroup_of`](super::cgroup_of), and keeps where version 1
-    /// has put it in the other hierarchies. Without it they are taken to have the same path.
+    /// The group of a process, and keeps where version 1 has put it in each hierarchy. Its name is
+    /// the path in that of the CPU controller; where other hierarchies have other paths they follow
+    /// it (`/ blkio:/slow`), so that two processes have one name only where all their limits are the
+    /// same.
     pub fn learn(&mut self, pid: Pid) -> Reading<Box<str>> {
-        let group = super::cgroup_of(&self.roots, pid);
-        let Reading::Is(group) = group else { return group };
-        let path = self.roots.proc.join(pid.to_string()).join("cgroup");
-        let text = self.slurp.text(&path).unwrap_or_default().to_owned();
+        let Reading::Is(path) = super::cgroup_of(&self.roots, pid) else {
+            return super::cgroup_of(&self.roots, pid);
+        };
+        let file = self.roots.proc.join(pid.to_string()).join("cgroup");
+        let text = self.slurp.text(&file).unwrap_or_default().to_owned();
+        let mut name = path.to_string();
+        let mut places = Vec::new();
+        for controller in CONTROLLERS {
+            let Reading::Is(place) = path_with(&text, controller) else { continue };
+            if place != path {
+                let _ = write!(name, " {controller}:{place}");
+            }
+            places.push((controller, place));
+        }
+        let name: Box<str> = name.into();
         if self.elsewhere.len() >= MOST_GROUPS * CONTROLLERS.len() {
             self.elsewhere.clear();
         }
-        for controller in CONTROLLERS {
-            let Reading::Is(other) = path_with(&text, controller) else { continue };
-            self.elsewhere
-                .entry((group.clone(), controller))
-                .and_modify(|known| {
-                    if known.as_ref() != Some(&other) {
-                        *known = None;
-                    }
-                })
-                .or_insert(Some(other));
+        for (controller, place) in places {
+            self.elsewhere.insert((name.clone(), controller), place);
         }
-        Reading::Is(group)
+        Reading::Is(name)
+    }
+
+    /// Forgets what was learnt: processes that ended must not speak for those that came.
+    pub fn forget(&mut self) {
+        self.elsewhere.clear();
     }
 
     /// One row for each of the groups, in order of path, and for each ancestor with a limit of its
@@ -88,13 +98,17 @@ impl Cgroups {
     pub fn read(&mut self, paths: &[Box<str>]) -> Vec<CgroupSample> {
         self.find_hierarchies();
         let mut wanted: Vec<Box<str>> = Vec::new();
-        for path in paths.iter().take(MOST_GROUPS).filter(|path| is_sound(path)) {
-            for level in levels(path).skip(1).filter(|level| *level != "/") {
+        for name in paths.iter().take(MOST_GROUPS) {
+            let Reading::Is(path) = self.path_in("cpu", name) else { continue };
+            if !is_sound(&path) {
+                continue;
+            }
+            for level in levels(&path).skip(1).filter(|level| *level != "/") {
                 if self.has_own_limit(level) {
                     wanted.push(level.into());
                 }
             }
-            wanted.push(path.clone());
+            wanted.push(name.clone());
         }
         wanted.sort_unstable();
         wanted.dedup();
@@ -191,10 +205,17 @@ impl Cgroups {
     }
 
     /// The lowest quota and what the group that has it says of throttling.
-    fn cpu(&mut self, path: &str, row: &mut CgroupSample) {
+    fn cpu(&mut self, name: &str, row: &mut CgroupSample) {
+        let path = match self.path_in("cpu", name) {
+            Reading::Is(path) => path,
+            Reading::Not(gap) => {
+                row.cpu_limit_cores = Reading::Not(gap);
+                return;
+            }
+        };
         let mut lowest: Reading<f64> = Reading::Not(Gap::NotApplicable);
-        let mut ruler = path;
-        for level in levels(path) {
+        let mut ruler = &*path;
+        for level in levels(&path) {
             match self.own("cpu", level, Self::own_quota) {
                 Reading::Is(cores) if lowest.ok().is_none_or(|before| cores < before) => {
                     lowest = Reading::Is(cores);
@@ -208,7 +229,7 @@ impl Cgroups {
             }
         }
         row.cpu_limit_cores = lowest;
-        let before = self.ruling.insert(path.into(), ruler.into());
+        let before = self.ruling.insert(name.into(), ruler.into());
         if before.is_some_and(|before| &*before != ruler) {
             // The counts are now those of another group: no difference can be taken over this.
             return;
@@ -326,15 +347,15 @@ impl Cgroups {
         }
     }
 
-    /// The path in the hierarchy of `controller` of the processes in the group `path`.
-    fn path_in(&self, controller: &'static str, path: &str) -> Reading<Box<str>> {
+    /// The path in the hierarchy of `controller` of the processes in the group of this name.
+    fn path_in(&self, controller: &'static str, name: &str) -> Reading<Box<str>> {
         if self.hierarchies.get(controller).is_none_or(|hierarchy| hierarchy.v2) {
-            return Reading::Is(path.into());
+            return Reading::Is(name.into());
         }
-        match self.elsewhere.get(&(path.into(), controller)) {
-            Some(Some(other)) if is_sound(other) => Reading::Is(other.clone()),
+        match self.elsewhere.get(&(name.into(), controller)) {
+            Some(other) if is_sound(other) => Reading::Is(other.clone()),
             Some(_) => Reading::Not(Gap::Failed),
-            None => Reading::Is(path.into()),
+            None => Reading::Is(name.into()),
         }
     }
 
