@@ -8,9 +8,10 @@ mod looks;
 mod notify;
 mod pipeline;
 mod render;
+mod replay;
 mod stream;
 
-use std::io;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -128,7 +129,7 @@ fn show_demo(wanted: &cli::Demo, look: &cli::Look) -> Result<(), Error> {
         return Err(Error::NoTerminal);
     }
     let Some((running, gpu)) = demo::Loop::start(wanted)? else {
-        return Err(Error::Demo("python3 was not found; install it".into()));
+        return show_recorded_demo(wanted, look);
     };
     let interval = Duration::from_secs(1);
     let plan = Plan {
@@ -155,4 +156,30 @@ fn show_demo(wanted: &cli::Demo, look: &cli::Look) -> Result<(), Error> {
     let result = show(setup, plan);
     drop(running);
     result
+}
+
+/// The demo where its loop cannot run: a recording of it, which says on screen that it is one.
+fn show_recorded_demo(wanted: &cli::Demo, look: &cli::Look) -> Result<(), Error> {
+    const WHY: &str = "bundled replay: python3 was not found";
+    let session = demo::recorded()?;
+    let interval_ms = session.head.as_ref().map_or(1000, |head| head.interval_ms);
+    if let Some(duration) = wanted.stream {
+        // Without it a script would take the recorded box for this one.
+        let _ = writeln!(io::stderr(), "mltop: {WHY}");
+        let (sender, samples) = mpsc::sync_channel(WAITING);
+        replay::play(session, move |sample| sender.send(sample).is_ok())?;
+        let interval = Duration::from_millis(interval_ms);
+        let stdout = io::stdout().lock();
+        return stream::write_lines(&samples, interval, Some(duration), Settings::demo(), stdout);
+    }
+    let setup = Setup {
+        feed: Feed::Replay { name: "bundled, no python3".into(), speed: 1.0, interval_ms },
+        looks: terminal_looks(look)?,
+        notifier: Notifier::default(),
+        settings: Settings::demo(),
+        notice: Some(format!("{WHY}; a real loader over a SIMULATED GPU, recorded elsewhere")),
+    };
+    let (sender, samples) = tokio::sync::mpsc::channel(WAITING);
+    replay::play(session, move |sample| sender.blocking_send(sample).is_ok())?;
+    live::show(setup, samples)
 }

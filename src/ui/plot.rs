@@ -147,9 +147,12 @@ impl<'a> Painter<'a> {
 
     /// The glyph of the fills of a cell: the last drawn in front, what shows of another behind.
     fn filled(&self, fills: &[(&Series, Mask)], row: u16, ground: Style) -> (char, Style) {
-        // Of two of one size the one in front comes first: the sort is stable.
+        // Of two of one size the one in front comes first: the sort is stable. A value never gives
+        // way to its range.
         let mut by_size: Vec<_> = fills.iter().rev().copied().collect();
-        by_size.sort_by_key(|(_, mask)| std::cmp::Reverse(mask.count()));
+        by_size.sort_by_key(|(series, mask)| {
+            (series.draw == Draw::Band, std::cmp::Reverse(mask.count()))
+        });
         let Some((series, mask)) = by_size.first().copied() else {
             return (' ', ground);
         };
@@ -161,7 +164,8 @@ impl<'a> Painter<'a> {
             let glyph = if mask.count() >= 5 { '▒' } else { ' ' };
             return (glyph, ground.patch(self.foreground(series.role)));
         }
-        let fit = mask.fit();
+        let stands = row > 0 && matches!(series.draw, Draw::Area | Draw::Step);
+        let fit = if stands { mask.fit_above() } else { mask.fit() };
         let behind = by_size.get(1).filter(|(_, other)| {
             let rest = 16 - mask.count();
             self.styles.depth() != Depth::None && other.count() * 2 >= rest && rest > 0
@@ -254,16 +258,18 @@ impl<'a> Painter<'a> {
                 continue;
             }
             let row = self.rows - 1 - y;
-            text.write_over(pane, y, |x, style| {
-                let column = self.column(x);
-                let ground = self.ground(column.shade);
-                match self.cover(&visible(&column, row), row) {
+            let fill = |x| self.cover(&visible(&self.column(x), row), row);
+            let restyle = |x, style: Style| {
+                let ground = self.ground(self.column(x).shade);
+                match fill(x) {
                     Some(fill) if self.styles.mixes() => {
                         style.bg(self.styles.ink(fill)).fg(self.styles.ink(self.on(fill)))
                     }
                     fill => self.over(fill, ground, Role::Dim),
                 }
-            });
+            };
+            // Between its words a limit would show through, but a fill is left whole.
+            text.write_over(pane, y, restyle, |x| fill(x).is_none());
         }
     }
 

@@ -41,6 +41,20 @@ impl Mask {
         Self { left: self.left | other.left, right: self.right | other.right }
     }
 
+    /// The glyph for a cell that stands on a filled one. Where one half ends below, glyphs of eighths
+    /// would hang over it in the air.
+    pub(super) fn fit_above(self) -> Fit {
+        let glyph = match (self.left.count_ones(), self.right.count_ones()) {
+            (0..=2, 0) | (0, 0..=2) => ' ',
+            (3..=6, 0) => '▖',
+            (_, 0) => '▌',
+            (0, 3..=6) => '▗',
+            (0, _) => '▐',
+            _ => return self.fit(),
+        };
+        Fit { glyph, swapped: false }
+    }
+
     fn distance(self, other: Self) -> u32 {
         (self.left ^ other.left).count_ones() + (self.right ^ other.right).count_ones()
     }
@@ -106,6 +120,14 @@ mod tests {
         assert_eq!(halves(0x0f, 0xff).fit().glyph, '▟');
         assert_eq!(halves(0x01, 0).fit().glyph, '▁', "a value is not rounded away");
         assert_eq!(both(0).fit().glyph, ' ');
+    }
+
+    #[test]
+    fn nothing_hangs_in_the_air_beside_a_fill() {
+        assert_eq!(halves(0x01, 0).fit_above().glyph, ' ');
+        assert_eq!(halves(0, 0x1f).fit_above().glyph, '▗');
+        assert_eq!(halves(0xff, 0).fit_above().glyph, '▌');
+        assert_eq!(both(0x1f).fit_above(), both(0x1f).fit());
     }
 
     #[test]

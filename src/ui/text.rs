@@ -74,18 +74,19 @@ impl Pieces {
     }
 
     /// Writes the line from the first column, each glyph in the style that `restyle` makes for its
-    /// column. Blanks leave what is there.
+    /// column. A blank leaves what is there, but where `blank` of its column holds.
     pub(super) fn write_over(
         &self,
         pane: &mut Pane<'_>,
         y: u16,
         restyle: impl Fn(u16, Style) -> Style,
+        blank: impl Fn(u16) -> bool,
     ) {
         let mut x = 0;
         for piece in &self.pieces {
             for glyph in piece.text.chars() {
                 let wide = cells(glyph).unwrap_or(0) as u16;
-                if wide > 0 && glyph != ' ' {
+                if wide > 0 && (glyph != ' ' || blank(x)) {
                     let symbol = glyph.encode_utf8(&mut [0; 4]).to_owned();
                     pane.put_symbol(x, y, &symbol, wide, restyle(x, piece.style));
                 }

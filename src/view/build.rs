@@ -12,7 +12,7 @@ use super::popup::popup;
 use super::screen::{Area, Body, Edge, Part, Rule, Screen, TextRow};
 use super::small;
 use super::table::table;
-use super::text::{cut_line, line_width};
+use super::text::{fit_line, line_width};
 use super::verdict::{Room, verdict};
 
 /// The screen of a state at a size. A pure function: the same state gives the same screen.
@@ -58,10 +58,10 @@ fn lanes_screen(screen: &mut Screen, look: &Look<'_>, places: &Layout, said: Vec
         let lane = kind.build(look);
         let edge = if at == 0 { Edge::Top } else { Edge::Middle };
         // The values are what one looks for: the title gives way before them.
-        let right = cut_line(lane.values, width.saturating_sub(24));
-        let left = cut_line(lane.title, width.saturating_sub(line_width(&right) + 8));
+        let right = fit_line(lane.values, width.saturating_sub(24));
+        let left = fit_line(lane.title, width.saturating_sub(line_width(&right) + 8));
         put(screen, *rule, Body::Rule(Rule { edge, left, right, ticks: Vec::new(), cursor }));
-        put(screen, *plot, body_of(lane.body, at));
+        put(screen, *plot, lane.body);
     }
     let ticks = look.window.ticks(look.state, look.present());
     let axis = Rule { edge: Edge::Bottom, left: Vec::new(), right: Vec::new(), ticks, cursor };
@@ -69,17 +69,6 @@ fn lanes_screen(screen: &mut Screen, look: &Look<'_>, places: &Layout, said: Vec
     let rows = table(look, width, usize::from(places.table.height));
     put(screen, places.table, Body::Text(rows));
     put(screen, places.footer, Body::Text(vec![footer(look, width)]));
-}
-
-/// The time before the first sample is the same in every lane: the first says it.
-fn body_of(body: Body, lane: usize) -> Body {
-    match body {
-        Body::Plot(mut plot) if lane > 0 => {
-            plot.gaps.retain(|(_, _, reason)| reason != super::lane::BEFORE);
-            Body::Plot(plot)
-        }
-        other => other,
-    }
 }
 
 /// Puts a part on the screen, cut to the screen.

@@ -133,7 +133,7 @@ pub(super) fn memory(look: &Look<'_>) -> Lane {
     let now: Vec<Reading<f64>> = quantities.iter().map(|of| look.read(of)).collect();
     let mut all = Vec::new();
     if look.gpus.len() > 1 {
-        all.push(series(Role::Band, Draw::Band, points.clone()));
+        all.push(series(Role::GpuMemory, Draw::Band, points.clone()));
     }
     all.push(series(Role::GpuMemory, Draw::Area, points.clone()));
     let reason = no_gpu(look).unwrap_or_else(|| why_none(&now).to_owned());

@@ -8,7 +8,7 @@ use crate::model::Inventory;
 
 use super::focus::Look;
 use super::screen::{Line, Role, Span, TextRow, span, strong};
-use super::text::{bold, cut, line_width, word};
+use super::text::{bold, cut, fit_line, line_width, word};
 
 /// The row. What is at the right gives way in the order of its worth; that the GPUs are simulated and
 /// that the screen stands still are never left out.
@@ -52,7 +52,8 @@ pub(super) fn header(look: &Look<'_>, width: usize) -> TextRow {
             right = line;
         }
     }
-    TextRow { left: place(look), right, ..TextRow::default() }
+    let left = fit_line(place(look), width.saturating_sub(line_width(&right) + 1));
+    TextRow { left, right, ..TextRow::default() }
 }
 
 fn place(look: &Look<'_>) -> Line {

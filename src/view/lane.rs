@@ -8,7 +8,14 @@ use super::screen::{Body, Bucket, Draw, Line, Plot, Role, Series, Shade, span};
 use crate::history::Track;
 
 /// Stands where there was no mltop yet to watch.
-pub(super) const BEFORE: &str = "not yet watched";
+const BEFORE: &str = "not yet watched";
+
+/// Stands where mltop watched already and had nothing of this lane to show.
+const NOT_YET: &str = "nothing yet";
+
+/// Columns after the first sample that a lane may take to begin: rates need two samples, and a loader
+/// must first be found.
+const LATE: usize = 5;
 
 /// More stretches of nothing than this are not explained one by one.
 const GAPS_MAX: usize = 16;
@@ -146,17 +153,16 @@ impl Look<'_> {
             if gaps.len() == GAPS_MAX || (tail && length <= 2 && first > 0) {
                 continue;
             }
-            let before_start =
-                oldest.and_then(|oldest| self.window.column(oldest)).is_some_and(|start| {
-                    first == 0 && !tail && column.abs_diff(usize::from(start)) <= 2
-                });
-            let why = if before_start {
-                BEFORE
-            } else if tail {
-                reason
-            } else {
-                "no data"
-            };
+            let start = oldest.and_then(|oldest| self.window.column(oldest)).map(usize::from);
+            if let Some(start) = start.filter(|_| first == 0 && !tail) {
+                // The same stretch in every lane, whenever the lane itself begins.
+                gaps.push((0, start.min(length) as u16, BEFORE.to_owned()));
+                if length > start + LATE {
+                    gaps.push((start as u16, (length - start) as u16, NOT_YET.to_owned()));
+                }
+                continue;
+            }
+            let why = if tail { reason } else { "no data" };
             gaps.push((first as u16, length as u16, super::text::safe(why)));
         }
         gaps

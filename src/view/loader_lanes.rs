@@ -32,7 +32,7 @@ pub(super) fn queue(look: &Look<'_>) -> Lane {
     } else {
         loader_reason(look, reason)
     };
-    let all = vec![series(Role::Band, Draw::Band, band), series(Role::Queue, Draw::Step, points)];
+    let all = vec![series(Role::Queue, Draw::Band, band), series(Role::Queue, Draw::Step, points)];
     let mut plot = look.plot(high, all, &reason);
     plot.limit = capacity;
     if let Some(capacity) = capacity {
@@ -56,14 +56,10 @@ pub(super) fn blocked(look: &Look<'_>) -> Lane {
     let reason = loader_reason(look, wait.gap().unwrap_or(Gap::Lost));
     let mark = now(look).and_then(|now| now.wait_bound.ok()).unwrap_or(Bound::Doubtful).mark();
     let mut values = Line::new();
-    let text = wait.ok().map(|wait| format!("{mark}{} of the time", fmt::percent(wait)));
+    let share = |ratio| format!("{:>5}", format!("{mark}{}", fmt::percent(ratio).trim_start()));
+    let text = wait.ok().map(|wait| format!("{} of the time", share(wait)));
     value(&mut values, look.moment_word(), text, Role::Blocked);
-    value(
-        &mut values,
-        "mean ",
-        mean(&points).map(|m| format!("{mark}{}", fmt::percent(m))),
-        Role::Blocked,
-    );
+    value(&mut values, "mean ", mean(&points).map(share), Role::Blocked);
     if let Some(source) = now(look).and_then(|now| now.wait_source.ok()) {
         let how = match source {
             WaitSource::Stack => "seen on the Python stack",
@@ -130,15 +126,15 @@ fn queue_values(look: &Look<'_>, loader: &LoaderSample) -> Line {
     let mut line = Line::new();
     let text = ready.ok().map(|ready| format!("{}{} {of} ready", bound.mark(), depth(ready)));
     value(&mut line, look.moment_word(), text, Role::Queue);
+    if let Some(empty) = mean(&look.points(&Track::LoaderEmpty(loader.loader))) {
+        let text = format!(" · empty {}", fmt::percent(empty).trim_start());
+        line.push(span(text, Role::Text));
+    }
     if let Some(row) = row {
         line.extend(known_by(row));
     }
     if let Some(stash) = row.and_then(|row| row.stash.ok()).filter(|stash| *stash > 0) {
-        line.push(span(format!(" · {stash} out of order"), Role::Text));
-    }
-    if let Some(empty) = mean(&look.points(&Track::LoaderEmpty(loader.loader))) {
-        let text = format!(" · empty {}", fmt::percent(empty).trim_start());
-        line.push(span(text, Role::Text));
+        line.push(span(format!(" · {stash} out of order"), Role::Dim));
     }
     line
 }

@@ -79,7 +79,7 @@ fn values(look: &Look<'_>, now: &[Reading<f64>]) -> Line {
     let tx = look.read(&Track::PcieTx(gpu)).ok().map(|tx| marked(mark, tx));
     value(&mut line, "▼", tx, Role::PcieTx);
     let mut share = link_rate(look, gpu)
-        .map_or_else(String::new, |link| format!("{mark}{}", fmt::percent(rx / link).trim_start()));
+        .map_or_else(String::new, |link| format!("{mark}{}", share_of(rx / link)));
     let wiring = row.and_then(|row| row.pcie_link_gen.ok().zip(row.pcie_link_width.ok()));
     if let Some((generation, lanes)) = wiring {
         let of = if share.is_empty() { "" } else { " of " };
@@ -91,6 +91,14 @@ fn values(look: &Look<'_>, now: &[Reading<f64>]) -> Line {
     line
 }
 
+/// A share as words: what is little is not nothing.
+fn share_of(ratio: f64) -> String {
+    if ratio > 0.0 && ratio < 0.005 {
+        return "<1%".to_owned();
+    }
+    fmt::percent(ratio).trim_start().to_owned()
+}
+
 /// A rate with its mark in front, in a fixed width.
 fn marked(mark: &str, rate: f64) -> String {
     format!("{:>10}", format!("{mark}{}", fmt::rate(rate).trim_start()))
@@ -99,6 +107,11 @@ fn marked(mark: &str, rate: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_little_of_the_link_is_not_nothing_of_it() {
+        assert_eq!([0.0, 0.001, 0.04].map(share_of), ["0%", "<1%", "4%"]);
+    }
 
     #[test]
     fn the_top_edge_is_a_told_share_of_the_link() {

@@ -121,6 +121,51 @@ pub(super) fn cut_line(line: Line, columns: usize) -> Line {
     out
 }
 
+/// The line within `columns`: what stands dim at its end goes first and whole, as half a remark says
+/// nothing; only then is it cut.
+pub(super) fn fit_line(mut line: Line, columns: usize) -> Line {
+    while line_width(&line) > columns
+        && line.len() > 1
+        && line.last().is_some_and(|span| span.role == Role::Dim)
+    {
+        line.pop();
+    }
+    cut_line(line, columns)
+}
+
+/// The text in at most `lines` of `columns`. Where it is too long it ends with a whole clause, and an
+/// ellipsis in the brackets that are then closed: half a remedy is none.
+pub(super) fn clauses(text: &str, columns: usize, lines: usize) -> Vec<String> {
+    let whole = wrap(text, columns, lines + 1);
+    if whole.len() <= lines {
+        return whole;
+    }
+    let mut best = None;
+    let mut depth = 0_usize;
+    let mut before = ' ';
+    for (at, char) in text.char_indices() {
+        let ends = char == ' ' && matches!(before, '.' | ',' | ';' | ':');
+        if ends || (char == '(' && before == ' ' && depth == 0) {
+            let kept = text[..at].trim_end_matches([' ', ',', ';', ':']);
+            let start = format!("{kept} …{}", ")".repeat(depth));
+            if wrap(&start, columns, lines + 1).len() <= lines {
+                best = Some(start);
+            }
+        }
+        match char {
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        before = char;
+    }
+    match best {
+        // Where the clauses that fit are little of the room, words say more.
+        Some(best) if width(&best) * 2 >= columns * lines => wrap(&best, columns, lines),
+        _ => wrap(text, columns, lines),
+    }
+}
+
 /// The text in lines of at most `columns`, broken between words where it can be; at most `lines` of
 /// them, the last with an ellipsis where something is missing.
 pub(super) fn wrap(text: &str, columns: usize, lines: usize) -> Vec<String> {
@@ -177,6 +222,28 @@ mod tests {
         assert_eq!(cut("日本語", 0), "");
         assert_eq!(left("日本語", 4), "日… ");
         assert_eq!(right("ab", 4), "  ab");
+    }
+
+    #[test]
+    fn a_text_that_is_too_long_ends_with_a_clause_and_closes_its_brackets() {
+        let text = "Read from a local copy, as large shards (Parquet, MDS) or in memory. Or not.";
+        assert_eq!(clauses(text, 80, 1), [text]);
+        assert_eq!(
+            clauses(text, 72, 1),
+            ["Read from a local copy, as large shards (Parquet, MDS) or in memory. …"]
+        );
+        assert_eq!(clauses(text, 56, 1), ["Read from a local copy, as large shards (Parquet …)"]);
+        assert_eq!(clauses(text, 30, 1), ["Read from a local copy …"]);
+        assert_eq!(clauses(text, 16, 2), ["Read from a", "local copy …"]);
+        assert_eq!(clauses("no clause in here at all", 10, 1), ["no clause…"]);
+    }
+
+    #[test]
+    fn a_remark_that_has_no_room_goes_whole() {
+        let line = || vec![strong("Blocked", Role::Blocked), span("  a remark", Role::Dim)];
+        assert_eq!(fit_line(line(), 17), line());
+        assert_eq!(fit_line(line(), 16), line()[..1]);
+        assert_eq!(fit_line(line(), 4)[0].text, "Blo…");
     }
 
     #[test]

@@ -8,11 +8,14 @@ use crate::model::{Bound, Finding, Severity};
 
 use super::focus::Look;
 use super::screen::{Line, Role, TextRow, span, strong};
-use super::text::{bold, cut, line_width, safe, word, wrap};
+use super::text::{bold, clauses, cut, line_width, safe, word, wrap};
 use crate::history::Track;
 
 /// Below so many columns a finding is told without its cause's name and without what goes on beside it.
 const NARROW: usize = 90;
+
+/// Beside the remedy: the key to the evidence.
+const WHY: &str = "[Enter] why ";
 
 /// How many lines each piece of the verdict may take.
 #[derive(Clone, Copy, Debug)]
@@ -29,8 +32,9 @@ impl Room {
     /// What a screen of so many rows can spare.
     pub(super) const fn of(height: u16) -> Self {
         match height {
-            0..30 => Self { title: 1, advice: 0, sources: 0 },
-            30..42 => Self { title: 2, advice: 1, sources: 1 },
+            0..24 => Self { title: 1, advice: 0, sources: 0 },
+            24..30 => Self { title: 2, advice: 1, sources: 0 },
+            30..34 => Self { title: 2, advice: 1, sources: 1 },
             _ => Self { title: 2, advice: 2, sources: 1 },
         }
     }
@@ -75,7 +79,7 @@ fn finding_rows(look: &Look<'_>, finding: &Finding, width: usize, room: Room) ->
     let indent = badge.chars().count() + 4;
     let first = width.saturating_sub(indent + line_width(&right) + 1);
     let mut rows = Vec::new();
-    let title = wrap(&safe(&finding.title), first.max(16), room.title);
+    let title = clauses(&safe(&finding.title), first.max(16), room.title);
     for (at, text) in title.into_iter().enumerate() {
         let (left, right) = if at == 0 {
             let left = vec![
@@ -89,12 +93,27 @@ fn finding_rows(look: &Look<'_>, finding: &Finding, width: usize, room: Room) ->
         };
         rows.push(TextRow { left, right, bar: Some(role), selected: false });
     }
+    rows.extend(remedy(finding, role, width, room.advice));
+    rows
+}
+
+/// What it would give and what to change. The range of the gain gives way to the remedy.
+fn remedy(finding: &Finding, role: Role, width: usize, lines: usize) -> Vec<TextRow> {
+    // The footer names the key too, and a narrow screen has better use for the columns.
+    let why = if width < NARROW { "" } else { WHY };
+    let columns = width.saturating_sub(3 + why.len() + 1);
     let advice = safe(&finding.advice);
-    let gain = safe(&finding.gain);
-    let both = [gain.as_str(), advice.as_str()].into_iter().filter(|text| !text.is_empty());
-    let both = both.collect::<Vec<_>>().join(" · ");
-    for (at, text) in wrap(&both, width.saturating_sub(13), room.advice).into_iter().enumerate() {
-        let right = if at == 0 { vec![span("[Enter] why", Role::Key)] } else { Line::new() };
+    let mut gain = safe(&finding.gain);
+    let join = |gain: &str| {
+        let both = [gain, advice.as_str()].into_iter().filter(|text| !text.is_empty());
+        both.collect::<Vec<_>>().join(" · ")
+    };
+    if wrap(&join(&gain), columns, lines + 1).len() > lines {
+        gain.truncate(gain.find(" (").unwrap_or(gain.len()));
+    }
+    let mut rows = Vec::new();
+    for (at, text) in clauses(&join(&gain), columns, lines).into_iter().enumerate() {
+        let right = if at == 0 { vec![span(why, Role::Key)] } else { Line::new() };
         let mut left = vec![span("   ", Role::Dim)];
         match text.strip_prefix(gain.as_str()).filter(|_| at == 0 && !gain.is_empty()) {
             Some(rest) => left.extend([strong(gain.clone(), Role::Good), span(rest, Role::Text)]),
@@ -114,7 +133,8 @@ fn aside(look: &Look<'_>, finding: &Finding) -> Line {
     } else if look.live()
         && let Some(now) = look.state.now.iter().find(|now| Some(now.run) == finding.run)
     {
-        line.push(span(look.moment_word(), Role::Dim));
+        let when = if look.present() { "now " } else { "" };
+        line.push(span(when, Role::Dim));
         line.push(span(doing_words(now.state), doing_role(now.state)));
         line.push(span(" ", Role::Dim));
     }
@@ -151,8 +171,13 @@ fn provisional(look: &Look<'_>) -> TextRow {
         return at_cursor(look);
     }
     let state = look.state;
+    let when = if look.present() {
+        "now".to_owned()
+    } else {
+        format!("at {}", fmt::clock(state.shown_unix_ms(), state.utc_offset_seconds))
+    };
     let row = |text: &str, role| TextRow {
-        left: vec![span(format!(" {}", look.moment_word()), Role::Dim), word(text, role)],
+        left: vec![span(format!(" {when} "), Role::Dim), word(text, role)],
         right: Line::new(),
         bar: Some(Role::Dim),
         selected: false,

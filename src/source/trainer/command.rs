@@ -60,7 +60,12 @@ pub(super) fn program(args: &[&str]) -> Program {
         "accelerate" if key == "accelerate" && !all.contains(&"launch") => "",
         other => other,
     };
-    let name = if module { format!("-m {name}") } else { base(name).to_owned() };
+    let name = match name {
+        _ if module => format!("-m {name}"),
+        // Code on the command line has no name of its own.
+        "-c" => "python -c".to_owned(),
+        path => base(path).to_owned(),
+    };
     Program { name, launcher, child, helper }
 }
 
@@ -104,6 +109,7 @@ mod tests {
         );
         assert_eq!(read("python -m pkg.train x"), ("-m pkg.train".into(), ""));
         assert_eq!(read("/opt/trainer --x"), ("trainer".into(), ""));
+        assert_eq!(read("/usr/bin/python3.11 -u -c import-torch x"), ("python -c".into(), ""));
     }
 
     #[test]
