@@ -29,7 +29,9 @@ impl Room {
     /// What a screen of so many rows can spare.
     pub(super) const fn of(height: u16) -> Self {
         match height {
-            0..30 => Self { title: 1, advice: 0, sources: 0 },
+            // A source that fails explains empty lanes, so its line goes last.
+            0..20 => Self { title: 1, advice: 0, sources: 0 },
+            20..30 => Self { title: 1, advice: 0, sources: 1 },
             30..42 => Self { title: 2, advice: 1, sources: 1 },
             _ => Self { title: 2, advice: 2, sources: 1 },
         }
