@@ -32,7 +32,7 @@ pub struct Cli {
 #[derive(Clone, Debug, Args)]
 pub struct Watch {
     /// Look at this training process instead of finding trainers.
-    #[arg(long, value_name = "PID", value_parser = pid)]
+    #[arg(long, value_name = "PID", value_parser = pid, allow_negative_numbers = true)]
     pub pid: Option<Pid>,
     /// Time between ticks: 500ms, 1s, 5s. Below 1 s, asking the GPU driver so often can itself slow
     /// the training.
@@ -73,7 +73,7 @@ pub enum Verb {
     /// Say what can be read here, what cannot, why, and what would allow it.
     Doctor {
         /// Look at this training process in particular.
-        #[arg(long, value_name = "PID", value_parser = pid)]
+        #[arg(long, value_name = "PID", value_parser = pid, allow_negative_numbers = true)]
         pid: Option<Pid>,
     },
     /// Watch a small training loop over a simulated GPU: no GPU and no training needed.

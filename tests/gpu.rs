@@ -1,13 +1,14 @@
 //! GPUs through the true path: mltop starts its collector, which loads the library and calls it.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should stop")]
 
+#[path = "common/frozen.rs"]
+mod frozen;
 #[path = "common/standin.rs"]
 mod standin;
 
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,8 @@ use mltop::model::inventory::SourceState;
 use mltop::model::sample::{Bound, GpuSample, PcieSource};
 use mltop::model::{Gap, Pid, Reading};
 use mltop::source::gpu::{GpuLook, Gpus};
+
+use frozen::{Frozen, stuck_in_the_kernel};
 
 /// Longer than anything here takes, on the slowest machine.
 const DEADLINE: Duration = Duration::from_mins(1);
@@ -385,60 +388,6 @@ fn a_collector_that_dies_is_started_again() {
             && look.status.state == SourceState::Ok
             && answers(look, 0)
     });
-}
-
-/// A filesystem that takes no writes, whose writers sit in the kernel out of reach of any signal.
-struct Frozen {
-    folder: tempfile::TempDir,
-}
-
-impl Frozen {
-    fn run(program: &str, args: &[&str]) -> bool {
-        Command::new(program).args(args).output().is_ok_and(|output| output.status.success())
-    }
-
-    fn new() -> Option<Self> {
-        let folder = tempfile::tempdir().unwrap();
-        let image = folder.path().join("image");
-        let mount = folder.path().join("mount");
-        fs::create_dir(&mount).unwrap();
-        fs::File::create(&image).unwrap().set_len(16 << 20).unwrap();
-        let (image, at) = (image.to_str()?, mount.to_str()?);
-        let made = Self::run("mkfs.ext4", &["-q", "-F", image])
-            && Self::run("mount", &["-o", "loop", image, at]);
-        let frozen = Self { folder };
-        if !made {
-            return None;
-        }
-        fs::write(mount.join("file"), "").unwrap();
-        Self::run("fsfreeze", &["-f", at]).then_some(frozen)
-    }
-
-    fn mount(&self) -> PathBuf {
-        self.folder.path().join("mount")
-    }
-}
-
-impl Drop for Frozen {
-    fn drop(&mut self) {
-        let mount = self.mount();
-        let at = mount.to_str().unwrap_or_default();
-        Self::run("fsfreeze", &["-u", at]);
-        for _ in 0..100 {
-            if Self::run("umount", &[at]) || !Self::run("mountpoint", &["-q", at]) {
-                return;
-            }
-            sleep(Duration::from_millis(50));
-        }
-    }
-}
-
-fn stuck_in_the_kernel(pid: Pid) -> bool {
-    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return false };
-    threads.filter_map(Result::ok).any(|thread| {
-        let stat = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
-        stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('D'))
-    })
 }
 
 #[test]

@@ -5,16 +5,16 @@
 #[path = "common/tmux.rs"]
 mod tmux;
 
+use std::process::{Command, Stdio};
+
 use tmux::Tmux;
 
 const MLTOP: &str = env!("CARGO_BIN_EXE_mltop");
 
-/// What must stand on the first screen at each size.
+/// The program in a terminal of this size.
 fn opened(width: u16, height: u16) -> Option<Tmux> {
     let terminal = Tmux::start(width, height)?;
-    terminal.line(MLTOP);
-    terminal.wait_for("mltop", 10);
-    terminal.wait_for("LIVE", 10);
+    terminal.open(MLTOP);
     Some(terminal)
 }
 
@@ -22,59 +22,154 @@ fn opened(width: u16, height: u16) -> Option<Tmux> {
 fn it_opens_at_every_size_answers_keys_and_leaves_the_shell_clean() {
     for (width, height) in [(200, 50), (120, 36), (80, 24)] {
         let Some(terminal) = opened(width, height) else { return };
-        terminal.wait_for("GPU", 10);
+        let screen = terminal.wait_for("GPU", 10);
+        assert!(screen.contains(" mltop ") && screen.contains("Loader queue"), "{screen}");
         terminal.keys(&["?"]);
-        terminal.wait_for("pause", 5);
-        terminal.keys(&["Escape"]);
+        terminal.wait_for("freeze the screen", 10);
+        // Both at once, as a slow line delivers them.
+        terminal.keys(&["Escape", "Space"]);
+        let screen = terminal.wait_for("PAUSED", 10);
+        assert!(!screen.contains("freeze the screen"), "{screen}");
         terminal.keys(&["Space"]);
-        terminal.wait_for("PAUSED", 5);
-        terminal.keys(&["Space"]);
-        terminal.wait_for("LIVE", 5);
+        terminal.wait_for("LIVE", 10);
         terminal.keys(&["q"]);
-        terminal.wait_until("the shell", 5, |screen| screen.trim_end().ends_with("ready$"));
-        assert!(!terminal.on_alternate_screen());
-        // Echo and line editing are back.
-        terminal.line("echo back-$((20+22))");
-        terminal.wait_for("back-42", 5);
+        terminal.wait_for_clean_shell();
     }
 }
 
 #[test]
 fn it_follows_the_size_of_the_terminal_down_to_nothing_and_back() {
     let Some(terminal) = opened(120, 36) else { return };
-    for (width, height) in [(60, 20), (20, 3), (2, 1), (200, 50)] {
-        terminal.resize(width, height);
-        std::thread::sleep(std::time::Duration::from_millis(150));
+    // A storm: no size is waited for.
+    for round in 0..10_u16 {
+        for (width, height) in [(60, 20), (20, 3), (2, 1), (1, 1), (90 + round, 24), (300, 80)] {
+            terminal.resize(width, height);
+        }
     }
-    terminal.wait_for("LIVE", 5);
+    terminal.resize(200, 50);
+    let fits = |screen: &str| {
+        let rows: Vec<&str> = screen.lines().collect();
+        let at = |row: usize| rows.get(row).copied().unwrap_or_default();
+        at(0).contains("LIVE")
+            && at(0).chars().count() > 190
+            && at(49).contains("q quit")
+            && rows.iter().any(|row| row.starts_with('┌') && row.chars().count() == 200)
+    };
+    terminal.wait_until("a screen of 200x50", 20, fits);
     terminal.keys(&["q"]);
-    terminal.wait_until("the shell", 5, |screen| screen.contains("ready$"));
+    terminal.wait_for_clean_shell();
+}
+
+#[test]
+fn it_goes_to_the_background_and_comes_back_as_often_as_asked() {
+    let Some(terminal) = opened(100, 30) else { return };
+    for _ in 0..2 {
+        terminal.keys(&["C-z"]);
+        terminal.wait_for("Stopped", 10);
+        terminal.wait_for_clean_shell();
+        terminal.line("clear; fg");
+        terminal.wait_until("the screen", 20, |screen| {
+            screen.lines().next().is_some_and(|row| row.contains("LIVE"))
+        });
+        assert!(terminal.on_alternate_screen());
+    }
+    // It hears keys again, and the size that the terminal has by now.
+    terminal.keys(&["C-z"]);
+    terminal.wait_for("Stopped", 10);
+    terminal.resize(120, 40);
+    terminal.line("clear; fg");
+    terminal.wait_until("the footer below", 20, |screen| {
+        screen.lines().nth(39).is_some_and(|row| row.contains("q quit"))
+    });
+    terminal.keys(&["q"]);
+    terminal.wait_for_clean_shell();
+}
+
+/// The shell starts the program, and another one in the background ends it by a signal.
+fn ended_by(signal: &str) {
+    let Some(terminal) = Tmux::start(100, 30) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let pid_file = folder.path().join("pid");
+    terminal.open(&format!("sh -c 'echo $$ > {}; exec {MLTOP}'", pid_file.display()));
+    let pid = std::fs::read_to_string(&pid_file).unwrap();
+    let killed = Command::new("kill").args([signal, pid.trim()]).status().unwrap();
+    assert!(killed.success());
+    terminal.wait_for_clean_shell();
+    terminal.line("echo left-$?");
+    assert!(!std::path::Path::new(&format!("/proc/{}", pid.trim())).exists());
 }
 
 #[test]
 fn a_signal_to_end_gives_the_terminal_back() {
+    for signal in ["-TERM", "-INT", "-HUP"] {
+        ended_by(signal);
+    }
+}
+
+#[test]
+fn it_ends_with_its_terminal() {
     let Some(terminal) = Tmux::start(100, 30) else { return };
-    terminal.line(&format!("{MLTOP} & echo $! > /dev/null; PID=$!; fg; echo ended"));
-    terminal.wait_for("LIVE", 10);
-    terminal.keys(&["C-z"]);
-    terminal.wait_for("Stopped", 5);
-    assert!(!terminal.on_alternate_screen());
-    terminal.line("fg");
-    terminal.wait_for("LIVE", 10);
-    terminal.keys(&["C-z"]);
-    terminal.wait_for("Stopped", 5);
-    terminal.line("kill -TERM $PID; fg");
-    terminal.wait_until("the shell", 10, |screen| screen.trim_end().ends_with("ready$"));
-    assert!(!terminal.on_alternate_screen());
-    terminal.line("echo back-$((20+22))");
-    terminal.wait_for("back-42", 5);
+    let folder = tempfile::tempdir().unwrap();
+    let pid_file = folder.path().join("pid");
+    terminal.open(&format!("sh -c 'echo $$ > {}; exec {MLTOP}'", pid_file.display()));
+    let pid = std::fs::read_to_string(&pid_file).unwrap();
+    let process = format!("/proc/{}", pid.trim());
+    assert!(std::path::Path::new(&process).exists());
+    terminal.hang_up();
+    let begun = std::time::Instant::now();
+    while std::path::Path::new(&process).exists() {
+        assert!(begun.elapsed().as_secs() < 30, "it outlives its terminal");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+}
+
+/// Whether a line of the terminal has a colour: a select-graphic-rendition escape with 3x, 4x, 9x or
+/// 10x in it.
+fn coloured(screen: &str) -> bool {
+    screen.split("\u{1b}[").skip(1).any(|piece| {
+        let Some((codes, _)) = piece.split_once('m') else { return false };
+        codes
+            .split(';')
+            .filter_map(|code| code.parse::<u8>().ok())
+            .any(|code| matches!(code, 30..=38 | 40..=48 | 90..=97 | 100..=107))
+    })
+}
+
+#[test]
+fn colours_are_left_out_where_they_are_not_wanted() {
+    let Some(terminal) = opened(120, 36) else { return };
+    assert!(coloured(&terminal.screen_with_colors()), "no colour at all");
+    terminal.keys(&["q"]);
+    terminal.wait_for_clean_shell();
+    terminal.line("clear");
+    terminal.open(&format!("NO_COLOR=1 {MLTOP}"));
+    let screen = terminal.screen_with_colors();
+    assert!(!coloured(&screen), "{screen:?}");
+    terminal.keys(&["q"]);
+    terminal.wait_for_clean_shell();
+}
+
+#[test]
+fn a_terminal_without_unicode_gets_ascii() {
+    for line in [format!("LC_ALL=C {MLTOP}"), format!("{MLTOP} --ascii")] {
+        let Some(terminal) = Tmux::start(120, 36) else { return };
+        terminal.open(&line);
+        terminal.keys(&["?"]);
+        let screen = terminal.wait_for("freeze the screen", 10);
+        let strange: Vec<char> = screen.chars().filter(|char| !char.is_ascii()).collect();
+        assert!(strange.is_empty(), "{line}: {strange:?}\n{screen}");
+        terminal.keys(&["q"]);
+        terminal.wait_for_clean_shell();
+    }
 }
 
 #[test]
 fn without_a_terminal_it_says_what_to_use_instead() {
-    let output = std::process::Command::new(MLTOP).output().unwrap();
-    assert_eq!(output.status.code(), Some(2));
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(said.contains("mltop stream --plain"), "{said}");
-    assert!(output.stdout.is_empty());
+    for arguments in [&[] as &[&str], &["demo"]] {
+        let output = Command::new(MLTOP).args(arguments).stdin(Stdio::null()).output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains("mltop stream --plain"), "{said}");
+        assert!(output.stdout.is_empty());
+    }
 }

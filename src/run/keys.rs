@@ -4,8 +4,18 @@ use crossterm::event::{KeyCode as Code, KeyEvent, KeyEventKind, KeyModifiers};
 
 use crate::app::{Key, KeyCode};
 
-/// The key, if it is one that mltop can bind; releases are none.
-pub(super) fn key(event: &KeyEvent) -> Option<Key> {
+/// The keys of an event that mltop can bind, in the order in which they were pressed; a release is
+/// none.
+///
+/// Alt and a key is Esc and that key: over a slow line both arrive at once and are told as Alt, which
+/// mltop binds to nothing, and whoever leaves a popup and goes on typing would lose both.
+pub(super) fn keys(event: &KeyEvent) -> impl Iterator<Item = Key> {
+    let key = key(event);
+    let esc = key.filter(|key| key.alt).map(|_| Key::plain(KeyCode::Esc));
+    esc.into_iter().chain(key.map(|key| Key { alt: false, ..key }))
+}
+
+fn key(event: &KeyEvent) -> Option<Key> {
     if event.kind == KeyEventKind::Release {
         return None;
     }
@@ -32,4 +42,24 @@ pub(super) fn key(event: &KeyEvent) -> Option<Key> {
         alt: event.modifiers.contains(KeyModifiers::ALT),
         shift: event.modifiers.contains(KeyModifiers::SHIFT),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn esc_and_a_key_that_arrive_at_once_are_both_pressed() {
+        let event = KeyEvent::new(Code::Char('q'), KeyModifiers::ALT);
+        let pressed: Vec<Key> = keys(&event).collect();
+        assert_eq!(pressed, [Key::plain(KeyCode::Esc), Key::char('q')]);
+    }
+
+    #[test]
+    fn a_release_is_no_key() {
+        let mut event = KeyEvent::new(Code::Char('q'), KeyModifiers::NONE);
+        assert_eq!(keys(&event).count(), 1);
+        event.kind = KeyEventKind::Release;
+        assert_eq!(keys(&event).count(), 0);
+    }
 }

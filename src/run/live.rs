@@ -152,7 +152,7 @@ impl<'a> Live<'a> {
     fn event(&mut self, event: &Event) -> io::Result<Vec<Effect>> {
         match event {
             Event::Key(key) => {
-                Ok(keys::key(key).map_or_else(Vec::new, |key| self.update(Msg::Key(key))))
+                Ok(keys::keys(key).flat_map(|key| self.update(Msg::Key(key))).collect())
             }
             Event::Resize(width, height) => {
                 self.painter.resize(*width, *height);

@@ -54,7 +54,11 @@ fn moment(text: &str, first_ms: i64, last_ms: i64) -> Result<i64, Error> {
     } else {
         cli::span(text.trim_start_matches('+')).map(|span| first_ms + span.as_millis() as i64)
     }
-    .map_err(|why| Error::Moment(format!("--at: {why}, -5s before the end, or 14:02:31")))?;
+    .map_err(|why| {
+        Error::Moment(format!(
+            "--at: {why}; for one before the end -5s, for a time of day 14:02:31"
+        ))
+    })?;
     if (first_ms..=last_ms).contains(&at_ms) {
         return Ok(at_ms);
     }
@@ -67,9 +71,8 @@ fn moment(text: &str, first_ms: i64, last_ms: i64) -> Result<i64, Error> {
 /// The first moment of the recording or after it with this time of day, in UTC.
 fn time_of_day(text: &str, first_ms: i64) -> Result<i64, String> {
     const DAY_MS: i64 = 86_400_000;
-    let time: jiff::civil::Time = text
-        .parse()
-        .map_err(|_| format!("'{text}' is not a time of day: write it like 14:02:31"))?;
+    let time: jiff::civil::Time =
+        text.parse().map_err(|_| format!("'{text}' is not a time of day"))?;
     let of_day = i64::from(time.hour()) * 3_600_000
         + i64::from(time.minute()) * 60_000
         + i64::from(time.second()) * 1000;

@@ -190,13 +190,15 @@ pub(super) fn no_gpu(look: &Look<'_>) -> Option<String> {
         return None;
     }
     let told = gpu_source(inventory).filter(|source| !source.message.is_empty());
-    Some(told.map_or_else(
+    let reason = told.map_or_else(
         || "no GPU found".to_owned(),
         |source| {
             let remedy = if source.remedy.is_empty() { "" } else { ": " };
             format!("{}{remedy}{}", source.message, source.remedy)
         },
-    ))
+    );
+    // A reason that is wider than the plot would not be written at all.
+    Some(cut(&super::text::safe(&reason), look.window.columns))
 }
 
 /// The source that reads GPUs and has something to say.

@@ -12,7 +12,7 @@ use super::verdict::{Room, short, verdict};
 /// A screen of numbers, as many rows as there are.
 pub(super) fn numbers(look: &Look<'_>, width: usize, height: usize) -> Vec<TextRow> {
     let mut rows = vec![header(look, width)];
-    rows.extend(verdict(look, width, Room { title: 2, advice: 2, sources: 0 }));
+    rows.extend(verdict(look, width, Room { title: 2, advice: 2, sources: 1 }));
     rows.push(TextRow::default());
     for kind in LaneKind::ALL {
         let lane = kind.build(look);

@@ -32,9 +32,10 @@ impl Room {
     /// What a screen of so many rows can spare.
     pub(super) const fn of(height: u16) -> Self {
         match height {
-            0..24 => Self { title: 1, advice: 0, sources: 0 },
-            24..30 => Self { title: 2, advice: 1, sources: 0 },
-            30..34 => Self { title: 2, advice: 1, sources: 1 },
+            // A source that fails explains empty lanes, so its line goes last.
+            0..20 => Self { title: 1, advice: 0, sources: 0 },
+            20..24 => Self { title: 1, advice: 0, sources: 1 },
+            24..34 => Self { title: 2, advice: 1, sources: 1 },
             _ => Self { title: 2, advice: 2, sources: 1 },
         }
     }

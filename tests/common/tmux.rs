@@ -1,4 +1,5 @@
 //! A real terminal for the real program: a tmux server of its own, with keys sent and screens read.
+#![allow(dead_code, reason = "each test program uses its part")]
 
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -8,13 +9,13 @@ use std::time::{Duration, Instant};
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 
 /// A terminal that ends with the test.
-pub struct Tmux {
+pub(crate) struct Tmux {
     socket: String,
 }
 
 impl Tmux {
     /// A shell in a terminal of this size; `None`, with a word on why, where there is no tmux.
-    pub fn start(width: u16, height: u16) -> Option<Self> {
+    pub(crate) fn start(width: u16, height: u16) -> Option<Self> {
         if Command::new("tmux").arg("-V").output().is_err() {
             println!("skipped: no tmux on this machine");
             return None;
@@ -36,42 +37,88 @@ impl Tmux {
     }
 
     /// Types a line and Enter.
-    pub fn line(&self, text: &str) {
+    pub(crate) fn line(&self, text: &str) {
         self.run(&["send-keys", "-l", text]);
         self.run(&["send-keys", "Enter"]);
     }
 
     /// Presses keys by tmux's names: `q`, `Left`, `C-c`.
-    pub fn keys(&self, names: &[&str]) {
+    pub(crate) fn keys(&self, names: &[&str]) {
         let mut arguments = vec!["send-keys"];
         arguments.extend(names);
         self.run(&arguments);
     }
 
+    /// The screen with its colour escapes.
+    pub(crate) fn screen_with_colors(&self) -> String {
+        String::from_utf8_lossy(&self.run(&["capture-pane", "-p", "-e"]).stdout).into_owned()
+    }
+
+    /// What a program in the terminal put on the clipboard; empty where none did.
+    pub(crate) fn clipboard(&self) -> String {
+        String::from_utf8_lossy(&self.run(&["show-buffer"]).stdout).into_owned()
+    }
+
+    /// Lets programs put text on the clipboard, as most terminals do.
+    pub(crate) fn allow_clipboard(&self) {
+        self.run(&["set-option", "-s", "set-clipboard", "on"]);
+    }
+
+    /// Takes the terminal away, as a lost connection does: whoever runs in it is hung up.
+    pub(crate) fn hang_up(&self) {
+        self.run(&["kill-session"]);
+    }
+
+    /// Starts the program by this line and waits until it shows live data.
+    pub(crate) fn open(&self, line: &str) {
+        self.line(line);
+        self.wait_for("LIVE", 20);
+    }
+
+    /// Waits until the shell has the terminal again, with echo and line editing, and without the
+    /// alternate screen.
+    pub(crate) fn wait_for_clean_shell(&self) {
+        self.wait_until("the shell", 20, |screen| screen.trim_end().ends_with("ready$"));
+        assert!(!self.on_alternate_screen());
+        self.line("stty -a; echo back-$((20+22))");
+        let screen = self.wait_for("back-42", 10);
+        let modes: Vec<&str> = screen.split_whitespace().collect();
+        for mode in ["echo", "icanon", "isig", "icrnl", "opost"] {
+            assert!(modes.contains(&mode), "{mode} is off:\n{screen}");
+        }
+        // What is typed is seen.
+        assert!(screen.contains("stty -a; echo back-$"), "{screen}");
+    }
+
     /// The screen as text.
-    pub fn screen(&self) -> String {
+    pub(crate) fn screen(&self) -> String {
         String::from_utf8_lossy(&self.run(&["capture-pane", "-p"]).stdout).into_owned()
     }
 
     /// Gives the terminal another size.
-    pub fn resize(&self, width: u16, height: u16) {
+    pub(crate) fn resize(&self, width: u16, height: u16) {
         let (width, height) = (width.to_string(), height.to_string());
         self.run(&["resize-window", "-x", &width, "-y", &height]);
     }
 
     /// Whether a full-screen program has the terminal.
-    pub fn on_alternate_screen(&self) -> bool {
+    pub(crate) fn on_alternate_screen(&self) -> bool {
         let shown = self.run(&["display-message", "-p", "#{alternate_on}"]);
         String::from_utf8_lossy(&shown.stdout).trim() == "1"
     }
 
     /// Waits until the screen holds `text`; what it shows instead if it does not come to that.
-    pub fn wait_for(&self, text: &str, seconds: u64) -> String {
+    pub(crate) fn wait_for(&self, text: &str, seconds: u64) -> String {
         self.wait_until(text, seconds, |screen| screen.contains(text))
     }
 
     /// Waits until `met` of the screen.
-    pub fn wait_until(&self, what: &str, seconds: u64, met: impl Fn(&str) -> bool) -> String {
+    pub(crate) fn wait_until(
+        &self,
+        what: &str,
+        seconds: u64,
+        met: impl Fn(&str) -> bool,
+    ) -> String {
         let deadline = Instant::now() + Duration::from_secs(seconds);
         loop {
             let screen = self.screen();

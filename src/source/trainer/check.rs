@@ -52,6 +52,15 @@ pub enum PidProblem {
         /// The id asked for.
         pid: Pid,
     },
+    /// The kernel keeps it shut even for root.
+    #[error(
+        "process {pid} may not be read even by root: it runs outside of this container, or a security \
+         policy forbids it; run mltop where it was started"
+    )]
+    Sealed {
+        /// The id asked for.
+        pid: Pid,
+    },
     /// It prepares batches for another one.
     #[error("process {pid} is a loader worker of {trainer}: use --pid {trainer}")]
     Worker {
@@ -112,7 +121,11 @@ fn check(roots: &Roots, pid: Pid) -> Result<(), PidProblem> {
 }
 
 fn denied(roots: &Roots, pid: Pid, owner: u32) -> PidProblem {
-    if owner == rustix::process::geteuid().as_raw() {
+    let own = rustix::process::geteuid();
+    if own.is_root() {
+        return PidProblem::Sealed { pid };
+    }
+    if owner == own.as_raw() {
         return PidProblem::Denied { pid };
     }
     let user = words::users(roots).remove(&owner);

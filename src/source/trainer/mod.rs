@@ -333,6 +333,8 @@ impl Trainers {
         });
         let contained =
             trainers.iter().find(|pid| self.facts.get(pid).is_some_and(|facts| facts.contained));
+        // Whoever sees processes at all sees the first one, unless those of others are hidden.
+        let alone = !procs.is_empty() && !procs.contains_key(&Pid(1)) && trainers.is_empty();
         if let Some(pid) = self.inspector.stuck.first() {
             let message =
                 format!("Process {pid} does not answer; the kernel holds whoever reads it.");
@@ -340,6 +342,9 @@ impl Trainers {
         } else if let Some(pid) = denied {
             let message = format!("Trainer {pid} may not be read: it belongs to another user.");
             partial(message, "Run mltop as the user of the training, or as root.")
+        } else if alone {
+            let message = "No training is seen, and processes of other users are hidden (hidepid).";
+            partial(message.to_owned(), "Run mltop as the user of the training, or as root.")
         } else if hidden > 0 {
             let message = format!("{hidden} processes on a GPU are not visible from here.");
             partial(message, "Run mltop outside of the container, or with the host's pids.")
