@@ -12,6 +12,7 @@ use crate::model::{LoaderId, Pid};
 use crate::source::root::Roots;
 
 use super::discover::{Group, discover};
+use super::place::{MainAt, main_at};
 use super::proc;
 use super::queue::Pinning;
 use super::rows;
@@ -184,12 +185,11 @@ impl Trainer {
             let full = all || blind || last(loader.last_full) >= SLOW.mul_f64(0.9);
             tools.current = current == Some(loader.id);
             *looks += 1;
-            match loader.look(tools, full) {
-                Ok(()) => seen.extend(loader.last.clone().filter(|_| loader.shown())),
-                Err(_) => {
-                    loader.gone = Some(now);
-                    (self.searches, self.search_at) = (0, Some(now));
-                }
+            if loader.look(tools, full).is_ok() {
+                seen.extend(loader.last.clone().filter(|_| loader.shown()));
+            } else {
+                loader.gone = Some(now);
+                (self.searches, self.search_at) = (0, Some(now));
             }
         }
     }
@@ -208,7 +208,10 @@ impl Trainer {
         descendants.extend(proc::descendants(&roots.proc, self.pid, 2048));
         let descendants: Vec<Pid> = descendants.into_iter().collect();
         let groups = match discover(&roots.proc, self.pid, &descendants) {
-            Ok(groups) => groups,
+            Ok(groups) => {
+                self.denied = None;
+                groups
+            }
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 self.denied = Some(named_workers(roots, &descendants));
                 Vec::new()
@@ -280,9 +283,12 @@ impl Trainer {
         }
         self.pins_at = Some(now);
         let pins = pin_threads(roots, self.pid);
+        let guess = |loader: &Tracked| matches!(loader.queue.pinning, Pinning::Inferred { .. });
+        let polls = self.loaders.iter().any(guess) && other_polls(roots, self.pid);
         let live = self.loaders.iter().filter(|loader| loader.gone.is_none()).count();
         for loader in self.loaders.iter_mut().filter(|loader| loader.gone.is_none()) {
             let named = loader.group.workers.iter().any(|worker| worker.named);
+            loader.queue.other_polls = polls;
             loader.pin_thread = pins.first().copied().filter(|_| live == 1 && pins.len() == 1);
             loader.queue.pinning = match loader.queue.pinning {
                 Pinning::Known(false) if !pins.is_empty() && pins.len() < live => {
@@ -359,6 +365,17 @@ fn pin_threads(roots: &Roots, pid: Pid) -> Vec<u32> {
     };
     let entries = entries.take(2048).flatten().filter(|entry| named(&entry.path()));
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+}
+
+/// Whether a thread besides the main one waits for a descriptor.
+fn other_polls(roots: &Roots, pid: Pid) -> bool {
+    let tasks = proc::folder(&roots.proc, pid).join("task");
+    let Ok(entries) = fs::read_dir(tasks) else { return false };
+    let main = pid.to_string();
+    let others = entries.take(256).flatten().filter(|entry| entry.file_name() != *main);
+    others
+        .into_iter()
+        .any(|entry| proc::wchan(&entry.path()).is_ok_and(|name| main_at(&name) == MainAt::Poll))
 }
 
 fn named_workers(roots: &Roots, descendants: &[Pid]) -> usize {

@@ -102,13 +102,8 @@ fn length(bytes: &[u8]) -> Option<(u64, usize)> {
 
 /// The index of a message that is a pair with an integer first.
 fn batch_index(message: &[u8]) -> Option<u64> {
-    let pair = match message {
-        [.., 0x86, 0x94, 0x2e] => true,
-        // Protocols 2 and 3 remember the pair by number.
-        [.., 0x86, 0x71, _, 0x2e] => true,
-        _ => false,
-    };
-    if !pair {
+    // Protocols 2 and 3 remember the pair by number.
+    if !matches!(message, [.., 0x86, 0x94, 0x2e] | [.., 0x86, 0x71, _, 0x2e]) {
         return None;
     }
     let after_protocol = message.get(2..)?;
@@ -139,13 +134,12 @@ pub(crate) mod tests {
 
     /// A task or batch as torch sends it: `(index, None)` in protocol 4.
     pub(crate) fn message(index: u64) -> Vec<u8> {
-        let mut pickle = match u8::try_from(index) {
-            Ok(small) => vec![b'K', small],
-            Err(_) => {
-                let mut long = vec![b'J'];
-                long.extend((index as i32).to_le_bytes());
-                long
-            }
+        let mut pickle = if let Ok(small) = u8::try_from(index) {
+            vec![b'K', small]
+        } else {
+            let mut long = vec![b'J'];
+            long.extend((index as i32).to_le_bytes());
+            long
         };
         pickle.extend([0x4e, 0x86, 0x94, 0x2e]);
         let mut body = vec![0x80, 4, 0x95];

@@ -122,7 +122,9 @@ impl Loaders {
         let late = shared.written.is_some_and(|at| at.elapsed() > Duration::from_secs(2));
         let (infos, mut samples): (Vec<_>, Vec<_>) = shared.rows.iter().cloned().unzip();
         if late {
-            samples.iter_mut().for_each(|row| rows::blank(row, Gap::Late));
+            for row in &mut samples {
+                rows::blank(row, Gap::Late);
+            }
         }
         LoaderLook {
             infos,

@@ -8,8 +8,12 @@ pub struct Position {
     highest: Option<u64>,
     taken: u64,
     moves: u32,
+    blind: u32,
     tail: bool,
 }
+
+/// Looks without any index in sight, from which on the count is not known any more.
+const BLIND: u32 = 40;
 
 impl Position {
     /// Takes the indices of one look into account: the head of the queue, where it is known to be
@@ -21,7 +25,11 @@ impl Position {
         capacity: Option<u64>,
         fewer: bool,
     ) {
-        let Some(seen) = highest else { return };
+        let Some(seen) = highest else {
+            self.blind = self.blind.saturating_add(1);
+            return;
+        };
+        self.blind = 0;
         // An index below the loop's place cannot be of this epoch.
         if self.at.is_some_and(|at| seen < at) && self.highest.is_some_and(|last| seen < last) {
             self.restart(self.tail);
@@ -55,6 +63,12 @@ impl Position {
     /// Batches taken since the first look; `None` until an index was seen.
     pub fn taken(&self) -> Option<u64> {
         self.at.map(|_| self.taken)
+    }
+
+    /// Whether the count is old: no index was in sight for long, as of a loader that pins and is
+    /// ahead, whose messages are gone before a look.
+    pub fn blind(&self) -> bool {
+        self.blind > BLIND
     }
 
     /// Whether the loop was ever seen to move.
@@ -99,6 +113,18 @@ mod tests {
         position.see(Some(2), Some(5), Some(4), false);
         // 50 to 59 of the first epoch, 0 and 1 of the second.
         assert_eq!(position.taken(), Some(12));
+    }
+
+    #[test]
+    fn a_count_without_an_index_in_sight_for_long_is_old() {
+        let mut position = Position::default();
+        position.see(Some(50), Some(53), Some(4), false);
+        for _ in 0..50 {
+            position.see(None, None, Some(4), false);
+        }
+        assert!(position.blind());
+        position.see(Some(90), Some(93), Some(4), false);
+        assert!(!position.blind());
     }
 
     #[test]

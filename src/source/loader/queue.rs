@@ -96,6 +96,8 @@ pub struct Queue {
     workers: u64,
     /// Whether a thread pins.
     pub pinning: Pinning,
+    /// Whether another thread of the trainer waits for a descriptor, as one that pins does.
+    pub other_polls: bool,
     /// The batches that are under way in all.
     pub capacity: Capacity,
     /// How far the loop is.
@@ -116,6 +118,7 @@ impl Queue {
         Self {
             workers,
             pinning: pinned.map_or(Pinning::Inferred { plain: 0, pinned: 0 }, Pinning::Known),
+            other_polls: false,
             capacity: Capacity::new(workers),
             position: Position::default(),
             stash: Reading::Not(Gap::NotYet),
@@ -156,7 +159,7 @@ impl Queue {
         let mut finding = if pinned || self.large > 0 {
             self.complement(view, pinned)?
         } else {
-            self.from_pipe(view)
+            self.count(view)
         };
         let head = view.result.first_idx().filter(|_| finding.ready > 0 && !pinned);
         let highest = view
@@ -194,8 +197,11 @@ impl Queue {
             // A thread that pins takes a batch as soon as it comes; it may lag by one or two.
             if view.result.complete() >= 3 || view.bytes >= FULL_PIPE {
                 *plain += 1;
-            } else if self.under_way == 0 && self.position.moving() {
-                *pinned += 1;
+            } else if view.result.complete() == 0 {
+                // All is finished and not there, or the loop waits for a lock and not for the pipe.
+                let elsewhere = self.under_way == 0 && (self.position.moving() || self.other_polls);
+                let locked = view.main == MainAt::Futex && self.other_polls;
+                *pinned += u32::from(elsewhere || locked);
             }
         }
         self.hole = self.lowest_unfinished(view, workers);
@@ -251,7 +257,7 @@ impl Queue {
         }
     }
 
-    fn from_pipe(&self, view: &View) -> Finding {
+    fn count(&self, view: &View) -> Finding {
         let ready = self.in_order(view);
         let active = self.under_way > 0 || view.result.complete() > 0;
         let empty = view.result.complete() == 0;

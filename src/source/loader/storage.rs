@@ -2,6 +2,7 @@
 //! NFS server, while `fdinfo` and `mountinfo` always answer.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs;
 use std::path::Path;
 
@@ -62,11 +63,11 @@ impl Files {
                 continue;
             };
             *self.seen.entry(mount).or_default() += 1;
-            if !self.known.contains_key(&mount) {
-                if let Some(storage) = resolve(roots, folder, mount) {
-                    self.known.insert(mount, storage);
-                    fresh = true;
-                }
+            if let Entry::Vacant(place) = self.known.entry(mount)
+                && let Some(storage) = resolve(roots, folder, mount)
+            {
+                place.insert(storage);
+                fresh = true;
             }
         }
         fresh

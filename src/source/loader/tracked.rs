@@ -351,7 +351,7 @@ impl Tracked {
         }
     }
 
-    /// The loader as a row. The range of the depth begins anew if `reset`.
+    /// The loader as a row.
     pub(super) fn sample(&self, now: Instant) -> LoaderSample {
         let mut row = LoaderSample { pid: self.trainer, loader: self.id, ..Default::default() };
         self.counters(&mut row);
@@ -374,10 +374,10 @@ impl Tracked {
         row.prefetch_factor =
             Reading::from_option(exact.then(|| capacity.prefetch_factor()), Gap::NotYet);
         row.pinned = Reading::from_option(self.queue.pinning.get(), Gap::NotYet);
-        let last = Reading::from_option(self.last.as_ref(), Gap::NotYet);
-        row.ready = last.map(|seen| seen.ready);
-        row.ready_source = last.map(|seen| seen.source);
-        row.ready_bound = last.map(|seen| seen.bound);
+        let seen = Reading::from_option(self.last.as_ref(), Gap::NotYet);
+        row.ready = seen.map(|seen| seen.ready);
+        row.ready_source = seen.map(|seen| seen.source);
+        row.ready_bound = seen.map(|seen| seen.bound);
         let range = Reading::from_option(self.range, Gap::NotYet);
         row.ready_min = range.map(|(low, _)| low);
         row.ready_max = range.map(|(_, high)| high);
@@ -393,7 +393,11 @@ impl Tracked {
         let Counts { samples, failed, ready_sum, empty, wait, delivery, .. } = self.counts;
         let Counts { wait_idle, wait_worker, running, queued, .. } = self.counts;
         let Counts { disk, net, idle, other, .. } = self.counts;
-        row.steps_total = Reading::from_option(self.queue.position.taken(), Gap::NotYet);
+        row.steps_total = if self.queue.position.blind() {
+            Reading::Not(Gap::Late)
+        } else {
+            Reading::from_option(self.queue.position.taken(), Gap::NotYet)
+        };
         row.samples_total = Reading::Is(samples);
         row.failed_total = Reading::Is(failed);
         row.ready_sum = Reading::Is(ready_sum);

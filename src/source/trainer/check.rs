@@ -86,10 +86,10 @@ fn check(roots: &Roots, pid: Pid) -> Result<(), PidProblem> {
     let folder = folder(&roots.proc, pid);
     let owner = std::fs::metadata(&folder).map_err(|_| PidProblem::NoSuch { pid })?.uid();
     let name = read_word(&folder.join("comm")).map_err(|_| PidProblem::NoSuch { pid })?;
-    if name == "pt_data_worker" {
-        if let Some(trainer) = above_workers(roots, pid) {
-            return Err(PidProblem::Worker { pid, trainer });
-        }
+    if name == "pt_data_worker"
+        && let Some(trainer) = above_workers(roots, pid)
+    {
+        return Err(PidProblem::Worker { pid, trainer });
     }
     let learns = match facts::maps(&folder) {
         Ok((learns, _)) => learns,

@@ -203,7 +203,7 @@ impl Trainers {
             if self.inspector.stuck.contains(&pid) {
                 continue;
             }
-            let trainer = roles.roles.get(&pid) == Some(&Role::Trainer);
+            let trainer = roles.of.get(&pid) == Some(&Role::Trainer);
             // Before torch 2.5 workers have no name: their pipes tell, once they are there.
             let own: BTreeSet<Pid> = if trainer {
                 below.get(&pid).map(|list| list.iter().copied().collect()).unwrap_or_default()
@@ -253,7 +253,7 @@ impl Trainers {
                 run_of.insert(pid, run);
                 let launchers = world.ancestors(pid);
                 let launchers =
-                    launchers.filter(|above| roles.roles.get(above) == Some(&Role::Launcher));
+                    launchers.filter(|above| roles.of.get(above) == Some(&Role::Launcher));
                 run_of.extend(launchers.map(|above| (above, run)));
             }
             runs.push(Arc::new(RunInfo {
@@ -276,7 +276,7 @@ impl Trainers {
         let mut infos = BTreeMap::new();
         for (pid, seen) in procs {
             let Some(facts) = self.facts.get(pid) else { continue };
-            let role = roles.roles.get(pid).copied().unwrap_or(Role::Other);
+            let role = roles.of.get(pid).copied().unwrap_or(Role::Other);
             let rank = matches!(role, Role::Trainer | Role::Worker).then(|| world.rank(*pid));
             let info = self.info(seen, facts, role, run_of.get(pid).copied(), rank.flatten());
             let info = match self.found.infos.get(pid) {

@@ -30,7 +30,7 @@ pub(super) struct Job {
 /// The roles of all processes of training jobs, and the jobs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Roles {
-    pub(super) roles: BTreeMap<Pid, Role>,
+    pub(super) of: BTreeMap<Pid, Role>,
     /// The trainer of each worker.
     pub(super) trainer_of: BTreeMap<Pid, Pid>,
     pub(super) jobs: Vec<Job>,
@@ -95,11 +95,11 @@ impl World<'_> {
             if !what.launcher.is_empty() {
                 launchers.insert(pid);
             } else if what.helper {
-                out.roles.insert(pid, Role::Other);
+                out.of.insert(pid, Role::Other);
             } else if parent.is_none_or(|above| self.is_rank(pid, above, &out.trainer_of)) {
                 trainers.insert(pid);
             } else {
-                out.roles.insert(pid, Role::Other);
+                out.of.insert(pid, Role::Other);
             }
         }
         for pid in trainers.clone() {
@@ -115,8 +115,8 @@ impl World<'_> {
                 }
             }
         }
-        out.roles.extend(launchers.iter().map(|&pid| (pid, Role::Launcher)));
-        out.roles.extend(trainers.iter().map(|&pid| (pid, Role::Trainer)));
+        out.of.extend(launchers.iter().map(|&pid| (pid, Role::Launcher)));
+        out.of.extend(trainers.iter().map(|&pid| (pid, Role::Trainer)));
         out.jobs = self.jobs(&trainers, &launchers);
         out
     }
@@ -154,7 +154,7 @@ impl World<'_> {
                 out.trainer_of.entry(pid).or_insert(trainer);
             }
         }
-        out.roles.extend(out.trainer_of.keys().map(|&pid| (pid, Role::Worker)));
+        out.of.extend(out.trainer_of.keys().map(|&pid| (pid, Role::Worker)));
     }
 
     /// Whether a learner below another one is a rank of its own and not a helper.

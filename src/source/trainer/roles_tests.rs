@@ -57,7 +57,7 @@ impl Machine {
 }
 
 fn of(roles: &Roles, role: Role) -> Vec<u32> {
-    roles.roles.iter().filter(|(_, is)| **is == role).map(|(pid, _)| pid.0).collect()
+    roles.of.iter().filter(|(_, is)| **is == role).map(|(pid, _)| pid.0).collect()
 }
 
 #[test]

@@ -1,0 +1,181 @@
+//! Real trainings for tests: started with a deadline, ended by their own process group.
+
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+use serde_json::Value;
+
+/// The interpreters with torch on this machine, by a short name.
+pub(crate) fn interpreters() -> Vec<(&'static str, PathBuf)> {
+    let cache = std::env::var_os("MLTOP_TEST_CACHE").map_or_else(
+        || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cache/mltop-tests"),
+        PathBuf::from,
+    );
+    let mut all = vec![
+        ("newest", cache.join("torch-newest/bin/python")),
+        ("debian", PathBuf::from("/usr/bin/python3")),
+    ];
+    if let Some(python) = std::env::var_os("MLTOP_TEST_PYTHON") {
+        all.insert(0, ("given", python.into()));
+    }
+    all.retain(|(name, python)| {
+        let imports = Command::new(python)
+            .args(["-c", "import importlib.util as u, sys; sys.exit(not u.find_spec('torch'))"])
+            .stderr(Stdio::null())
+            .status();
+        let there = imports.is_ok_and(|status| status.success());
+        if !there {
+            println!("skipped: {name} ({}): no torch there", python.display());
+        }
+        there
+    });
+    all
+}
+
+/// A training that runs. Ends with the value.
+pub(crate) struct Training {
+    child: Child,
+    out: PathBuf,
+    lines: mpsc::Receiver<String>,
+    deadline: Instant,
+}
+
+/// What a training says of itself.
+pub(crate) struct Truth {
+    /// Version of torch.
+    pub(crate) torch: String,
+    /// Whether a thread `pt_data_pin` was there.
+    pub(crate) pin_thread: bool,
+    /// Time, depth in order, depth in all, batches taken.
+    pub(crate) depths: Vec<(f64, Option<f64>, Option<f64>, f64)>,
+    /// Begin and end of each wait.
+    pub(crate) waits: Vec<(f64, f64)>,
+}
+
+impl Training {
+    /// Starts `tests/py/train.py` and waits until its loop runs.
+    pub(crate) fn start(python: &Path, folder: &Path, args: &[&str]) -> Self {
+        let out = folder.join("truth.jsonl");
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/py/train.py");
+        let mut child = Command::new(python)
+            .arg(script)
+            .arg("--out")
+            .arg(&out)
+            .args(args)
+            .env("OMP_NUM_THREADS", "1")
+            .stdout(Stdio::piped())
+            .stdin(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        let stdout = child.stdout.take().unwrap();
+        let (send, lines) = mpsc::channel();
+        thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                if send.send(line).is_err() {
+                    break;
+                }
+            }
+        });
+        let deadline = Instant::now() + Duration::from_secs(90);
+        let training = Self { child, out, lines, deadline };
+        training.expect_line("ready");
+        training
+    }
+
+    fn expect_line(&self, wanted: &str) {
+        loop {
+            let left = self.deadline.saturating_duration_since(Instant::now());
+            let line = self.lines.recv_timeout(left);
+            let line = line.unwrap_or_else(|error| panic!("no {wanted:?} from training: {error}"));
+            if line == wanted {
+                return;
+            }
+        }
+    }
+
+    /// Its process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits for its end and reads its truth.
+    pub(crate) fn finish(&mut self) -> Truth {
+        self.expect_line("done");
+        let text = std::fs::read_to_string(&self.out).unwrap();
+        let mut truth = Truth {
+            torch: String::new(),
+            pin_thread: false,
+            depths: Vec::new(),
+            waits: Vec::new(),
+        };
+        for line in text.lines() {
+            let line: Value = serde_json::from_str(line).unwrap();
+            let seconds = |key: &str| line[key].as_f64().unwrap() / 1e9;
+            match line["k"].as_str().unwrap() {
+                "meta" => {
+                    truth.torch = line["torch"].as_str().unwrap().into();
+                    truth.pin_thread = line["pin_thread"].as_bool().unwrap();
+                }
+                "d" => truth.depths.push((
+                    seconds("t"),
+                    line["ready"].as_f64(),
+                    line["total"].as_f64(),
+                    line["taken"].as_f64().unwrap(),
+                )),
+                _ => truth.waits.push((seconds("a"), seconds("b"))),
+            }
+        }
+        truth
+    }
+
+    /// Ends the training and its workers, no other process.
+    pub(crate) fn kill(&mut self) {
+        let group = rustix::process::Pid::from_raw(self.child.id().cast_signed()).unwrap();
+        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Training {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+impl Truth {
+    /// The truth samples just before and after a moment.
+    pub(crate) fn around(&self, at: SystemTime) -> Option<(f64, f64)> {
+        let at = at.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs_f64();
+        let after = self.depths.partition_point(|depth| depth.0 < at);
+        let (before, after) = (self.depths.get(after.checked_sub(1)?)?, self.depths.get(after)?);
+        // Where the training itself did not get to write, its truth says nothing.
+        (after.0 - before.0 < 0.02).then_some((before.1?, after.1?))
+    }
+
+    /// The lowest and the highest depth from 10 ms before a moment to 5 ms after it: a worker notes
+    /// a batch before it sends it, and on few cores the sending takes some milliseconds.
+    pub(crate) fn range(&self, at: SystemTime) -> Option<(f64, f64)> {
+        let (before, after) = self.around(at)?;
+        let at = at.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs_f64();
+        let first = self.depths.partition_point(|depth| depth.0 < at - 0.010);
+        let last = self.depths.partition_point(|depth| depth.0 < at + 0.005);
+        let near = self.depths[first..last].iter().filter_map(|depth| depth.1);
+        let start = (before.min(after), before.max(after));
+        Some(near.fold(start, |(low, high), depth| (low.min(depth), high.max(depth))))
+    }
+
+    /// Share of the time between two moments in which the loop waited.
+    pub(crate) fn wait_ratio(&self, from: SystemTime, to: SystemTime) -> f64 {
+        let seconds =
+            |at: SystemTime| at.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs_f64();
+        let (from, to) = (seconds(from), seconds(to));
+        let waited: f64 = self.waits.iter().map(|(a, b)| (b.min(to) - a.max(from)).max(0.0)).sum();
+        waited / (to - from)
+    }
+}
