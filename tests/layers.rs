@@ -82,10 +82,9 @@ fn used(code: &str) -> Vec<String> {
     let mut names = Vec::new();
     for (at, _) in code.match_indices("crate::") {
         let rest = &code[at + "crate::".len()..];
-        let parts: Vec<&str> = if rest.starts_with('{') {
-            rest[1..].split('}').next().unwrap().split(',').collect()
-        } else {
-            vec![rest]
+        let parts: Vec<&str> = match rest.strip_prefix('{') {
+            Some(group) => group.split('}').next().unwrap().split(',').collect(),
+            None => vec![rest],
         };
         for part in parts {
             let name: String = part
