@@ -352,6 +352,17 @@ fn a_tick_without_a_look_has_no_shares_and_one_without_a_step_no_step_time() {
 }
 
 #[test]
+fn a_loader_that_nobody_can_look_at_is_not_said_to_stand() {
+    for gap in [Gap::Late, Gap::Lost] {
+        let prev = with_loader(at(1, 1_000), loader(10, 5, 4));
+        let row = LoaderSample { ready: Reading::Not(gap), ..loader(10, 5, 4) };
+        let frame = derive(&prev, with_loader(at(2, 2_000), row));
+        assert_eq!(frame.loaders[0].steps_per_second, Reading::Not(gap));
+        assert_eq!(frame.loaders[0].step_seconds, Reading::Not(gap));
+    }
+}
+
+#[test]
 fn a_loader_without_workers_has_no_worker_shares_at_all() {
     let prev = with_loader(at(1, 1_000), loader(10, 5, 4));
     let mut row = loader(10, 5, 4);
