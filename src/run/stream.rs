@@ -54,7 +54,9 @@ pub(super) fn write_lines(
     }
     if let Some(mut encoder) = encoder {
         lines.clear();
-        encoder.end(last_ms, "the time asked for is over", &mut lines);
+        let over = end.is_some_and(|end| Instant::now() >= end);
+        let why = if over { "the time asked for is over" } else { "the samples ended" };
+        encoder.end(last_ms, why, &mut lines);
         put(&mut out, &lines)?;
     }
     Ok(())
