@@ -192,7 +192,7 @@ pub fn span(text: &str) -> Result<Duration, String> {
 
 fn interval(text: &str) -> Result<Duration, String> {
     let interval = span(text)?;
-    if (Duration::from_millis(100)..=Duration::from_secs(60)).contains(&interval) {
+    if (Duration::from_millis(100)..=Duration::from_mins(1)).contains(&interval) {
         Ok(interval)
     } else {
         Err(format!("an interval of {text} is out of range: 100ms to 60s"))

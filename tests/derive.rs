@@ -282,8 +282,16 @@ fn a_gpu_row_that_was_only_carried_over_is_late_and_not_idle() {
     let prev = with_gpu(at(1, 1_000), row(1_000, 0.0));
     let frame = derive(&prev, with_gpu(at(2, 2_000), row(1_000, 1.0)));
     assert_eq!(frame.gpus[0].pcie_rx_bytes_per_second, Reading::Not(Gap::Late));
-    let frame = derive(&prev, with_gpu(at(2, 2_000), row(1_500, 0.5)));
-    assert_eq!(frame.gpus[0].pcie_rx_bytes_per_second, Reading::Is(1_000.0), "over its own span");
+}
+
+#[test]
+fn counts_that_rose_are_of_the_samples_span_whatever_the_age_of_the_row() {
+    let row = |bytes, age| gpu(Reading::Is(bytes), NO_RATE, Reading::Is(age));
+    let prev = with_gpu(at(1, 1_000), row(1_000, 0.0));
+    for age in [0.0, 0.5, 1.0] {
+        let frame = derive(&prev, with_gpu(at(2, 2_000), row(1_500, age)));
+        assert_eq!(frame.gpus[0].pcie_rx_bytes_per_second, Reading::Is(500.0), "{age}");
+    }
 }
 
 #[test]
@@ -349,6 +357,17 @@ fn a_tick_without_a_look_has_no_shares_and_one_without_a_step_no_step_time() {
     assert_eq!(frame.loaders[0].step_seconds, Reading::Not(Gap::NotApplicable));
     assert_eq!(frame.loaders[0].steps_per_second, Reading::Is(0.0));
     assert_eq!(frame.loaders[0].worker_run_ratio, Reading::Not(Gap::NotYet));
+}
+
+#[test]
+fn a_loader_that_nobody_can_look_at_is_not_said_to_stand() {
+    for gap in [Gap::Late, Gap::Lost] {
+        let prev = with_loader(at(1, 1_000), loader(10, 5, 4));
+        let row = LoaderSample { ready: Reading::Not(gap), ..loader(10, 5, 4) };
+        let frame = derive(&prev, with_loader(at(2, 2_000), row));
+        assert_eq!(frame.loaders[0].steps_per_second, Reading::Not(gap));
+        assert_eq!(frame.loaders[0].step_seconds, Reading::Not(gap));
+    }
 }
 
 #[test]

@@ -25,6 +25,7 @@ use mltop::model::sample::{HostSample, Sample};
 use mltop::model::{Pid, sample};
 use mltop::source::Roots;
 use mltop::source::machine::{Cgroups, Machine, Procs, cgroup_of};
+use mltop::source::mounts::storage_of;
 use proptest::prelude::*;
 
 fn read(host: &Host) -> Sample {
@@ -201,8 +202,8 @@ fn disks_know_their_model_their_parts_and_their_mounts() {
 #[test]
 fn a_mount_is_followed_to_its_disk_or_to_another_machine() {
     let host = Host::named("box");
-    let mut machine = Machine::new(host.roots());
-    let mut storage = |id| machine.storage(id).unwrap();
+    let roots = host.roots();
+    let storage = |id| storage_of(&roots, &roots.proc.join("self"), id).unwrap();
     assert_eq!(storage(21).disk.as_deref(), Some("nvme0n1"));
     assert_eq!(storage(23).disk.as_deref(), Some("dm-0"));
     let nas =
@@ -211,31 +212,32 @@ fn a_mount_is_followed_to_its_disk_or_to_another_machine() {
     assert_eq!(storage(25).disk.as_deref(), Some("nvme0n1"), "by the overlay's writable layer");
     assert_eq!(storage(26).disk.as_deref(), Some("nvme0n1"), "btrfs by its source");
     assert_eq!(storage(27).disk, None, "tmpfs has none");
-    assert_eq!(machine.storage(999), None);
+    assert_eq!(storage_of(&roots, &roots.proc.join("self"), 999), None);
 }
 
 #[test]
 fn inside_a_container_the_root_overlay_has_no_disk_that_can_be_named() {
     let host = Host::named("v1");
-    let mut machine = Machine::new(host.roots());
-    assert_eq!(machine.storage(30).unwrap().disk, None);
+    let roots = host.roots();
+    assert_eq!(storage_of(&roots, &roots.proc.join("self"), 30).unwrap().disk, None);
 }
 
 #[test]
 fn a_mount_that_only_the_process_sees_is_taken_from_its_own_list() {
     let host = Host::named("box");
     host.write("proc/100/mountinfo", "900 1 252:0 / /data rw - xfs /dev/mapper/data rw\n");
-    let mut machine = Machine::new(host.roots());
-    let storage = machine.storage_seen_by(Pid(100), 900).unwrap();
+    let roots = host.roots();
+    let folder = roots.proc.join("100");
+    let storage = storage_of(&roots, &folder, 900).unwrap();
     assert_eq!((&*storage.mount, storage.disk.as_deref()), ("/data", Some("dm-0")));
-    assert_eq!(machine.storage_seen_by(Pid(100), 901), None);
+    assert_eq!(storage_of(&roots, &folder, 901), None);
 }
 
 #[test]
 fn a_device_number_that_leads_out_of_sys_is_no_disk() {
     let host = Host::named("torn");
-    let mut machine = Machine::new(host.roots());
-    assert_eq!(machine.storage(23).unwrap().disk, None);
+    let roots = host.roots();
+    assert_eq!(storage_of(&roots, &roots.proc.join("self"), 23).unwrap().disk, None);
 }
 
 #[test]
@@ -304,7 +306,7 @@ proptest! {
         let sample = read(&host);
         prop_assert!(sample.disks.len() < 100);
         let mut machine = Machine::new(host.roots());
-        machine.storage(21);
+        let _ = storage_of(&host.roots(), &host.roots().proc.join("100"), 21);
         machine.disk_infos();
         let mut procs = Procs::new(host.roots());
         procs.scan(1);

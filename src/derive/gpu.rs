@@ -64,15 +64,16 @@ pub(super) fn rates(prev: Option<&GpuSample>, now: &GpuSample, seconds: f64) -> 
 
 /// The span of the counts: that of the samples, as a source gives its counts as of the sample's own
 /// moment or a constant time before it. A row that was only carried over from the tick before has
-/// the same counts, and that is no rate of 0.
+/// the same counts, and that is no rate of 0. Counts that rose were read, however old the rest is:
+/// they come more often than rows do.
 fn count_span(prev: Option<&GpuSample>, now: &GpuSample, seconds: f64) -> Reading<f64> {
-    let ages = prev.map(|prev| prev.age_seconds.zip(now.age_seconds));
-    match ages {
-        Some(Reading::Is((before, now))) if now - before > CARRIED_OVER * seconds => {
-            Reading::Not(Gap::Late)
-        }
-        _ => Reading::Is(seconds),
-    }
+    let carried_over = prev.is_some_and(|prev| {
+        let ages = prev.age_seconds.zip(now.age_seconds);
+        prev.pcie_rx_bytes_total == now.pcie_rx_bytes_total
+            && prev.pcie_tx_bytes_total == now.pcie_tx_bytes_total
+            && matches!(ages, Reading::Is((before, now)) if now - before > CARRIED_OVER * seconds)
+    });
+    if carried_over { Reading::Not(Gap::Late) } else { Reading::Is(seconds) }
 }
 
 /// The rate from counts; the rate that the source itself gave where there is none; else why there

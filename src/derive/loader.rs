@@ -12,6 +12,11 @@ pub(super) fn rates(prev: Option<&LoaderSample>, now: &LoaderSample, seconds: f6
         delivery_samples_total, steps_total, worker_run_samples_total, worker_runq_samples_total,
         worker_disk_samples_total, worker_net_samples_total, worker_idle_samples_total,
         worker_other_samples_total);
+    // Nobody looked: that the count of steps stands still says nothing of the loop.
+    let steps = match now.ready {
+        Reading::Not(gap @ (Gap::Late | Gap::Lost)) => Reading::Not(gap),
+        _ => steps,
+    };
     // The six states are all there are: their sum is the number of looks at workers.
     let all = [run, queued, disk, net, idle, other]
         .into_iter()

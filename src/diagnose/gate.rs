@@ -12,7 +12,7 @@ const BOUNDARY_STEPS: u64 = 2;
 const BOUNDARY_MOST: f64 = 6.0;
 /// A loader that stood for so many of its steps (and at least the boundary's time) starts anew.
 const STOOD_STEPS: f64 = 4.0;
-/// Writing faster than this while nothing else goes on is a checkpoint [proposed].
+/// Writing faster than this while nothing else goes on is a checkpoint: a proposal, not measured.
 pub(super) const CHECKPOINT_BYTES_PER_SECOND: f64 = 50e6;
 /// GPU busy and loop waiting below these shares during a checkpoint.
 const CHECKPOINT_GPU: f32 = 0.10;

@@ -1,5 +1,6 @@
 //! Numbers and names as words.
 
+use crate::model::text::clean;
 use crate::model::{Evidence, Severity};
 
 /// Bounds of [`severity`]: 5 and 20 % as in xprof, 10 and 20 % as in TraceML, 50 % as in SageMaker.
@@ -69,11 +70,12 @@ pub(super) fn workers_spend(count: u64) -> String {
     format!("{} {}", workers(count), if count == 1 { "spends" } else { "spend" })
 }
 
-/// A name of the machine without control characters, cut to a length that leaves a sentence readable.
+/// A name of the machine or of a recording, made safe and cut to a length that leaves a sentence
+/// readable.
 pub(super) fn name(raw: &str) -> String {
-    let mut chars = raw.chars().filter(|c| !c.is_control());
-    let mut name: String = chars.by_ref().take(NAME_CHARS).collect();
-    if chars.next().is_some() {
+    let clean = clean(raw.as_bytes(), NAME_CHARS + 1);
+    let mut name: String = clean.chars().take(NAME_CHARS).collect();
+    if clean.len() > name.len() {
         name.push('…');
     }
     name
@@ -131,7 +133,7 @@ mod tests {
 
     #[test]
     fn a_hostile_name_cannot_break_a_sentence() {
-        assert_eq!(name("a\u{1b}[2Jb\n"), "a[2Jb");
+        assert_eq!(name("a\u{1b}[2Jb\u{202e}"), "ab");
         assert_eq!(name(&"x".repeat(999)).chars().count(), NAME_CHARS + 1);
     }
 }

@@ -95,7 +95,8 @@ states! {
         Worker = "worker",
         /// Started the ranks: torchrun, accelerate, mpirun.
         Launcher = "launcher",
-        /// Anything else.
+        /// Anything else, and whatever a later version of mltop calls it.
+        #[serde(other)]
         Other = "other",
     }
 }
@@ -192,6 +193,9 @@ states! {
         Absent = "absent",
         /// It should work and does not.
         Failed = "failed",
+        /// A word of a later version, as read from a session.
+        #[serde(other)]
+        Unknown = "unknown",
     }
 }
 
@@ -232,5 +236,27 @@ impl Inventory {
     /// Whether any GPU is simulated.
     pub fn simulated(&self) -> bool {
         self.gpus.iter().any(|gpu| gpu.simulated)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_of_a_later_version_costs_itself_and_not_the_names_beside_it() {
+        let status = r#"{"source":"nvml","state":"degraded","message":"m","remedy":""}"#;
+        let status: SourceStatus = serde_json::from_str(status).unwrap();
+        assert_eq!((status.state, &*status.message), (SourceState::Unknown, "m"));
+        assert_eq!(serde_json::from_str::<Role>("\"evaluator\"").unwrap(), Role::Other);
+        for role in Role::ALL {
+            let word = serde_json::to_string(role).unwrap();
+            assert_eq!(word, format!("\"{}\"", role.code()));
+            assert_eq!(serde_json::from_str::<Role>(&word).unwrap(), *role);
+        }
+        for state in SourceState::ALL {
+            let word = serde_json::to_string(state).unwrap();
+            assert_eq!(serde_json::from_str::<SourceState>(&word).unwrap(), *state);
+        }
     }
 }

@@ -7,6 +7,7 @@ pub mod inventory;
 pub mod metric;
 pub mod reading;
 pub mod sample;
+pub mod text;
 
 pub use finding::{Cause, Event, EventKind, Evidence, Finding, Rule, Severity};
 pub use frame::Frame;

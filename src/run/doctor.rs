@@ -46,7 +46,7 @@ impl From<SourceState> for Mark {
             SourceState::Ok => Self::Yes,
             SourceState::Partial => Self::Part,
             SourceState::Failed => Self::No,
-            SourceState::Absent => Self::None,
+            SourceState::Absent | SourceState::Unknown => Self::None,
         }
     }
 }

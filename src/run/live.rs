@@ -33,7 +33,7 @@ use super::pipeline::Pipeline;
 const FRAME: Duration = Duration::from_millis(33);
 /// Scroll-back in memory: an hour, and no more than this.
 const TAPE_BYTES: usize = 8 << 20;
-const TAPE_SPAN: Duration = Duration::from_secs(3600);
+const TAPE_SPAN: Duration = Duration::from_hours(1);
 
 /// What the live screen is started with.
 #[derive(Debug)]
@@ -82,7 +82,7 @@ impl<'a> Live<'a> {
         let (width, height) = terminal::size()?;
         let mut state = State::new(width, height);
         state.feed = setup.feed;
-        state.theme = setup.looks.theme_name().to_owned();
+        setup.looks.theme_name().clone_into(&mut state.theme);
         state.bell = setup.notifier.bell();
         state.utc_offset_seconds = utc_offset_seconds();
         if let Some(notice) = setup.notice {
@@ -119,11 +119,11 @@ impl<'a> Live<'a> {
                 _ = interrupt.recv() => return Ok(()),
                 _ = hangup.recv() => return Ok(()),
                 event = events.next() => match event {
-                    Some(event) => self.event(&event?)?,
+                    Some(event) => self.event(&event?),
                     None => return Ok(()),
                 },
                 sample = samples.recv(), if samples_last => if let Some(sample) = sample {
-                    self.sample(sample)?
+                    self.sample(sample)
                 } else {
                     samples_last = false;
                     self.update(Msg::Ended("no more samples".into()))
@@ -149,36 +149,34 @@ impl<'a> Live<'a> {
         self.state.update(msg)
     }
 
-    fn event(&mut self, event: &Event) -> io::Result<Vec<Effect>> {
+    fn event(&mut self, event: &Event) -> Vec<Effect> {
         match event {
             Event::Key(key) => {
-                Ok(keys::keys(key).flat_map(|key| self.update(Msg::Key(key))).collect())
+                keys::keys(key).flat_map(|key| self.update(Msg::Key(key))).collect()
             }
             Event::Resize(width, height) => {
                 self.painter.resize(*width, *height);
-                Ok(self.update(Msg::Resize(*width, *height)))
+                self.update(Msg::Resize(*width, *height))
             }
-            Event::FocusGained | Event::FocusLost | Event::Mouse(_) | Event::Paste(_) => {
-                Ok(Vec::new())
-            }
+            Event::FocusGained | Event::FocusLost | Event::Mouse(_) | Event::Paste(_) => Vec::new(),
         }
     }
 
-    fn sample(&mut self, sample: Arc<Sample>) -> io::Result<Vec<Effect>> {
+    fn sample(&mut self, sample: Arc<Sample>) -> Vec<Effect> {
         self.tape.push(&sample);
         let (frame, changes) = self.pipeline.push(sample);
         for change in &changes {
-            if let Change::Opened(finding) = change {
-                if let Some(trouble) = self.notifier.opened(finding) {
-                    self.state.update(Msg::Notice(trouble));
-                }
+            if let Change::Opened(finding) = change
+                && let Some(trouble) = self.notifier.opened(finding)
+            {
+                self.state.update(Msg::Notice(trouble));
             }
         }
         self.notifier.reap();
         let oldest_ms =
             self.tape.span().map_or(frame.sample.stamp.mono_ms, |(from, _)| from.mono_ms);
         let tick = self.pipeline.tick(frame, oldest_ms);
-        Ok(self.update(Msg::Tick(tick)))
+        self.update(Msg::Tick(tick))
     }
 
     fn effect(&mut self, effect: Effect) -> io::Result<Flow> {

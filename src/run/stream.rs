@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use crate::diagnose::{Change, Settings};
@@ -54,7 +54,9 @@ pub(super) fn write_lines(
     }
     if let Some(mut encoder) = encoder {
         lines.clear();
-        encoder.end(last_ms, "the time asked for is over", &mut lines);
+        let over = end.is_some_and(|end| Instant::now() >= end);
+        let why = if over { "the time asked for is over" } else { "the samples ended" };
+        encoder.end(last_ms, why, &mut lines);
         put(&mut out, &lines)?;
     }
     Ok(())
@@ -76,10 +78,7 @@ fn session(first: &Sample, interval: Duration) -> SessionInfo {
 /// The next sample; `None` at the end of the time or of the samples.
 fn next(samples: &Receiver<Arc<Sample>>, end: Option<Instant>) -> Option<Arc<Sample>> {
     let Some(end) = end else { return samples.recv().ok() };
-    match samples.recv_timeout(end.saturating_duration_since(Instant::now())) {
-        Ok(sample) => Some(sample),
-        Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-    }
+    samples.recv_timeout(end.saturating_duration_since(Instant::now())).ok()
 }
 
 /// Whole lines at once. False when the reader went away, which is how a pipe into `head` ends.

@@ -3,6 +3,7 @@
 pub mod gpu;
 pub mod loader;
 pub mod machine;
+pub mod mounts;
 pub mod root;
 pub mod sampler;
 pub mod simulated;

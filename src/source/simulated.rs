@@ -79,25 +79,11 @@ impl SimulatedGpu {
             self.before = fresh;
         }
         GpuLook {
-            infos: vec![Arc::new(self.info())],
+            infos: vec![Arc::new(info())],
             samples: vec![sample],
             procs: held.into_iter().collect(),
             status: fine("simulated gpu"),
             collector: None,
-        }
-    }
-
-    fn info(&self) -> GpuInfo {
-        GpuInfo {
-            gpu: GpuId(0),
-            uuid: "SIMULATED-0".into(),
-            name: "Simulated GPU 80GB".into(),
-            driver: "none".into(),
-            pci: Box::default(),
-            memory_bytes: Some(MEMORY),
-            multiprocessors: None,
-            simulated: true,
-            trouble: None,
         }
     }
 
@@ -138,6 +124,21 @@ impl SimulatedGpu {
         let starting = self.begun.elapsed() < STALE;
         let gap = if ever && !starting { Gap::Lost } else { Gap::NotYet };
         GpuSample { utilization_ratio: Reading::Not(gap), ..GpuSample::default() }
+    }
+}
+
+/// What the card is, said to be a simulation wherever its name stands.
+fn info() -> GpuInfo {
+    GpuInfo {
+        gpu: GpuId(0),
+        uuid: "SIMULATED-0".into(),
+        name: "Simulated GPU 80GB".into(),
+        driver: "none".into(),
+        pci: Box::default(),
+        memory_bytes: Some(MEMORY),
+        multiprocessors: None,
+        simulated: true,
+        trouble: None,
     }
 }
 

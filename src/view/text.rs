@@ -3,6 +3,7 @@
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::screen::{Line, Role, Span, span, strong};
+use crate::model::text::clean;
 
 /// No single piece of text is wider; a name of megabytes must not cost megabytes a frame.
 const COLUMNS_MAX: usize = 600;
@@ -17,19 +18,13 @@ pub(super) fn line_width(line: &Line) -> usize {
     line.iter().map(|span| width(&span.text)).sum()
 }
 
-/// The text without anything that could move the cursor, change colours or hide other text:
-/// control characters, escape sequences, characters of no width (joiners, direction marks).
+/// The text without anything that could move the cursor, change colours or hide other text: what
+/// [`clean`] takes out, and characters of no width (joiners, marks).
 pub(super) fn safe(text: &str) -> String {
     let mut out = String::new();
     let mut columns = 0;
     // The bound on characters read keeps a text of nothing but invisible ones cheap.
-    let mut chars = text.chars().take(COLUMNS_MAX * 8);
-    while let Some(char) = chars.next() {
-        if char == '\u{1b}' || char == '\u{9b}' {
-            skip_escape(char, &mut chars);
-            continue;
-        }
-        let char = if char.is_control() { ' ' } else { char };
+    for char in clean(text.as_bytes(), COLUMNS_MAX * 8).chars() {
         let wide = char.width().unwrap_or(0);
         if wide == 0 {
             continue;
@@ -42,19 +37,6 @@ pub(super) fn safe(text: &str) -> String {
         out.push(char);
     }
     out
-}
-
-/// Reads past the rest of a control sequence, so that its letters do not stand in the text.
-fn skip_escape(first: char, chars: &mut impl Iterator<Item = char>) {
-    let introducer = if first == '\u{9b}' { Some('[') } else { chars.next() };
-    if introducer != Some('[') {
-        return;
-    }
-    for char in chars.take(32) {
-        if ('\u{40}'..='\u{7e}').contains(&char) {
-            return;
-        }
-    }
 }
 
 /// Foreign text as a piece of a line.
@@ -208,7 +190,8 @@ mod tests {
     fn escapes_newlines_and_direction_marks_do_not_survive() {
         assert_eq!(safe("a\u{1b}[31mred\u{1b}[0m b"), "ared b");
         assert_eq!(safe("two\nlines\tand\u{202e}more\u{200b}"), "two lines andmore");
-        assert_eq!(safe("\u{9b}2Jx\u{7}"), "x ");
+        assert_eq!(safe("\u{9b}2Jx\u{7}"), "x");
+        assert_eq!(safe("\u{1b}]0;a title\u{7}name"), "name");
         assert!(width(&safe(&"x".repeat(10_000))) <= COLUMNS_MAX + 1);
         assert_eq!(safe(&"\u{200b}".repeat(100_000)), "");
     }

@@ -246,7 +246,7 @@ fn failing_source(look: &Look<'_>) -> Option<TextRow> {
         .filter(|source| match source.state {
             SourceState::Failed => true,
             SourceState::Partial => !source.remedy.is_empty(),
-            SourceState::Ok | SourceState::Absent => false,
+            SourceState::Ok | SourceState::Absent | SourceState::Unknown => false,
         })
         .collect();
     let worst =

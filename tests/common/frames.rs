@@ -257,27 +257,7 @@ impl Past {
     }
 
     fn value(frame: &Frame, of: &Track) -> Option<f32> {
-        let gpu = |id: &GpuId| frame.sample.gpus.iter().find(|gpu| gpu.gpu == *id);
-        let rates = |id: &GpuId| frame.gpus.iter().find(|gpu| gpu.gpu == *id);
-        let disk = || frame.disks.first();
-        let loader = |id: &LoaderId| frame.sample.loaders.iter().find(|row| row.loader == *id);
-        let shares = |id: &LoaderId| frame.loaders.iter().find(|row| row.loader == *id);
-        let value = match of {
-            Track::GpuUtil(id) => gpu(id)?.utilization_ratio.ok()?,
-            Track::GpuSmActive(id) => gpu(id)?.sm_active_ratio.ok()?,
-            Track::GpuPower(id) => gpu(id)?.power_watts.ok()?,
-            Track::GpuMemory(id) => rates(id)?.memory_used_ratio.ok()?,
-            Track::PcieRx(id) => rates(id)?.pcie_rx_bytes_per_second.ok()?,
-            Track::PcieTx(id) => rates(id)?.pcie_tx_bytes_per_second.ok()?,
-            Track::DiskRead(_) => disk()?.read_bytes_per_second.ok()?,
-            Track::DiskBusy(_) => disk()?.busy_ratio.ok()?,
-            Track::LoaderReady(id) => loader(id)?.ready.ok()? as f64,
-            Track::LoaderReadyMin(id) => loader(id)?.ready_min.ok()? as f64,
-            Track::LoaderReadyMax(id) => loader(id)?.ready_max.ok()? as f64,
-            Track::LoaderWait(id) => shares(id)?.wait_ratio.ok()?,
-            Track::LoaderEmpty(id) => shares(id)?.empty_ratio.ok()?,
-        };
-        Some(value as f32)
+        of.read(frame).ok().map(|value| value as f32)
     }
 }
 

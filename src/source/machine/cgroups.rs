@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 
 use super::cgroup::{LONGEST, path_with};
 use super::file::{Slurp, value_of, whole_lines};
-use super::mounts::{Mount, parse};
 use crate::model::id::Pid;
 use crate::model::reading::{Gap, Reading};
 use crate::model::sample::CgroupSample;
 use crate::source::Roots;
+use crate::source::mounts::{Mount, parse};
 
 /// Groups beyond this are not read.
 const MOST_GROUPS: usize = 256;

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use procfs::DiskStat;
 
 use super::file::{Slurp, whole_lines};
-use super::mounts::{Mount, whole_disk, whole_disk_by_name};
 use crate::model::inventory::DiskInfo;
 use crate::model::reading::Reading;
 use crate::model::sample::DiskSample;
 use crate::source::Roots;
+use crate::source::mounts::{Mount, whole_disk, whole_disk_by_name};
 use crate::source::text::clean;
 
 /// A sector of `/proc/diskstats`, whatever the device's own is.

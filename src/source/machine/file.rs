@@ -11,13 +11,13 @@ const CAP: usize = 1 << 20;
 
 /// A buffer that reads one file after the other.
 #[derive(Debug, Default)]
-pub(super) struct Slurp {
+pub(in crate::source) struct Slurp {
     buffer: Vec<u8>,
 }
 
 impl Slurp {
     /// The content of a file, at most [`CAP`] bytes of it.
-    pub(super) fn bytes(&mut self, path: &Path) -> Result<&[u8], Gap> {
+    pub(in crate::source) fn bytes(&mut self, path: &Path) -> Result<&[u8], Gap> {
         let file = File::open(path).map_err(|error| Gap::from(&error))?;
         self.fill(file)
     }
@@ -72,7 +72,7 @@ const EOPNOTSUPP: i32 = 95;
 
 /// The lines that are whole. A number at the end of a file that was cut may have lost digits, and
 /// the kernel ends every line.
-pub(super) fn whole_lines(text: &str) -> impl Iterator<Item = &str> {
+pub(in crate::source) fn whole_lines(text: &str) -> impl Iterator<Item = &str> {
     text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n'))
 }
 

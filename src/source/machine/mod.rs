@@ -3,10 +3,9 @@
 mod cgroup;
 mod cgroups;
 mod disks;
-mod file;
+pub(super) mod file;
 mod host;
 mod info;
-mod mounts;
 mod nets;
 mod own;
 mod proc_rows;
@@ -19,17 +18,15 @@ use std::time::{Duration, Instant};
 
 pub use cgroup::{cgroup_of, container_of};
 pub use cgroups::Cgroups;
-pub use mounts::is_remote;
 pub use own::OwnCost;
 pub use proc_stat::ProcStat;
 pub use procs::{ProcTable, Procs};
 
 use self::file::Slurp;
-use self::mounts::Mounts;
 use crate::model::Sample;
-use crate::model::id::Pid;
-use crate::model::inventory::{DiskInfo, HostInfo, Storage};
+use crate::model::inventory::{DiskInfo, HostInfo};
 use crate::source::Roots;
+use crate::source::mounts::Mounts;
 
 /// How long the lists of disks and mounts stand.
 const LISTS_STAND: Duration = Duration::from_secs(10);
@@ -83,19 +80,6 @@ impl Machine {
     pub fn disk_infos(&mut self) -> Vec<Arc<DiskInfo>> {
         self.refresh_lists();
         self.infos.clone()
-    }
-
-    /// Where the files of a mount are, by its id in a process's `fdinfo`. `None` for a mount that
-    /// mltop does not see.
-    pub fn storage(&mut self, mount_id: u64) -> Option<Storage> {
-        self.refresh_lists();
-        self.mounts.storage(&self.roots, mount_id)
-    }
-
-    /// The same, and for a mount that only `pid` sees, as one in a container, from its own list.
-    pub fn storage_seen_by(&mut self, pid: Pid, mount_id: u64) -> Option<Storage> {
-        self.storage(mount_id)
-            .or_else(|| self.mounts.storage_seen_by(&self.roots, &mut self.slurp, pid, mount_id))
     }
 
     /// Reads the lists of disks and mounts again when they are old.

@@ -5,11 +5,10 @@ use std::path::{Path, PathBuf};
 
 use procfs::process::MountInfo;
 
-use super::file::{Slurp, whole_lines};
-use crate::model::id::Pid;
+use super::Roots;
+use super::machine::file::{Slurp, whole_lines};
+use super::text::clean;
 use crate::model::inventory::Storage;
-use crate::source::Roots;
-use crate::source::text::clean;
 
 /// Mounts beyond this are not kept: a box with more has no use for a list either.
 const MOST_MOUNTS: usize = 8192;
@@ -126,7 +125,7 @@ pub fn is_remote(filesystem: &str) -> bool {
 /// The mounts that mltop sees, re-read when the kernel's list changed.
 #[derive(Debug, Default)]
 pub(super) struct Mounts {
-    text: String,
+    bytes: Vec<u8>,
     list: Vec<Mount>,
 }
 
@@ -134,70 +133,66 @@ impl Mounts {
     /// Reads the list again. True where it differs from the time before.
     pub(super) fn refresh(&mut self, roots: &Roots, slurp: &mut Slurp) -> bool {
         // Where it cannot be read, the list is empty: what was mounted once may be gone.
-        let text = slurp.text(&roots.proc.join("self/mountinfo")).unwrap_or_default();
-        if text == self.text {
+        let bytes = slurp.bytes(&roots.proc.join("self/mountinfo")).unwrap_or_default();
+        if bytes == self.bytes {
             return false;
         }
-        text.clone_into(&mut self.text);
-        self.list = parse(&self.text);
+        bytes.clone_into(&mut self.bytes);
+        self.list = parse(&String::from_utf8_lossy(&self.bytes));
         true
     }
 
     pub(super) fn list(&self) -> &[Mount] {
         &self.list
     }
+}
 
-    /// Where a mount's files are, by the id in `fdinfo`.
-    pub(super) fn storage(&self, roots: &Roots, id: u64) -> Option<Storage> {
-        let mount = self.list.iter().find(|mount| mount.id == id)?;
-        Some(self.describe(roots, mount))
+/// Where the files of a mount are that a process sees, by the mount's id in `fdinfo`: a process in a
+/// container has mounts that mltop does not see. `folder` is that of the process. `None` where
+/// neither list has it.
+pub fn storage_of(roots: &Roots, folder: &Path, id: u64) -> Option<Storage> {
+    let mut slurp = Slurp::default();
+    let mut mounts = Mounts::default();
+    mounts.refresh(roots, &mut slurp);
+    // The kernel gives every mount of every namespace a number of its own.
+    if let Some(mount) = mounts.list.iter().find(|mount| mount.id == id) {
+        return Some(describe(roots, &mounts.list, mount));
     }
+    let bytes = slurp.bytes(&folder.join("mountinfo")).ok()?;
+    let theirs = parse(&String::from_utf8_lossy(bytes));
+    let mount = theirs.iter().find(|mount| mount.id == id)?;
+    Some(describe(roots, &mounts.list, mount))
+}
 
-    /// The same for a mount that only `pid` sees, as in a container.
-    pub(super) fn storage_seen_by(
-        &self,
-        roots: &Roots,
-        slurp: &mut Slurp,
-        pid: Pid,
-        id: u64,
-    ) -> Option<Storage> {
-        let path = roots.proc.join(pid.to_string()).join("mountinfo");
-        let theirs = parse(slurp.text(&path).ok()?);
-        let mount = theirs.iter().find(|mount| mount.id == id)?;
-        Some(self.describe(roots, mount))
+fn describe(roots: &Roots, ours: &[Mount], mount: &Mount) -> Storage {
+    let behind = behind(ours, mount);
+    let remote = is_remote(behind.map_or(&mount.filesystem, |mount| &mount.filesystem));
+    let disk = behind.filter(|_| !remote).and_then(|mount| disk_of_mount(roots, mount));
+    Storage {
+        mount: clean(mount.point.as_os_str().as_encoded_bytes(), 256),
+        filesystem: clean(mount.filesystem.as_bytes(), 32),
+        disk,
+        remote,
     }
+}
 
-    fn describe(&self, roots: &Roots, mount: &Mount) -> Storage {
-        let behind = self.behind(mount);
-        let remote = is_remote(behind.map_or(&mount.filesystem, |mount| &mount.filesystem));
-        let disk = behind.filter(|_| !remote).and_then(|mount| disk_of_mount(roots, mount));
-        Storage {
-            mount: clean(mount.point.as_os_str().as_encoded_bytes(), 256),
-            filesystem: clean(mount.filesystem.as_bytes(), 32),
-            disk,
-            remote,
-        }
+/// The mount that holds the data: for an overlay that of its writable layer, where it is seen.
+fn behind<'a>(ours: &'a [Mount], mount: &'a Mount) -> Option<&'a Mount> {
+    if &*mount.filesystem != "overlay" {
+        return Some(mount);
     }
-
-    /// The mount that holds the data: for an overlay that of its writable layer, where it is seen.
-    fn behind<'a>(&'a self, mount: &'a Mount) -> Option<&'a Mount> {
-        if &*mount.filesystem != "overlay" {
-            return Some(mount);
-        }
-        // An overlay's options name paths in the mount namespace that made it. At `/` that was not
-        // ours but that of the box around the container. The same overlay may be seen in our list
-        // under another path, and then the options speak of our own paths.
-        let ours = self.list.iter().find(|other| {
-            other.device == mount.device && other.upper.is_some() && other.point != Path::new("/")
-        })?;
-        let upper = ours.upper.as_deref()?;
-        let parent = self
-            .list
-            .iter()
-            .filter(|other| upper.starts_with(&other.point))
-            .max_by_key(|other| other.point.as_os_str().len())?;
-        (&*parent.filesystem != "overlay").then_some(parent)
-    }
+    // An overlay's options name paths in the mount namespace that made it. At `/` that was not
+    // ours but that of the box around the container. The same overlay may be seen in our list
+    // under another path, and then the options speak of our own paths.
+    let seen = ours.iter().find(|other| {
+        other.device == mount.device && other.upper.is_some() && other.point != Path::new("/")
+    })?;
+    let upper = seen.upper.as_deref()?;
+    let parent = ours
+        .iter()
+        .filter(|other| upper.starts_with(&other.point))
+        .max_by_key(|other| other.point.as_os_str().len())?;
+    (&*parent.filesystem != "overlay").then_some(parent)
 }
 
 /// The whole disk under a mount, by its kernel name.
@@ -271,6 +266,19 @@ mod tests {
     fn a_line_without_sense_costs_only_itself() {
         let text = "x\n36 35 98:0 / / rw - ext4 /dev/sda1 rw\n37 35 98:1 / /cut rw";
         assert_eq!(parse(text).len(), 1);
+    }
+
+    #[test]
+    fn a_mount_point_that_is_not_utf8_costs_no_other_mount() {
+        let root = tempfile::tempdir().unwrap();
+        let roots = Roots::below(root.path());
+        let own = roots.proc.join("self");
+        std::fs::create_dir_all(&own).unwrap();
+        let lines =
+            b"36 1 0:9 / /mnt/caf\xe9 rw - nfs4 srv:/x rw\n37 1 0:8 / /b rw - tmpfs none rw\n";
+        std::fs::write(own.join("mountinfo"), lines).unwrap();
+        assert_eq!(storage_of(&roots, &own, 36).map(|storage| storage.remote), Some(true));
+        assert_eq!(storage_of(&roots, &own, 37).map(|storage| storage.mount), Some("/b".into()));
     }
 
     #[test]
