@@ -1,0 +1,234 @@
+"""Called by cost.sh, which builds what is measured here and says what it is for."""
+
+import argparse
+import os
+import random
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+import proc
+
+IDLE = 300
+WORKERS = 8
+GPUS = 8
+SETTLE = 8.0
+
+arguments = argparse.ArgumentParser()
+arguments.add_argument("--mltop", required=True)
+arguments.add_argument("--made", required=True)
+arguments.add_argument("--minutes", type=float, default=1.0)
+arguments.add_argument("--scenes", default="quiet,noisy")
+arguments.add_argument("--alone", action="store_true", help="mltop without the others beside it")
+arguments.add_argument("--gpm", type=int, default=1, help="0: PCIe by counters, as before Hopper")
+args = arguments.parse_args()
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+CACHE = os.environ.get("MLTOP_TEST_CACHE", os.path.expanduser("~/.cache/mltop-tests"))
+# What stays below in a release build. PSS is meant after 30 minutes, with the whole history.
+LIMITS = {"cpu": 0.6, "pss": 12.0, "pss_all": 20.0, "frame": 50.0, "quiet": 2048, "noisy": 12288}
+
+
+def python_with_torch():
+    for python in (os.path.join(CACHE, "torch-newest/bin/python"), "/usr/bin/python3"):
+        probe = [python, "-c", "import torch; print(torch.__version__)"]
+        if os.path.exists(python):
+            done = subprocess.run(probe, capture_output=True, text=True)
+            if done.returncode == 0:
+                return python, done.stdout.strip()
+    sys.exit("skipped: no PyTorch here (tests/run brings one)")
+
+
+class Scene:
+    """The box that is looked at. Quiet: everything stands still but the clock. Noisy: every GPU's
+    figures jump each second, and the loader's queue with them."""
+
+    def __init__(self, name, folder, python):
+        self.noisy = name == "noisy"
+        self.control = os.path.join(folder, "control")
+        self.base = os.path.join(folder, "gpus")
+        plan = "tight:100000" if self.noisy else "ahead:100000"
+        self.started = [
+            subprocess.Popen(["sleep", "1000000"], stdin=subprocess.DEVNULL) for _ in range(IDLE)
+        ]
+        script = os.path.join(HERE, "../py/workload.py")
+        trainer = [python, script, "--plan", plan, "--workers", str(WORKERS)]
+        nothing = {name: subprocess.DEVNULL for name in ("stdin", "stdout", "stderr")}
+        self.started.append(subprocess.Popen(trainer, **nothing))
+        self.trainer = self.started[-1].pid
+        with open(self.base, "w") as file:
+            for gpu in range(GPUS):
+                file.write(f"gpu {gpu} util=62 mem_util=30 mem_used=43980465152 power=300000 ")
+                file.write(f"temp=61 gpm={args.gpm} sm=41 pcie_rx=2e9 pcie_tx=4e8\n")
+                file.write(f"proc gpu={gpu} pid={self.trainer} mem=43000000000\n")
+        self.move()
+
+    def move(self):
+        with open(self.control + ".new", "w") as file:
+            for gpu in range(GPUS if self.noisy else 0):
+                share = random.random
+                file.write(
+                    f"gpu {gpu} util={share() * 100:.0f} mem_used={int(4e10 * (1 + share()))} "
+                    f"power={100000 + 500000 * share():.0f} temp={40 + 40 * share():.0f} "
+                    f"pcie_rx={20e9 * share():.0f} pcie_tx={10e9 * share():.0f}\n"
+                )
+        os.replace(self.control + ".new", self.control)
+
+    def env(self):
+        return {
+            "LD_LIBRARY_PATH": os.path.abspath(args.made),
+            "MLTOP_STANDIN": self.base,
+            "MLTOP_STANDIN_CONTROL": self.control,
+        }
+
+    def run(self, seconds, watch=lambda: None):
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            if self.noisy:
+                self.move()
+            watch()
+            time.sleep(min(1.0, left))
+
+    def close(self):
+        for child in self.started:
+            child.terminate()
+        for child in self.started:
+            try:
+                child.wait(10)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+
+
+class Meter:
+    """One program over a span."""
+
+    def __init__(self, name, pids, terminal):
+        self.name, self.pids, self.terminal = name, pids, terminal
+        self.others = set()
+        self.begin = self.read()
+        self.began = time.monotonic()
+
+    def read(self):
+        cpu = sum(map(proc.cpu_seconds, self.pids))
+        reaped = sum(map(proc.reaped_cpu_seconds, self.pids))
+        return cpu, self.terminal.bytes() if self.terminal else 0, reaped
+
+    def watch(self):
+        """A program that was started meanwhile, and none of those that are measured."""
+        self.others |= set(proc.children(self.pids[0])) - set(self.pids)
+
+    def row(self):
+        (cpu0, bytes0, reaped0), (cpu1, bytes1, reaped1) = self.begin, self.read()
+        span = time.monotonic() - self.began
+        pss = [proc.pss_mb(pid) for pid in self.pids]
+        return {
+            "name": self.name,
+            "cpu": (cpu1 - cpu0) * 60 / span,
+            "pss": pss[0],
+            "pss_all": sum(pss),
+            "threads": sum(map(proc.threads, self.pids)),
+            "rate": (bytes1 - bytes0) / span if self.terminal else None,
+            "children": len(self.others) + (reaped1 - reaped0 > 0),
+        }
+
+
+def rivals():
+    return {
+        "htop": ["htop", "-d", "10"],
+        "btop": ["btop"],
+        "top": ["top", "-d", "1"],
+    }
+
+
+def measure(name, folder, python):
+    scene = Scene(name, folder, python)
+    terminals = {}
+    bare = None
+    try:
+        time.sleep(4)
+        mltop = os.path.abspath(args.mltop)
+        # Its own trainer alone: other training on this box is not part of the scene.
+        argv = [mltop, "--pid", str(scene.trainer)]
+        terminals["mltop"] = proc.Tmux("mltop", argv, folder, scene.env())
+        if not args.alone:
+            home = os.path.join(folder, "home")
+            os.makedirs(os.path.join(home, ".config/btop"), exist_ok=True)
+            with open(os.path.join(home, ".config/btop/btop.conf"), "w") as file:
+                file.write("update_ms = 1000\n")
+            for rival, argv in rivals().items():
+                if shutil.which(argv[0]):
+                    env = {"HOME": home, "XDG_CONFIG_HOME": home + "/.config"}
+                    terminals[rival] = proc.Tmux(rival, argv, folder, env)
+            bare = subprocess.Popen([os.path.join(args.made, "bare")])
+        scene.run(SETTLE)
+        pid = terminals["mltop"].pid
+        meters = [Meter("mltop", [pid, *proc.children(pid)], terminals["mltop"])]
+        others = [terminals[key] for key in terminals if key != "mltop"]
+        names = [key for key in terminals if key != "mltop"]
+        meters += [Meter(key, [one.pid], one) for key, one in zip(names, others)]
+        if bare:
+            meters.append(Meter("bare loop", [bare.pid], None))
+        scene.run(args.minutes * 60, meters[0].watch)
+        rows = [meter.row() for meter in meters]
+        frames = first_frames(scene) if name == "quiet" else {}
+        for row in rows:
+            row.update(scene=name, frame=frames.get(row["name"]))
+        print(f"# {name}: {proc.processes()} processes, load {proc.load():.1f}", file=sys.stderr)
+        if os.environ.get("MLTOP_BENCH_SCREEN"):
+            print(terminals["mltop"].screen(), file=sys.stderr)
+        return rows
+    finally:
+        for terminal in terminals.values():
+            terminal.close()
+        if bare:
+            bare.kill()
+            bare.wait()
+        scene.close()
+
+
+def first_frames(scene):
+    """Medians, in turn so that the box's load meets all of them alike."""
+    programs = {"mltop": [os.path.abspath(args.mltop), "--pid", str(scene.trainer)]}
+    if not args.alone:
+        programs.update({k: argv for k, argv in rivals().items() if shutil.which(argv[0])})
+    times = {name: [] for name in programs}
+    for _ in range(7):
+        for name, argv in programs.items():
+            times[name].append(proc.first_frame_ms(argv, scene.env()) or 5000.0)
+    return {name: statistics.median(each) for name, each in times.items()}
+
+
+def main():
+    python, torch = python_with_torch()
+    rows = []
+    for name in args.scenes.split(","):
+        with tempfile.TemporaryDirectory(prefix="mltop-bench-") as folder:
+            rows += measure(name, folder, python)
+    print(f"\n{args.minutes:g} min each, ticks of 1 s, 200x50, {GPUS} stand-in GPUs, one trainer "
+          f"(torch {torch}) with {WORKERS} workers, {IDLE} idle processes\n")
+    print(f"{'scene':<6} {'program':<10} {'CPU s/min':>9} {'PSS MB':>7} {'all MB':>7} "
+          f"{'threads':>7} {'B/s':>7} {'frame ms':>8} {'children':>8}")
+    for row in rows:
+        cell = lambda key, form: format(row[key], form) if row[key] is not None else "-"
+        print(f"{row['scene']:<6} {row['name']:<10} {row['cpu']:>9.2f} {row['pss']:>7.1f} "
+              f"{row['pss_all']:>7.1f} {row['threads']:>7} {cell('rate', '.0f'):>7} "
+              f"{cell('frame', '.0f'):>8} {row['children']:>8}")
+    faults = []
+    for row in (row for row in rows if row["name"] == "mltop"):
+        for key in ("cpu", "pss", "pss_all", "frame"):
+            if row[key] is not None and row[key] > LIMITS[key]:
+                faults.append(f"{row['scene']}: {key} {row[key]:.2f} > {LIMITS[key]}")
+        if row["rate"] > LIMITS[row["scene"]]:
+            faults.append(f"{row['scene']}: {row['rate']:.0f} B/s > {LIMITS[row['scene']]}")
+        if row["children"]:
+            faults.append(f"{row['scene']}: started {row['children']} programs")
+    print("\nlimits:", "; ".join(faults) if faults else "all met")
+    sys.exit(bool(faults))
+
+
+if __name__ == "__main__":
+    main()
