@@ -1,6 +1,11 @@
 //! The real program in a real terminal: what a user does in the first minute.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should stop")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test that cannot go on should stop, and one that cannot run says so"
+)]
 
 #[path = "common/tmux.rs"]
 mod tmux;

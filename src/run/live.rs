@@ -151,9 +151,7 @@ impl<'a> Live<'a> {
 
     fn event(&mut self, event: &Event) -> Vec<Effect> {
         match event {
-            Event::Key(key) => {
-                keys::keys(key).flat_map(|key| self.update(Msg::Key(key))).collect()
-            }
+            Event::Key(key) => keys::keys(key).flat_map(|key| self.update(Msg::Key(key))).collect(),
             Event::Resize(width, height) => {
                 self.painter.resize(*width, *height);
                 self.update(Msg::Resize(*width, *height))
