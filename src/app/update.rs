@@ -122,11 +122,16 @@ impl State {
     }
 
     fn tick(&mut self, tick: Tick) -> Vec<Effect> {
+        let first = self.latest.is_none();
         self.latest = Some(tick.frame);
         self.oldest_ms = tick.oldest_ms;
         self.findings = tick.findings;
         self.now = tick.now;
         let newest = self.reach().newest_ms;
+        // What was said before the first sample was said at no time of the samples' clock.
+        if first && let Some(message) = &mut self.message {
+            message.until_ms = newest.saturating_add(MESSAGE_MS);
+        }
         if self.message.as_ref().is_some_and(|message| newest >= message.until_ms) {
             self.message = None;
         }
@@ -371,5 +376,30 @@ impl State {
         };
         self.gpu_mode = mode;
         self.say(format!("GPUs: {name}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Sample, Stamp};
+
+    fn tick(mono_ms: u64) -> Msg {
+        let stamp = Stamp { unix_ms: 0, mono_ms };
+        let sample = Arc::new(Sample { stamp, ..Sample::default() });
+        let frame = Arc::new(Frame { sample, ..Frame::default() });
+        Msg::Tick(Tick { frame, findings: Vec::new(), now: Vec::new(), oldest_ms: mono_ms })
+    }
+
+    #[test]
+    fn a_line_from_before_the_first_sample_stands_as_long_as_any_other() {
+        let mut state = State::new(120, 36);
+        state.update(Msg::Notice("a demo".to_owned()));
+        assert_eq!(state.message(), Some("a demo"));
+        state.update(tick(4_000_000));
+        state.update(tick(4_004_000));
+        assert_eq!(state.message(), Some("a demo"));
+        state.update(tick(4_005_000));
+        assert_eq!(state.message(), None);
     }
 }

@@ -13,6 +13,9 @@ use super::verdict::{badge, severity_role};
 /// The widest popup: longer lines are hard to read.
 const COLUMNS_MAX: u16 = 100;
 
+/// Columns of the keys beside what they do.
+const KEYS: usize = 18;
+
 /// Pieces of evidence that are shown.
 const EVIDENCE_MAX: usize = 32;
 
@@ -61,18 +64,20 @@ fn help(columns: usize) -> Vec<TextRow> {
     let mut rows = Vec::new();
     let mut absent: Vec<TextRow> = Vec::new();
     for action in Action::ALL {
-        let keys = left(&keys_of(*action).join("  "), 18);
-        if action.unavailable().is_some() {
-            absent.push(row(vec![
-                span(format!(" {keys}"), Role::Dim),
-                span(action.help(), Role::Dim),
-            ]));
+        let keys = format!(" {}", left(&keys_of(*action).join("  "), KEYS));
+        let (to, key, role) = if action.unavailable().is_some() {
+            (&mut absent, span(keys, Role::Dim), Role::Dim)
         } else {
-            let text = match action {
-                Action::Screen(_) => format!("screen: {}", action.help()),
-                _ => action.help().to_owned(),
-            };
-            rows.push(row(vec![strong(format!(" {keys}"), Role::Key), span(text, Role::Text)]));
+            (&mut rows, strong(keys, Role::Key), Role::Text)
+        };
+        let text = match action {
+            Action::Screen(_) if role == Role::Text => format!("screen: {}", action.help()),
+            _ => action.help().to_owned(),
+        };
+        let mut key = Some(key);
+        for line in wrap(&text, columns.saturating_sub(KEYS + 1), 3) {
+            let first = key.take().unwrap_or_else(|| span(" ".repeat(KEYS + 1), Role::Dim));
+            to.push(row(vec![first, span(line, role)]));
         }
     }
     rows.push(row(Line::new()));

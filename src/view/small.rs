@@ -6,7 +6,7 @@ use super::header::{header, mode, simulated};
 use super::lane::LaneKind;
 use super::screen::{Line, Role, TextRow, span};
 use super::table::table;
-use super::text::{cut_line, line_width};
+use super::text::{cut_line, fit_line, line_width};
 use super::verdict::{Room, short, verdict};
 
 /// A screen of numbers, as many rows as there are.
@@ -20,7 +20,8 @@ pub(super) fn numbers(look: &Look<'_>, width: usize, height: usize) -> Vec<TextR
         let name: Line = lane.title.into_iter().take(1).collect();
         let left = [vec![span(" ", Role::Dim)], name].concat();
         let room = width.saturating_sub(line_width(&left) + 2);
-        let right = cut_line([lane.values, vec![span(" ", Role::Dim)]].concat(), room);
+        let mut right = fit_line(lane.values, room.saturating_sub(1));
+        right.push(span(" ", Role::Dim));
         rows.push(TextRow { left, right, ..TextRow::default() });
     }
     rows.push(TextRow::default());

@@ -3,8 +3,8 @@
 use crate::app::State;
 use crate::fmt;
 
-/// The part of the past that is on screen. Live, both ends lie on a grid of points, so that the
-/// picture moves by whole points and what was drawn once keeps its shape.
+/// The part of the past that is on screen. A point is whole milliseconds long, and live both ends lie
+/// on multiples of that: the picture moves by whole points, and what was drawn once keeps its shape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Window {
     /// Left edge, by the monotonic clock.
@@ -22,14 +22,15 @@ impl Window {
     pub(super) fn of(state: &State, columns: usize) -> Self {
         let zoom = state.zoom_ms();
         let end = state.transport.end(state.reach());
-        let points = (columns * 2).max(1) as u128;
-        let at = u128::from(end) * points / u128::from(zoom) + 1;
+        let points = (columns * 2).max(1) as u64;
+        let point_ms = zoom.div_ceil(points).max(1);
         let to_ms = match state.transport.cursor() {
-            None => (at * u128::from(zoom) / points) as u64,
+            None => (end / point_ms).saturating_add(1).saturating_mul(point_ms),
             // A frozen window ends where it was frozen: the rest of its last point would fill up.
             Some(_) => end.saturating_add(1),
         };
-        let mut window = Self { from_ms: to_ms.saturating_sub(zoom), to_ms, columns, cursor: None };
+        let from_ms = to_ms.saturating_sub(point_ms.saturating_mul(points));
+        let mut window = Self { from_ms, to_ms, columns, cursor: None };
         window.cursor = state.transport.cursor().and_then(|at_ms| window.column(at_ms));
         window
     }
@@ -90,8 +91,8 @@ impl Window {
         ticks.push((free_to as u16, now));
         let Some(step) = step else { return if end > 10 { ticks } else { Vec::new() } };
         for back_s in (step..=zoom_s).step_by(step as usize) {
-            let column =
-                end as u64 - (back_s * self.columns as u64 / zoom_s.max(1)).min(end as u64 - 1);
+            let back = back_s * 1000 * self.columns as u64 / self.length();
+            let column = end as u64 - back.min(end as u64 - 1);
             let text = label(back_s);
             let start = (column as usize).max(1);
             // A label that would touch its neighbour on the right is left out.
@@ -102,5 +103,51 @@ impl Window {
         }
         ticks.reverse();
         ticks
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::history::{History, Track};
+    use crate::model::sample::GpuSample;
+    use crate::model::{Frame, Reading, Sample, Stamp};
+
+    /// A tick every second, as late as a busy box makes it.
+    fn frame(tick: u64) -> Arc<Frame> {
+        let mono_ms = 1_000_000 + tick * 1000 + tick * tick * 7 % 97;
+        let busy = (tick * 37 % 101) as f64 / 101.0;
+        let gpu = GpuSample { utilization_ratio: Reading::Is(busy), ..GpuSample::default() };
+        let stamp = Stamp { unix_ms: 0, mono_ms };
+        let sample = Sample { seq: tick, stamp, gpus: vec![gpu], ..Sample::default() };
+        Arc::new(Frame { sample: Arc::new(sample), ..Frame::default() })
+    }
+
+    #[test]
+    fn a_column_keeps_its_shape_while_it_scrolls() {
+        for columns in [70, 118, 198, 331] {
+            let mut history = History::new(4096);
+            let mut state = State::new(120, 36);
+            let mut before: Option<(Window, Vec<_>)> = None;
+            for tick in 0..200 {
+                let frame = frame(tick);
+                history.push(&frame);
+                state.latest = Some(frame);
+                let window = Window::of(&state, columns);
+                let of = Track::GpuUtil(crate::model::GpuId(0));
+                let points = history.buckets(&of, window.from_ms, window.to_ms, window.points());
+                let point_ms = window.length() / window.points() as u64;
+                assert_eq!((window.from_ms % point_ms, window.to_ms % point_ms), (0, 0));
+                if let Some((older, old)) = before {
+                    let moved = ((window.from_ms - older.from_ms) / point_ms) as usize;
+                    // The last two seconds may still fill up.
+                    let settled = old.len() - (2000 / point_ms as usize + 2);
+                    assert_eq!(old[moved..settled], points[..settled - moved], "tick {tick}");
+                }
+                before = Some((window, points));
+            }
+        }
     }
 }
