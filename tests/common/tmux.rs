@@ -17,7 +17,7 @@ impl Tmux {
     /// A shell in a terminal of this size; `None`, with a word on why, where there is no tmux.
     pub(crate) fn start(width: u16, height: u16) -> Option<Self> {
         if Command::new("tmux").arg("-V").output().is_err() {
-            println!("skipped: no tmux on this machine");
+            eprintln!("skipped: no tmux on this machine");
             return None;
         }
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
