@@ -192,7 +192,7 @@ fn a_file_that_is_no_recording_is_refused_by_what_it_is() {
         ("empty", b"", "empty"),
         ("text", b"hello\nworld\n", "not a session"),
         ("binary", &binary, "not a session"),
-        ("zeros", &[0; 70_000], "not a session"),
+        ("zeros", &vec![0; 70_000], "not a session"),
         ("torn", &whole[..40], "not a session"),
     ];
     let out = at("out.svg");
@@ -345,7 +345,7 @@ fn hostile_names_of_processes_appear_cleaned() {
         }
     }
     ended(&mut child);
-    let escapes = |text: &str| text.chars().any(|char| char.is_control());
+    let escapes = |text: &str| text.chars().any(char::is_control);
     let lines = Lines::of(&bytes);
     let named = lines.0.iter().flat_map(|line| {
         let listed = line["procs"].as_array().cloned().unwrap_or_default();
