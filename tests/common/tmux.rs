@@ -69,10 +69,15 @@ impl Tmux {
         self.run(&["kill-session"]);
     }
 
-    /// Starts the program by this line and waits until it shows live data.
+    /// Starts the program by this line and waits until it shows live data: before the first sample
+    /// there is nothing to pause.
     pub(crate) fn open(&self, line: &str) {
         self.line(line);
-        self.wait_for("LIVE", 20);
+        self.wait_until("the first sample", 30, |screen| {
+            screen.contains("LIVE")
+                && screen.contains("q quit")
+                && !screen.contains("waiting for the first")
+        });
     }
 
     /// Waits until the shell has the terminal again, with echo and line editing, and without the
