@@ -192,7 +192,7 @@ fn a_file_that_is_no_recording_is_refused_by_what_it_is() {
         ("empty", b"", "empty"),
         ("text", b"hello\nworld\n", "not a session"),
         ("binary", &binary, "not a session"),
-        ("zeros", &[0; 7_000], "not a session"),
+        ("zeros", &vec![0; 70_000], "not a session"),
         ("torn", &whole[..40], "not a session"),
     ];
     let out = at("out.svg");

@@ -73,7 +73,7 @@ fn traffic(ticks: &[&Value]) {
             Some((rate("pcie_rx_bytes_per_second")?, rate("pcie_tx_bytes_per_second")?))
         })
         .collect();
-    println!("PCIe, bytes per second: {rates:?}");
+    eprintln!("PCIe, bytes per second: {rates:?}");
     assert!(rates.len() >= 2, "{} windows without a doubt", rates.len());
     for (rx, tx) in rates {
         assert!((rx / 20e9 - 1.0).abs() < 0.01, "{rx}");
@@ -146,7 +146,7 @@ impl Session {
             })
             .collect();
         times.sort();
-        println!("{what}: a key is answered in {:?} (median), {:?} (worst)", times[10], times[19]);
+        eprintln!("{what}: a key is answered in {:?} (median), {:?} (worst)", times[10], times[19]);
     }
 
     fn shows_help(&self, wanted: bool) {

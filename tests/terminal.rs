@@ -27,14 +27,16 @@ fn opened(width: u16, height: u16) -> Option<Tmux> {
 fn it_opens_at_every_size_answers_keys_and_leaves_the_shell_clean() {
     for (width, height) in [(200, 50), (120, 36), (80, 24)] {
         let Some(terminal) = opened(width, height) else { return };
-        let screen = terminal.wait_for("GPU", 10);
-        assert!(screen.contains(" mltop ") && screen.contains("Loader queue"), "{screen}");
+        for part in [" mltop ", "GPU util", "Loader queue", "q quit"] {
+            terminal.wait_for(part, 10);
+        }
         terminal.keys(&["?"]);
         terminal.wait_for("freeze the screen", 10);
         // Both at once, as a slow line delivers them.
         terminal.keys(&["Escape", "Space"]);
-        let screen = terminal.wait_for("PAUSED", 10);
-        assert!(!screen.contains("freeze the screen"), "{screen}");
+        terminal.wait_until("a paused screen without the help", 10, |screen| {
+            screen.contains("PAUSED") && !screen.contains("freeze the screen")
+        });
         terminal.keys(&["Space"]);
         terminal.wait_for("LIVE", 10);
         terminal.keys(&["q"]);
@@ -100,7 +102,6 @@ fn ended_by(signal: &str) {
     let killed = Command::new("kill").args([signal, pid.trim()]).status().unwrap();
     assert!(killed.success());
     terminal.wait_for_clean_shell();
-    terminal.line("echo left-$?");
     assert!(!std::path::Path::new(&format!("/proc/{}", pid.trim())).exists());
 }
 
@@ -143,11 +144,13 @@ fn coloured(screen: &str) -> bool {
 #[test]
 fn colours_are_left_out_where_they_are_not_wanted() {
     let Some(terminal) = opened(120, 36) else { return };
+    terminal.wait_for("q quit", 10);
     assert!(coloured(&terminal.screen_with_colors()), "no colour at all");
     terminal.keys(&["q"]);
     terminal.wait_for_clean_shell();
     terminal.line("clear");
     terminal.open(&format!("NO_COLOR=1 {MLTOP}"));
+    terminal.wait_for("q quit", 10);
     let screen = terminal.screen_with_colors();
     assert!(!coloured(&screen), "{screen:?}");
     terminal.keys(&["q"]);
@@ -160,12 +163,42 @@ fn a_terminal_without_unicode_gets_ascii() {
         let Some(terminal) = Tmux::start(120, 36) else { return };
         terminal.open(&line);
         terminal.keys(&["?"]);
-        let screen = terminal.wait_for("freeze the screen", 10);
+        terminal.wait_for("freeze the screen", 10);
+        // Both the lanes and the help, whole.
+        let screen = terminal.wait_for("q quit", 10);
         let strange: Vec<char> = screen.chars().filter(|char| !char.is_ascii()).collect();
         assert!(strange.is_empty(), "{line}: {strange:?}\n{screen}");
         terminal.keys(&["q"]);
         terminal.wait_for_clean_shell();
     }
+}
+
+#[test]
+fn the_advice_of_a_finding_goes_to_the_clipboard() {
+    if Command::new("python3").arg("--version").output().is_err() {
+        eprintln!("skipped: the demo needs python3");
+        return;
+    }
+    let Some(terminal) = Tmux::start(160, 48) else { return };
+    terminal.allow_clipboard();
+    terminal.open(&format!("{MLTOP} demo --only disk"));
+    terminal.wait_for("STARVED", 60);
+    terminal.keys(&["y"]);
+    let begun = std::time::Instant::now();
+    let copied = loop {
+        let copied = terminal.clipboard();
+        if !copied.is_empty() {
+            break copied;
+        }
+        assert!(begun.elapsed().as_secs() < 20, "nothing was copied:\n{}", terminal.screen());
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    };
+    assert!(copied.len() > 20 && !copied.chars().any(char::is_control), "{copied:?}");
+    // Its beginning is what stands in the verdict.
+    let start: String = copied.chars().take(20).collect();
+    terminal.wait_for(&start, 10);
+    terminal.keys(&["q"]);
+    terminal.wait_for_clean_shell();
 }
 
 #[test]

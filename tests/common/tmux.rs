@@ -17,7 +17,7 @@ impl Tmux {
     /// A shell in a terminal of this size; `None`, with a word on why, where there is no tmux.
     pub(crate) fn start(width: u16, height: u16) -> Option<Self> {
         if Command::new("tmux").arg("-V").output().is_err() {
-            println!("skipped: no tmux on this machine");
+            eprintln!("skipped: no tmux on this machine");
             return None;
         }
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -69,10 +69,15 @@ impl Tmux {
         self.run(&["kill-session"]);
     }
 
-    /// Starts the program by this line and waits until it shows live data.
+    /// Starts the program by this line and waits until it shows live data: before the first sample
+    /// there is nothing to pause.
     pub(crate) fn open(&self, line: &str) {
         self.line(line);
-        self.wait_for("LIVE", 20);
+        self.wait_until("the first sample", 30, |screen| {
+            screen.contains("LIVE")
+                && screen.contains("q quit")
+                && !screen.contains("waiting for the first")
+        });
     }
 
     /// Waits until the shell has the terminal again, with echo and line editing, and without the
