@@ -149,13 +149,14 @@ impl Drop for Training {
 }
 
 impl Truth {
-    /// The truth samples just before and after a moment.
+    /// The truth samples just before and after a moment. None in the first 20 steps: the workers'
+    /// first messages take long, and the capacity is not yet known.
     pub(crate) fn around(&self, at: SystemTime) -> Option<(f64, f64)> {
         let at = at.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs_f64();
         let after = self.depths.partition_point(|depth| depth.0 < at);
         let (before, after) = (self.depths.get(after.checked_sub(1)?)?, self.depths.get(after)?);
         // Where the training itself did not get to write, its truth says nothing.
-        (after.0 - before.0 < 0.02).then_some((before.1?, after.1?))
+        (after.0 - before.0 < 0.02 && before.3 >= 20.0).then_some((before.1?, after.1?))
     }
 
     /// The lowest and the highest depth from 10 ms before a moment to 5 ms after it: a worker notes

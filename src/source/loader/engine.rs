@@ -46,6 +46,8 @@ struct Trainer {
     denied: Option<usize>,
     ended: bool,
     bare: Option<LoaderId>,
+    /// Groups that may not be all there yet: result pipe and workers at the search before.
+    growing: Vec<(u64, usize)>,
 }
 
 /// Everything that is looked at. Does its work where it is called: the thread is elsewhere.
@@ -91,6 +93,7 @@ impl Engine {
                 denied: None,
                 ended: false,
                 bare: None,
+                growing: Vec::new(),
             };
             self.trainers.insert(pid, trainer);
         }
@@ -224,7 +227,7 @@ impl Trainer {
         let step = SEARCH.get(self.searches.min(SEARCH.len() - 1)).copied().unwrap_or(5000);
         self.searches += 1;
         // Workers start one after the other: what is found may not be all of it yet.
-        let more = !complete || self.searches < SEARCH.len();
+        let more = !complete || self.searches < SEARCH.len() || !self.growing.is_empty();
         self.search_at = more.then(|| now + Duration::from_millis(step));
     }
 
@@ -252,7 +255,16 @@ impl Trainer {
         for loader in self.loaders.iter_mut().filter(|loader| !kept.contains(&loader.id)) {
             loader.gone.get_or_insert(now);
         }
+        let before = std::mem::take(&mut self.growing);
         for group in left {
+            // Workers start one after the other. With fewer than a former loader had, it may be that
+            // one, half started: whose heir it is shows when it stays as it is.
+            let shape = (group.result.inode, group.workers.len());
+            let clear = self.loaders.iter().all(|loader| loader.group.workers.len() == shape.1);
+            if !clear && !before.contains(&shape) {
+                self.growing.push(shape);
+                continue;
+            }
             // The next epoch's iterator of a loader that is gone goes on with its counts.
             let heir = self.loaders.iter_mut().find(|loader| {
                 loader.gone.is_some() && loader.group.workers.len() == group.workers.len()

@@ -58,6 +58,13 @@ pub fn main_at(wchan: &str) -> MainAt {
     }
 }
 
+/// Whether the kernel function says by itself that a thread sleeps, and why: its state need not be
+/// read then, which costs more.
+pub fn tells(wchan: &str) -> bool {
+    has(wchan, &["poll", "do_select", "nanosleep", "futex", "pipe_", "unix_stream", "folio_wait"])
+        && !wchan.contains("signal")
+}
+
 /// What a worker is doing. `tasks` is whether its index queue holds any; `remote` whether its files
 /// are served by another machine.
 pub fn worker_at(state: ProcState, wchan: &str, tasks: bool, remote: bool) -> WorkerAt {

@@ -76,6 +76,11 @@ impl Position {
         self.moves > 0
     }
 
+    /// The highest index of this epoch that was seen.
+    pub fn highest(&self) -> Option<u64> {
+        self.highest
+    }
+
     /// Whether the epoch runs out: no more tasks are sent.
     pub fn tail(&self) -> bool {
         self.tail

@@ -90,6 +90,14 @@ impl Pinning {
     }
 }
 
+/// Batches that the loop has received before their turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Aside {
+    count: u64,
+    /// The least index that the loop can be at.
+    next: u64,
+}
+
 /// What is known of one loader's queue over time.
 #[derive(Clone, Debug)]
 pub struct Queue {
@@ -107,6 +115,7 @@ pub struct Queue {
     large: u32,
     hole: Option<u64>,
     blocked_head: Option<u64>,
+    aside: Option<Aside>,
     under_way: u64,
     started: bool,
 }
@@ -125,6 +134,7 @@ impl Queue {
             large: 0,
             hole: None,
             blocked_head: None,
+            aside: None,
             under_way: 0,
             started: false,
         }
@@ -152,6 +162,7 @@ impl Queue {
         } else {
             self.large.saturating_sub(1)
         };
+        self.aside = None;
         if let Some(workers) = &view.workers {
             self.learn(view, workers);
         }
@@ -205,27 +216,32 @@ impl Queue {
             }
         }
         self.hole = self.lowest_unfinished(view, workers);
-        self.stash = self.out_of_order(view, queued + busy);
+        self.aside = self.put_aside(view, workers, queued + busy);
+        self.stash = match self.aside {
+            Some(aside) => {
+                let all = aside.count + view.result.complete();
+                Reading::Is(all.saturating_sub(self.in_order(view).0))
+            }
+            None if self.pinning.get() == Some(false) => Reading::Not(Gap::NotYet),
+            None => Reading::Not(Gap::Unsupported),
+        };
     }
 
-    /// The lowest index that is not finished, among those that matter to the batches in the pipe.
-    /// Tasks are dealt out in turn, so a worker's own indices are `num_workers` apart.
+    /// The lowest index that is not finished, as far as it can be told. Tasks are dealt out in turn,
+    /// so a worker's own indices are `num_workers` apart.
     fn lowest_unfinished(&mut self, view: &View, workers: &[Tasks]) -> Option<u64> {
-        let (first, last) = (view.result.first_idx()?, view.result.last_idx()?);
-        let waiting = workers.iter().filter_map(|tasks| tasks.indices.iter().copied().min());
-        let mut lowest = waiting.min();
-        let mut head = None;
+        let first = view.result.first_idx();
+        let mut lowest =
+            workers.iter().filter_map(|tasks| tasks.indices.iter().copied().min()).min();
+        let mut head: Option<u64> = None;
         for tasks in workers.iter().filter(|tasks| !tasks.idle) {
             let next = tasks.indices.iter().copied().min();
             let Some(now) = next.and_then(|next| next.checked_sub(self.workers)) else { continue };
-            if view.result.indices.contains(&now) || now > last {
+            if view.result.indices.contains(&now) {
                 continue;
             }
-            if now > first {
-                lowest = Some(lowest.map_or(now, |lowest| lowest.min(now)));
-            } else {
-                head = Some(head.map_or(now, |head: u64| head.min(now)));
-            }
+            let least = if first.is_none_or(|first| now > first) { &mut lowest } else { &mut head };
+            *least = Some(least.map_or(now, |least| least.min(now)));
         }
         // It may have been taken already, its worker just turning to the next: twice seen, it is not.
         if head.is_some() && head == self.blocked_head {
@@ -235,30 +251,40 @@ impl Queue {
         lowest
     }
 
-    fn out_of_order(&self, view: &View, not_finished: u64) -> Reading<u64> {
-        if self.pinning.get() != Some(false) || self.large > 0 {
-            return Reading::Not(Gap::Unsupported);
-        }
-        let Some(capacity) = self.capacity.exact() else { return Reading::Not(Gap::NotYet) };
-        if !view.steady || self.position.tail() {
-            return Reading::Not(Gap::NotYet);
+    /// What the loop received before its turn and put aside, by what is missing everywhere else.
+    fn put_aside(&self, view: &View, workers: &[Tasks], not_finished: u64) -> Option<Aside> {
+        let plain = self.pinning.get() == Some(false) && self.large == 0;
+        let capacity = self.capacity.exact().filter(|_| plain && view.steady)?;
+        let queued = workers.iter().flat_map(|tasks| tasks.indices.iter().copied());
+        let newest = queued.chain(view.result.indices.iter().copied()).max();
+        let newest = newest.max(self.position.highest())?;
+        if self.position.tail() {
+            return None;
         }
         // What the main thread holds in its hands is in no queue.
         let in_hand = u64::from(matches!(view.main, MainAt::Socket | MainAt::Running));
-        let taken = capacity.saturating_sub(not_finished + view.result.complete() + in_hand);
-        Reading::Is(taken + view.result.complete() - self.in_order(view))
+        let elsewhere = not_finished + view.result.complete() + in_hand;
+        let count = capacity.saturating_sub(elsewhere);
+        Some(Aside { count, next: (newest + 1).saturating_sub(capacity) })
     }
 
-    fn in_order(&self, view: &View) -> u64 {
+    /// Finished batches up to the lowest unfinished one, and how many of them are put aside.
+    fn in_order(&self, view: &View) -> (u64, u64) {
         let indices = &view.result.indices;
-        match self.hole.filter(|hole| !indices.contains(hole)) {
-            Some(hole) => indices.iter().filter(|&&index| index < hole).count() as u64,
-            None => indices.len() as u64,
-        }
+        let hole = self.hole.filter(|hole| !indices.contains(hole));
+        let below = indices.iter().filter(|&&index| hole.is_none_or(|hole| index < hole)).count();
+        let below = below as u64;
+        let asleep = matches!(view.main, MainAt::Poll | MainAt::PipeRead) && indices.is_empty();
+        let Some(aside) = self.aside.filter(|_| !asleep) else { return (below, 0) };
+        // Both the room before the hole and the number missing limit what can be in order there.
+        let end = hole.or_else(|| view.result.last_idx().map(|last| last + 1));
+        let room = end.map_or(0, |end| end.saturating_sub(aside.next).saturating_sub(below));
+        let extra = aside.count.min(room);
+        (below + extra, extra)
     }
 
     fn count(&self, view: &View) -> Finding {
-        let ready = self.in_order(view);
+        let (ready, aside) = self.in_order(view);
         let active = self.under_way > 0 || view.result.complete() > 0;
         let empty = view.result.complete() == 0;
         let asleep = matches!(view.main, MainAt::Poll | MainAt::PipeRead) && empty && active;
@@ -267,7 +293,12 @@ impl Queue {
         Finding {
             ready,
             source: ReadySource::Pipe,
-            bound: if unsure { Bound::Doubtful } else { Bound::Exact },
+            bound: match (unsure, aside) {
+                (true, _) => Bound::Doubtful,
+                (false, 0) => Bound::Exact,
+                // A worker that only looks idle makes too many of those put aside.
+                (false, _) => Bound::Upper,
+            },
             waiting: asleep || view.main == MainAt::Socket,
             delivery: view.main == MainAt::Socket,
             active,

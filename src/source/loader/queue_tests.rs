@@ -61,6 +61,17 @@ fn finished_batches_that_the_loop_put_aside_are_the_stash() {
 }
 
 #[test]
+fn batches_put_aside_are_ready_once_their_turn_is_next() {
+    let mut queue = Queue::new(2, Some(false));
+    let idle: (&[u64], bool) = (&[], true);
+    settled(&mut queue, &view(&[4, 5, 6, 7], &[idle, idle], MainAt::Other));
+    // The loop is at 6 and steps; 6 and 7 came before 5 did, 8 came since, 9 is worked on.
+    let workers: [(&[u64], bool); 2] = [idle, (&[], false)];
+    let found = queue.look(&view(&[8], &workers, MainAt::Other)).unwrap();
+    assert_eq!((found.ready, found.bound), (3, Bound::Upper));
+}
+
+#[test]
 fn between_epochs_nothing_is_waited_for() {
     let mut queue = Queue::new(2, Some(false));
     let idle: (&[u64], bool) = (&[], true);

@@ -11,7 +11,7 @@ use crate::source::root::Roots;
 
 use super::discover::Group;
 use super::frames::{Frames, parse};
-use super::place::{MainAt, WorkerAt, main_at, worker_at};
+use super::place::{MainAt, WorkerAt, main_at, tells, worker_at};
 use super::proc;
 use super::queue::{Queue, Tasks, View};
 use super::rung::Rung;
@@ -21,7 +21,7 @@ use super::tap::Tap;
 /// How often a worker's run-queue share is read.
 const SHARE_EVERY: Duration = Duration::from_secs(1);
 /// How often a worker's open files are listed.
-const FILES_EVERY: Duration = Duration::from_millis(250);
+const FILES_EVERY: Duration = Duration::from_millis(500);
 /// Looks without a message that proves it before the shape of the pipes alone is believed.
 const SHAPE_LOOKS: u32 = 40;
 
@@ -424,13 +424,12 @@ fn tally(count: &mut u64, letter: char) -> char {
 
 /// State and place of a worker. A pid that another process has by now is a worker that ended.
 fn state(folder: &Path, start_ticks: u64) -> (ProcState, String) {
-    let Ok(stat) = proc::stat(folder) else { return (ProcState::Dead, String::new()) };
-    if stat.start_ticks != start_ticks {
-        return (ProcState::Dead, String::new());
+    let name = proc::wchan(folder).unwrap_or_default();
+    if tells(&name) {
+        return (ProcState::Sleeping, name);
     }
-    let name = match stat.state {
-        ProcState::Running | ProcState::Zombie => String::new(),
-        _ => proc::wchan(folder).unwrap_or_default(),
-    };
-    (stat.state, name)
+    match proc::stat(folder) {
+        Ok(stat) if stat.start_ticks == start_ticks => (stat.state, name),
+        _ => (ProcState::Dead, String::new()),
+    }
 }

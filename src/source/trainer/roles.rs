@@ -82,7 +82,8 @@ impl World<'_> {
         let mut learners: BTreeSet<Pid> =
             self.procs.keys().copied().filter(|&pid| self.learns(pid)).collect();
         learners.extend(self.named_workers().filter_map(|pid| self.above_named(pid)));
-        learners.retain(|&pid| !self.serves_forks(pid));
+        // Nobody is a trainer before its command line was read, or failed to be.
+        learners.retain(|&pid| self.facts.contains_key(&pid) && !self.serves_forks(pid));
         self.workers(&learners, &mut out);
         let rest: Vec<Pid> =
             learners.iter().copied().filter(|pid| !out.trainer_of.contains_key(pid)).collect();
