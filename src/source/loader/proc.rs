@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::model::Pid;
 use crate::model::sample::ProcState;
+use crate::source::machine::proc_stat::state_and_start;
 
 /// The folder of a process.
 pub(crate) fn folder(proc: &Path, pid: Pid) -> PathBuf {
@@ -38,20 +39,9 @@ pub(crate) struct Stat {
 pub(crate) fn stat(folder: &Path) -> io::Result<Stat> {
     let mut bytes = [0; 1024];
     let got = File::open(folder.join("stat"))?.read(&mut bytes)?;
-    parse_stat(bytes.get(..got).unwrap_or_default())
-        .ok_or_else(|| io::ErrorKind::InvalidData.into())
-}
-
-fn parse_stat(bytes: &[u8]) -> Option<Stat> {
-    // The name in parentheses may hold anything, parentheses too: the last one ends it.
-    let end = bytes.iter().rposition(|&byte| byte == b')')?;
-    let mut words = std::str::from_utf8(bytes.get(end + 1..)?).ok()?.split_ascii_whitespace();
-    let state = match words.next()? {
-        "t" => ProcState::Traced,
-        "K" | "W" | "P" => ProcState::Sleeping,
-        word => ProcState::from_code(word)?,
-    };
-    Some(Stat { state, start_ticks: words.nth(18)?.parse().ok()? })
+    let known = state_and_start(bytes.get(..got).unwrap_or_default());
+    let (state, start_ticks) = known.ok_or(io::ErrorKind::InvalidData)?;
+    Ok(Stat { state, start_ticks })
 }
 
 /// The kernel function in which the main thread sleeps; empty while it runs.
@@ -104,27 +94,11 @@ pub(crate) fn descendants(proc: &Path, pid: Pid, cap: usize) -> Vec<Pid> {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
-
-    #[test]
-    fn a_name_full_of_parentheses_does_not_shift_the_columns() {
-        let line = b"12 (a) R 1 (b) S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 777 0";
-        let stat = parse_stat(line).unwrap();
-        assert_eq!((stat.state, stat.start_ticks), (ProcState::Sleeping, 777));
-    }
 
     #[test]
     fn our_own_process_reads_as_running_with_a_start() {
         let stat = stat(Path::new("/proc/self")).unwrap();
         assert!(stat.start_ticks > 0);
-    }
-
-    proptest! {
-        #[test]
-        fn any_stat_line_is_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
-            let _ = parse_stat(&bytes);
-        }
     }
 }

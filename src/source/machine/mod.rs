@@ -9,7 +9,7 @@ mod info;
 mod nets;
 mod own;
 mod proc_rows;
-mod proc_stat;
+pub(super) mod proc_stat;
 mod procs;
 mod run_delay;
 

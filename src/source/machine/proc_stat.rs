@@ -35,13 +35,10 @@ pub struct ProcStat {
 
 /// Parses one `stat` line; `None` where it makes no sense.
 pub(super) fn parse(bytes: &[u8], before: Option<&ProcStat>, read_ms: u64) -> Option<ProcStat> {
-    // The name may hold blanks and parentheses of its own: it ends at the last one.
-    let open = bytes.iter().position(|byte| *byte == b'(')?;
-    let close = bytes.iter().rposition(|byte| *byte == b')')?;
-    let pid = Pid(number(bytes.get(..open)?.trim_ascii())?);
-    let comm = bytes.get(open + 1..close)?;
-    let mut fields =
-        bytes.get(close + 1..)?.split(u8::is_ascii_whitespace).filter(|f| !f.is_empty());
+    let (front, mut fields) = split(bytes)?;
+    let open = front.iter().position(|byte| *byte == b'(')?;
+    let pid = Pid(number(front.get(..open)?.trim_ascii())?);
+    let comm = front.get(open + 1..)?;
     let state = state(fields.next()?)?;
     let parent = Pid(number(fields.next()?)?);
     // Fields are counted as in proc(5), where the state is the third.
@@ -71,6 +68,24 @@ pub(super) fn parse(bytes: &[u8], before: Option<&ProcStat>, read_ms: u64) -> Op
         major_faults,
         read_ms,
     })
+}
+
+/// State of the main thread and start in clock ticks since boot: all that a look at a loader needs.
+pub(in crate::source) fn state_and_start(bytes: &[u8]) -> Option<(ProcState, u64)> {
+    let (_, mut fields) = split(bytes)?;
+    let state = state(fields.next()?)?;
+    let start_ticks = decimal(fields.nth(18)?)?;
+    // A last field may be cut.
+    fields.next()?;
+    Some((state, start_ticks))
+}
+
+/// What stands before the end of the name, and the fields after it. The name may hold blanks and
+/// parentheses of its own: it ends at the last one.
+fn split(bytes: &[u8]) -> Option<(&[u8], impl Iterator<Item = &[u8]>)> {
+    let close = bytes.iter().rposition(|byte| *byte == b')')?;
+    let fields = bytes.get(close + 1..)?.split(u8::is_ascii_whitespace);
+    Some((bytes.get(..close)?, fields.filter(|field| !field.is_empty())))
 }
 
 /// The name, taken over where it is the same as before.
@@ -116,6 +131,7 @@ mod tests {
         assert_eq!(stat.state, ProcState::Disk);
         assert_eq!((stat.major_faults, stat.cpu_ticks, stat.threads), (3, 300, 9));
         assert_eq!((stat.start_ticks, stat.rss_pages, stat.read_ms), (7700, 1234, 5));
+        assert_eq!(state_and_start(LINE), Some((ProcState::Disk, 7700)));
     }
 
     #[test]
@@ -139,6 +155,7 @@ mod tests {
         #[test]
         fn any_bytes_are_a_row_or_none(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
             parse(&bytes, None, 0);
+            state_and_start(&bytes);
         }
 
         #[test]
