@@ -3,7 +3,6 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should stop")]
 
 #[path = "common/tmux.rs"]
-#[allow(dead_code, unreachable_pub, clippy::print_stdout, reason = "shared with other tests")]
 mod tmux;
 
 use std::process::Command;

@@ -1,5 +1,9 @@
 //! A real terminal for the real program: a tmux server of its own, with keys sent and screens read.
-#![allow(dead_code, reason = "each test program uses its part")]
+#![allow(
+    dead_code,
+    clippy::print_stdout,
+    reason = "each test program uses its part, and says what it leaves out"
+)]
 
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
