@@ -3,8 +3,8 @@
 use crate::app::State;
 use crate::fmt;
 
-/// The part of the past that is on screen. Live, both ends lie on a grid of points, so that the
-/// picture moves by whole points and what was drawn once keeps its shape.
+/// The part of the past that is on screen. Live, both ends lie on a grid of columns, so that the
+/// picture moves by whole columns: what was drawn once keeps its shape, and the terminal can move it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Window {
     /// Left edge, by the monotonic clock.
@@ -22,11 +22,11 @@ impl Window {
     pub(super) fn of(state: &State, columns: usize) -> Self {
         let zoom = state.zoom_ms();
         let end = state.transport.end(state.reach());
-        let points = (columns * 2).max(1) as u128;
-        let at = u128::from(end) * points / u128::from(zoom) + 1;
+        let grid = columns.max(1) as u128;
+        let at = u128::from(end) * grid / u128::from(zoom) + 1;
         let to_ms = match state.transport.cursor() {
-            None => (at * u128::from(zoom) / points) as u64,
-            // A frozen window ends where it was frozen: the rest of its last point would fill up.
+            None => (at * u128::from(zoom) / grid) as u64,
+            // A frozen window ends where it was frozen: the rest of its last column would fill up.
             Some(_) => end.saturating_add(1),
         };
         let mut window = Self { from_ms: to_ms.saturating_sub(zoom), to_ms, columns, cursor: None };
