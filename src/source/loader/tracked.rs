@@ -22,6 +22,9 @@ use super::tap::Tap;
 const SHARE_EVERY: Duration = Duration::from_secs(1);
 /// How often a worker's open files are listed.
 const FILES_EVERY: Duration = Duration::from_millis(250);
+/// The same once that many looks have shown where the files are, or that they are not to be seen.
+const FILES_LATER: Duration = Duration::from_secs(1);
+const FILES_LOOKS: usize = 40;
 /// Looks without a message that proves it before the shape of the pipes alone is believed.
 const SHAPE_LOOKS: u32 = 40;
 
@@ -331,10 +334,11 @@ impl Tracked {
                 share.last = now;
             }
         }
-        if due(self.files_at, FILES_EVERY) && !self.group.workers.is_empty() {
+        let every = if self.turn < FILES_LOOKS { FILES_EVERY } else { FILES_LATER };
+        if due(self.files_at, every) && !self.group.workers.is_empty() {
             self.files_at = Some(tools.now);
-            self.turn = (self.turn + 1) % self.group.workers.len();
-            if let Some(worker) = self.group.workers.get(self.turn) {
+            self.turn += 1;
+            if let Some(worker) = self.group.workers.get(self.turn % self.group.workers.len()) {
                 self.files.look(tools.roots, &proc::folder(&tools.roots.proc, worker.pid));
             }
         }
