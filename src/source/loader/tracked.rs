@@ -11,7 +11,7 @@ use crate::source::root::Roots;
 
 use super::discover::Group;
 use super::frames::{Frames, parse};
-use super::place::{MainAt, WorkerAt, main_at, worker_at};
+use super::place::{MainAt, WorkerAt, main_at, only_sleeps, worker_at};
 use super::proc;
 use super::queue::{Queue, Tasks, View};
 use super::rung::Rung;
@@ -291,12 +291,13 @@ impl Tracked {
     fn workers(&mut self, tools: &mut Tools<'_>) -> io::Result<Vec<Tasks>> {
         self.last_full = Some(tools.now);
         let remote = self.files.remote();
+        let thorough = self.share_at.is_none_or(|at| tools.now - at >= SHARE_EVERY);
         let mut all = Vec::with_capacity(self.group.workers.len());
         let mut letters = String::with_capacity(self.group.workers.len());
         for (worker, share) in self.group.workers.iter().zip(&self.shares) {
             let folder = proc::folder(&tools.roots.proc, worker.pid);
             // First the worker, then its queue: a task on its way is missed, never seen twice.
-            let (state, name) = state(&folder, worker.start_ticks);
+            let (state, name) = state(&folder, worker.start_ticks, thorough);
             let tasks = parse(tools.tap.look(&worker.index.link, worker.index.inode)?);
             let at = worker_at(state, &name, tasks.complete() > 0, remote);
             let counts = &mut self.counts;
@@ -422,8 +423,15 @@ fn tally(count: &mut u64, letter: char) -> char {
     letter
 }
 
-/// State and place of a worker. A pid that another process has by now is a worker that ended.
-fn state(folder: &Path, start_ticks: u64) -> (ProcState, String) {
+/// State and place of a worker. A pid that another process has by now is a worker that ended. Where
+/// the place alone tells the state, and the look need not be `thorough`, the rest is not read.
+fn state(folder: &Path, start_ticks: u64, thorough: bool) -> (ProcState, String) {
+    if !thorough
+        && let Ok(name) = proc::wchan(folder)
+        && only_sleeps(&name)
+    {
+        return (ProcState::Sleeping, name);
+    }
     let Ok(stat) = proc::stat(folder) else { return (ProcState::Dead, String::new()) };
     if stat.start_ticks != start_ticks {
         return (ProcState::Dead, String::new());
