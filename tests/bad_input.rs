@@ -141,9 +141,9 @@ fn without_rights_the_stream_goes_on_with_gaps_that_name_the_reason() {
     let processes = tick["host"]["processes"].as_u64().unwrap();
     assert!(processes > 1, "{processes} processes");
     // The test itself is root's: what it reads is nobody's business.
-    let pids = tick["procs"]["pid"].as_array().unwrap();
+    let rows = tick["procs"]["pid"].as_array().map_or(0, Vec::len);
     let denied = tick["gaps"]["procs"]["read_bytes_total"].to_string();
-    assert!(pids.len() < 2 || denied.contains("denied"), "{tick}");
+    assert!(rows < 2 || denied.contains("denied"), "{tick}");
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
 }
 

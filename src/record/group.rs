@@ -4,6 +4,7 @@
 //! a hundred. One group is unpacked to look at any of its ticks.
 
 use std::collections::VecDeque;
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use zstd::bulk::{Compressor, Decompressor};
@@ -31,8 +32,6 @@ const UNPACKED: usize = 2;
 /// The lines of ticks in groups, each of which begins with its names.
 pub(super) struct Groups {
     encoder: Encoder,
-    /// `None` where the library has no memory for one: groups then stay as they are.
-    compressor: Option<Compressor<'static>>,
     closed: VecDeque<Group>,
     open: Group,
     open_rows: usize,
@@ -109,6 +108,14 @@ impl Group {
     }
 }
 
+/// Packs the text of a group. The packer is not kept: idle, it would hold more memory than ten
+/// minutes of a session. Where there is none for it, the group stays as it is.
+fn pack(text: &str) -> io::Result<Vec<u8>> {
+    let mut compressor = Compressor::new(LEVEL)?;
+    compressor.set_parameter(CParameter::WindowLog(WINDOW_LOG))?;
+    compressor.compress(text.as_bytes())
+}
+
 impl Unpacked {
     fn new(id: u64) -> Self {
         Self { id, read: 0, decoder: Decoder::new(), samples: Vec::new() }
@@ -117,13 +124,8 @@ impl Unpacked {
 
 impl Default for Groups {
     fn default() -> Self {
-        let compressor = Compressor::new(LEVEL).ok().and_then(|mut compressor| {
-            compressor.set_parameter(CParameter::WindowLog(WINDOW_LOG)).ok()?;
-            Some(compressor)
-        });
         Self {
             encoder: Encoder::new(SessionInfo::default()),
-            compressor,
             closed: VecDeque::new(),
             open: Group::empty(0),
             open_rows: 0,
@@ -181,8 +183,8 @@ impl Groups {
         self.open_rows = 0;
         self.encoder.begin_group();
         let mut group = std::mem::replace(&mut self.open, next);
-        if let (Some(compressor), Body::Text(text)) = (&mut self.compressor, &group.body)
-            && let Ok(bytes) = compressor.compress(text.as_bytes())
+        if let Body::Text(text) = &group.body
+            && let Ok(bytes) = pack(text)
         {
             let text_len = text.len();
             group.body = Body::Packed { bytes: bytes.into_boxed_slice(), text_len };

@@ -18,6 +18,7 @@ mod popup;
 mod raster;
 mod rule;
 mod scale;
+mod scroll;
 mod styles;
 mod terminal;
 mod text;

@@ -4,7 +4,8 @@ use crate::app::State;
 use crate::fmt;
 
 /// The part of the past that is on screen. A point is whole milliseconds long, and live both ends lie
-/// on multiples of that: the picture moves by whole points, and what was drawn once keeps its shape.
+/// on multiples of a column: the picture moves by whole columns, what was drawn once keeps its shape,
+/// and the terminal can move it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Window {
     /// Left edge, by the monotonic clock.
@@ -24,9 +25,10 @@ impl Window {
         let end = state.transport.end(state.reach());
         let points = (columns * 2).max(1) as u64;
         let point_ms = zoom.div_ceil(points).max(1);
+        let column_ms = point_ms * 2;
         let to_ms = match state.transport.cursor() {
-            None => (end / point_ms).saturating_add(1).saturating_mul(point_ms),
-            // A frozen window ends where it was frozen: the rest of its last point would fill up.
+            None => (end / column_ms).saturating_add(1).saturating_mul(column_ms),
+            // A frozen window ends where it was frozen: the rest of its last column would fill up.
             Some(_) => end.saturating_add(1),
         };
         let from_ms = to_ms.saturating_sub(point_ms.saturating_mul(points));

@@ -191,8 +191,9 @@ def measure(name, folder, python):
 
 
 def first_frames(scene):
-    """Medians, in turn so that the box's load meets all of them alike."""
-    programs = {"mltop": [os.path.abspath(args.mltop), "--pid", str(scene.trainer)]}
+    """Medians, in turn so that the box's load meets all of them alike. mltop without --pid: a process
+    that is named is checked before the screen is taken, which takes as long as the kernel needs."""
+    programs = {"mltop": [os.path.abspath(args.mltop)]}
     if not args.alone:
         programs.update({k: argv for k, argv in rivals().items() if shutil.which(argv[0])})
     times = {name: [] for name in programs}

@@ -15,7 +15,8 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def stat(pid):
-    with open(f"/proc/{pid}/stat") as file:
+    # Names of processes are any bytes.
+    with open(f"/proc/{pid}/stat", errors="replace") as file:
         return file.read().rpartition(")")[2].split()
 
 

@@ -24,6 +24,9 @@ use super::tracked::{Seen, Tools, Tracked};
 const FAST: Duration = Duration::from_millis(50);
 /// Between looks at a healthy loader, and at the workers of any.
 const SLOW: Duration = Duration::from_millis(100);
+/// Looks come up to this share of their time early or late, at random: a round that began early is
+/// the look, and not only a wake-up before it.
+const EARLY: f64 = 0.6;
 /// Between searches while there is something to find.
 const SEARCH: [u64; 5] = [250, 500, 1000, 2000, 5000];
 /// For how long the row of a loader that is gone stays, with gaps.
@@ -181,7 +184,7 @@ impl Trainer {
         let moving = self.loaders.iter().filter(|loader| loader.gone.is_none());
         let current = moving.max_by_key(|loader| loader.moved_at).map(|loader| loader.id);
         for loader in self.loaders.iter_mut().filter(|loader| loader.gone.is_none()) {
-            if !all && last(loader.last_look) < interval(loader) {
+            if !all && last(loader.last_look) < interval(loader).mul_f64(EARLY) {
                 continue;
             }
             let blind = loader.queue.pinning.get() == Some(true);

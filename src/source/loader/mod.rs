@@ -28,11 +28,12 @@ pub mod tap;
 pub mod tracked;
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::model::inventory::{LoaderInfo, SourceState, SourceStatus};
 use crate::model::sample::LoaderSample;
@@ -199,7 +200,7 @@ fn work(mut engine: Engine, shared: &Mutex<Shared>, stop: &AtomicBool) {
             shared.written = Some(now);
             shared.denied = denied;
             shared.looks = engine.looks;
-            shared.cpu_seconds = own_cpu_seconds().unwrap_or(shared.cpu_seconds);
+            shared.cpu_seconds = own_cpu_seconds();
         }
         // A fixed rhythm would beat with that of the steps.
         let now = Instant::now();
@@ -209,9 +210,9 @@ fn work(mut engine: Engine, shared: &Mutex<Shared>, stop: &AtomicBool) {
 }
 
 /// CPU time of this thread.
-fn own_cpu_seconds() -> Option<f64> {
-    let text = proc::read_word(Path::new("/proc/thread-self/schedstat")).ok()?;
-    Some(text.split_ascii_whitespace().next()?.parse::<u64>().ok()? as f64 / 1e9)
+fn own_cpu_seconds() -> f64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }
 
 /// A small random generator (xorshift): only to keep out of step.

@@ -58,11 +58,12 @@ pub fn main_at(wchan: &str) -> MainAt {
     }
 }
 
-/// Whether the kernel function says by itself that a thread sleeps, and why: its state need not be
-/// read then, which costs more.
-pub fn tells(wchan: &str) -> bool {
-    has(wchan, &["poll", "do_select", "nanosleep", "futex", "pipe_", "unix_stream", "folio_wait"])
-        && !wchan.contains("signal")
+/// Whether a thread in this place can be in no state but asleep: one that a disk holds, that was
+/// stopped or that ended is elsewhere. A filesystem may have a poll or a pipe of its own.
+pub fn only_sleeps(wchan: &str) -> bool {
+    let elsewhere = ["nfs", "rpc_", "fuse", "io_"];
+    has(wchan, &["poll_schedule", "do_poll", "do_sys_poll", "do_select", "pipe_read", "pipe_wait"])
+        && !has(wchan, &elsewhere)
 }
 
 /// What a worker is doing. `tasks` is whether its index queue holds any; `remote` whether its files
@@ -117,6 +118,15 @@ mod tests {
         assert_eq!(worker_at(Stopped, "do_signal_stop", false, false), WorkerAt::Other);
         assert_eq!(worker_at(Zombie, "", false, false), WorkerAt::Dead);
         assert_eq!(worker_at(Running, "", true, false), WorkerAt::Run);
+    }
+
+    #[test]
+    fn a_place_tells_the_state_only_where_nothing_but_sleep_is_possible() {
+        assert!(only_sleeps("poll_schedule_timeout.constprop.0"));
+        assert!(only_sleeps("anon_pipe_read"));
+        for place in ["", "do_signal_stop", "folio_wait_bit_common", "io_poll_wait", "do_exit"] {
+            assert!(!only_sleeps(place), "{place}");
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::source::root::Roots;
 
 use super::discover::Group;
 use super::frames::{Frames, parse};
-use super::place::{MainAt, WorkerAt, main_at, tells, worker_at};
+use super::place::{MainAt, WorkerAt, main_at, only_sleeps, worker_at};
 use super::proc;
 use super::queue::{Queue, Tasks, View};
 use super::rung::Rung;
@@ -21,7 +21,10 @@ use super::tap::Tap;
 /// How often a worker's run-queue share is read.
 const SHARE_EVERY: Duration = Duration::from_secs(1);
 /// How often a worker's open files are listed.
-const FILES_EVERY: Duration = Duration::from_millis(500);
+const FILES_EVERY: Duration = Duration::from_millis(250);
+/// The same once that many looks have shown where the files are, or that they are not to be seen.
+const FILES_LATER: Duration = Duration::from_secs(1);
+const FILES_LOOKS: usize = 40;
 /// Looks without a message that proves it before the shape of the pipes alone is believed.
 const SHAPE_LOOKS: u32 = 40;
 
@@ -288,12 +291,13 @@ impl Tracked {
     fn workers(&mut self, tools: &mut Tools<'_>) -> io::Result<Vec<Tasks>> {
         self.last_full = Some(tools.now);
         let remote = self.files.remote();
+        let thorough = self.share_at.is_none_or(|at| tools.now - at >= SHARE_EVERY);
         let mut all = Vec::with_capacity(self.group.workers.len());
         let mut letters = String::with_capacity(self.group.workers.len());
         for (worker, share) in self.group.workers.iter().zip(&self.shares) {
             let folder = proc::folder(&tools.roots.proc, worker.pid);
             // First the worker, then its queue: a task on its way is missed, never seen twice.
-            let (state, name) = state(&folder, worker.start_ticks);
+            let (state, name) = state(&folder, worker.start_ticks, thorough);
             let tasks = parse(tools.tap.look(&worker.index.link, worker.index.inode)?);
             let at = worker_at(state, &name, tasks.complete() > 0, remote);
             let counts = &mut self.counts;
@@ -331,10 +335,11 @@ impl Tracked {
                 share.last = now;
             }
         }
-        if due(self.files_at, FILES_EVERY) && !self.group.workers.is_empty() {
+        let every = if self.turn < FILES_LOOKS { FILES_EVERY } else { FILES_LATER };
+        if due(self.files_at, every) && !self.group.workers.is_empty() {
             self.files_at = Some(tools.now);
-            self.turn = (self.turn + 1) % self.group.workers.len();
-            if let Some(worker) = self.group.workers.get(self.turn) {
+            self.turn += 1;
+            if let Some(worker) = self.group.workers.get(self.turn % self.group.workers.len()) {
                 self.files.look(tools.roots, &proc::folder(&tools.roots.proc, worker.pid));
             }
         }
@@ -422,14 +427,22 @@ fn tally(count: &mut u64, letter: char) -> char {
     letter
 }
 
-/// State and place of a worker. A pid that another process has by now is a worker that ended.
-fn state(folder: &Path, start_ticks: u64) -> (ProcState, String) {
-    let name = proc::wchan(folder).unwrap_or_default();
-    if tells(&name) {
+/// State and place of a worker. A pid that another process has by now is a worker that ended. Where
+/// the place alone tells the state, and the look need not be `thorough`, the rest is not read.
+fn state(folder: &Path, start_ticks: u64, thorough: bool) -> (ProcState, String) {
+    if !thorough
+        && let Ok(name) = proc::wchan(folder)
+        && only_sleeps(&name)
+    {
         return (ProcState::Sleeping, name);
     }
-    match proc::stat(folder) {
-        Ok(stat) if stat.start_ticks == start_ticks => (stat.state, name),
-        _ => (ProcState::Dead, String::new()),
+    let Ok(stat) = proc::stat(folder) else { return (ProcState::Dead, String::new()) };
+    if stat.start_ticks != start_ticks {
+        return (ProcState::Dead, String::new());
     }
+    let name = match stat.state {
+        ProcState::Running | ProcState::Zombie => String::new(),
+        _ => proc::wchan(folder).unwrap_or_default(),
+    };
+    (stat.state, name)
 }

@@ -1,6 +1,7 @@
 //! The box: CPU, memory, pressure, control groups, disks, networks, processes.
 
 mod cgroup;
+mod cgroup_limits;
 mod cgroups;
 mod disks;
 pub(super) mod file;

@@ -66,7 +66,7 @@ impl RunDelays {
                 }
                 self.budget -= threads;
             }
-            sum.gap = sum.add(proc, slurp, pid).err();
+            sum.gap = sum.add(proc, slurp, pid, threads).err();
             sum.read_ms = now_ms.max(1);
         }
         sum.used_ms = now_ms;
@@ -75,8 +75,22 @@ impl RunDelays {
 }
 
 impl Sum {
-    fn add(&mut self, proc: &Path, slurp: &mut Slurp, pid: Pid) -> Result<(), Gap> {
-        let folder = proc.join(pid.to_string()).join("task");
+    fn add(&mut self, proc: &Path, slurp: &mut Slurp, pid: Pid, count: u64) -> Result<(), Gap> {
+        let folder = proc.join(pid.to_string());
+        // Most processes have one thread, and need no listing: the file of the first is the sum.
+        if count == 1 {
+            match slurp.bytes(&folder.join("schedstat")) {
+                Ok(bytes) => {
+                    let delay = run_delay(bytes).ok_or(Gap::Failed)?;
+                    self.take(BTreeMap::from([(pid.0, delay)]));
+                    return Ok(());
+                }
+                // Whether it is the process or the kernel's support that is missing, the list tells.
+                Err(Gap::Lost) => {}
+                Err(gap) => return Err(gap),
+            }
+        }
+        let folder = folder.join("task");
         let entries = std::fs::read_dir(&folder).map_err(|error| Gap::from(&error))?;
         let mut threads = BTreeMap::new();
         let mut missing = None;
@@ -99,6 +113,12 @@ impl Sum {
         if threads.is_empty() {
             return Err(missing.unwrap_or(Gap::Lost));
         }
+        self.take(threads);
+        Ok(())
+    }
+
+    /// Adds what the threads waited since the read before.
+    fn take(&mut self, threads: BTreeMap<u32, u64>) {
         for (tid, delay) in &threads {
             let before = self.threads.get(tid).copied().unwrap_or(0);
             // A thread id that was given away again starts from 0.
@@ -106,7 +126,6 @@ impl Sum {
             self.total_ns = self.total_ns.saturating_add(more);
         }
         self.threads = threads;
-        Ok(())
     }
 }
 

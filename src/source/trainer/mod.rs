@@ -86,6 +86,8 @@ pub struct Trainers {
     inspector: Inspector,
     known: BTreeMap<Pid, Known>,
     facts: BTreeMap<Pid, Facts>,
+    /// Whose facts came since the last report: nothing else makes a row of another content.
+    fresh: BTreeSet<Pid>,
     users: BTreeMap<u32, Box<str>>,
     boot_ms: i64,
     ticks_per_second: u64,
@@ -101,6 +103,7 @@ impl Trainers {
             inspector: Inspector::new(roots.clone()),
             known: BTreeMap::new(),
             facts: BTreeMap::new(),
+            fresh: BTreeSet::new(),
             users: words::users(&roots),
             boot_ms: words::boot_ms(&roots),
             ticks_per_second: rustix::param::clock_ticks_per_second().max(1),
@@ -132,6 +135,7 @@ impl Trainers {
         let requests = self.due(&procs, &roles, now);
         self.inspector.ask(requests);
         let found = self.report(&procs, gpu_pids, &roles);
+        self.fresh.clear();
         if *self.found != found {
             self.found = Arc::new(found);
         }
@@ -187,6 +191,7 @@ impl Trainers {
         } else {
             facts.python.then(|| now + LATER)
         };
+        self.fresh.insert(facts.pid);
         self.facts.insert(facts.pid, facts);
     }
 
@@ -277,12 +282,23 @@ impl Trainers {
         for (pid, seen) in procs {
             let Some(facts) = self.facts.get(pid) else { continue };
             let role = roles.of.get(pid).copied().unwrap_or(Role::Other);
-            let rank = matches!(role, Role::Trainer | Role::Worker).then(|| world.rank(*pid));
-            let info = self.info(seen, facts, role, run_of.get(pid).copied(), rank.flatten());
-            let info = match self.found.infos.get(pid) {
-                Some(old) if **old == info => Arc::clone(old),
-                _ => Arc::new(info),
-            };
+            let run = run_of.get(pid).copied();
+            let old = self.found.infos.get(pid).filter(|old| {
+                !self.fresh.contains(pid)
+                    && (old.start_ticks, old.parent) == (seen.start_ticks, seen.parent)
+                    && (old.role, old.run) == (role, run)
+                    && old.name == seen.name
+            });
+            let info = old.map_or_else(
+                || {
+                    let ranked = matches!(role, Role::Trainer | Role::Worker);
+                    let rank = if ranked { world.rank(*pid) } else { None };
+                    let info = self.info(seen, facts, role, run, rank);
+                    let same = self.found.infos.get(pid).filter(|old| ***old == info);
+                    same.map_or_else(|| Arc::new(info), Arc::clone)
+                },
+                Arc::clone,
+            );
             infos.insert(*pid, info);
         }
         let status = self.status(procs, gpu_pids, &trainers);

@@ -1,0 +1,90 @@
+//! Rows that moved to the left as a whole, as every plot does each second: the terminal moves them
+//! itself, and only what came in at the right is sent.
+
+use ratatui::buffer::{Buffer, Cell};
+use unicode_width::UnicodeWidthStr;
+
+/// The left border stays where it is.
+const FIRST: usize = 1;
+/// Columns that a plot may move by in one frame.
+const FARTHEST: usize = 6;
+/// A row with fewer changes than this is cheap as it is.
+const FEW: usize = 16;
+
+/// Moves rows of `shown` to the left where that brings them closer to `next`; says which, and by
+/// how many columns.
+pub(super) fn scroll(shown: &mut Buffer, next: &Buffer) -> Vec<(u16, usize)> {
+    let width = usize::from(next.area.width);
+    if width <= FIRST || shown.area != next.area {
+        return Vec::new();
+    }
+    let rows = shown.content.chunks_exact_mut(width).zip(next.content.chunks_exact(width));
+    let moved = rows.zip(0_u16..).filter_map(|((old, new), y)| {
+        let by = distance(old, new)?;
+        let row = old.get_mut(FIRST..)?;
+        row.rotate_left(by);
+        // What the terminal puts there.
+        row.iter_mut().rev().take(by).for_each(Cell::reset);
+        Some((y, by))
+    });
+    moved.collect()
+}
+
+/// How far to the left a row moved; `None` where it did not, or where it is cheaper to send it.
+fn distance(old: &[Cell], new: &[Cell]) -> Option<usize> {
+    let differing = |by: usize| {
+        let kept = old.iter().skip(FIRST + by).zip(new.iter().skip(FIRST));
+        kept.filter(|(old, new)| old != new).count() + by
+    };
+    let unmoved = differing(0);
+    if unmoved < FEW || !old.iter().chain(new).all(|cell| cell.symbol().width() == 1) {
+        return None;
+    }
+    let (by, left) = (1..=FARTHEST.min(new.len() - FIRST))
+        .map(|by| (by, differing(by)))
+        .min_by_key(|(_, left)| *left)?;
+    (left * 2 < unmoved).then_some(by)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLOT: &str = "│▂▄▆█▇▅▃▁▂▄▆█▇▅▃▁▂▄▆█▇▅▃▁▂▄▆█▇▅▃▁│";
+
+    /// The row after a move by `by` columns, with `fresh` come in before the right border.
+    fn moved(row: &str, by: usize, fresh: &str) -> String {
+        let inner: Vec<char> = row.chars().skip(1 + by).collect();
+        let kept: String = inner[..inner.len() - 1].iter().collect();
+        format!("│{kept}{fresh}│")
+    }
+
+    #[test]
+    fn a_plot_that_moved_is_moved_and_its_right_end_is_left_to_be_sent() {
+        let mut shown = Buffer::with_lines([PLOT, PLOT]);
+        let next = Buffer::with_lines([moved(PLOT, 2, "xy"), PLOT.to_owned()]);
+        assert_eq!(scroll(&mut shown, &next), [(0, 2)]);
+        let columns: Vec<u16> = shown.diff(&next).iter().map(|(x, ..)| *x).collect();
+        let width = PLOT.chars().count() as u16;
+        assert_eq!(columns, [width - 3, width - 2, width - 1]);
+    }
+
+    #[test]
+    fn a_row_that_did_not_move_or_is_flat_or_new_is_left_alone() {
+        let flat = format!("│{}│", "█".repeat(40));
+        let mut shown = Buffer::with_lines([PLOT, &flat]);
+        let other: String = PLOT.chars().rev().collect();
+        let next = Buffer::with_lines([other.replace('▂', "z"), flat.clone()]);
+        assert_eq!(scroll(&mut shown, &next), []);
+        let before = Buffer::with_lines(["ab"]);
+        assert_eq!(scroll(&mut before.clone(), &Buffer::with_lines(["abc"])), []);
+    }
+
+    #[test]
+    fn a_row_with_wide_characters_is_sent_and_not_moved() {
+        let wide = PLOT.replace("▂▄", "数");
+        let mut shown = Buffer::with_lines([wide.as_str()]);
+        let next = Buffer::with_lines([moved(&wide, 2, "xy")]);
+        assert_eq!(scroll(&mut shown, &next), []);
+    }
+}
