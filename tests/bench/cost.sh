@@ -12,7 +12,7 @@ made=target/bench
 mkdir -p "$made"
 cc -O2 -Wall -o "$made/bare" tests/bench/bare.c
 # As the tests build it (tests/common/standin.rs).
-"${RUSTC:-rustc}" --edition 2024 --crate-type cdylib --crate-name standin -C panic=abort \
+"${RUSTC:-rustc}" --edition 2024 --crate-type cdylib --crate-name standin -C opt-level=3 -C panic=abort \
     -C link-arg=-Wl,-soname,libnvidia-ml.so.1 --cap-lints allow --cfg full \
     -o "$made/libnvidia-ml.so.1" tests/standin/lib.rs
 

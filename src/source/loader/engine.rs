@@ -13,6 +13,7 @@ use crate::source::root::Roots;
 
 use super::discover::{Group, discover};
 use super::place::{MainAt, main_at};
+use super::places::Places;
 use super::proc;
 use super::queue::Pinning;
 use super::rows;
@@ -57,6 +58,7 @@ struct Trainer {
 pub struct Engine {
     roots: Roots,
     tap: Tap,
+    places: Places,
     attach: Vec<Attach>,
     trainers: BTreeMap<Pid, Trainer>,
     next_id: u32,
@@ -68,7 +70,8 @@ impl Engine {
     /// Looks at nothing yet. `attach` are the sources that are better than the pipes, best first.
     pub fn new(roots: Roots, attach: Vec<Attach>) -> io::Result<Self> {
         let (trainers, next_id) = (BTreeMap::new(), 1);
-        Ok(Self { roots, tap: Tap::new()?, attach, trainers, next_id, looks: 0 })
+        let places = Places::default();
+        Ok(Self { roots, tap: Tap::new()?, places, attach, trainers, next_id, looks: 0 })
     }
 
     /// These trainers, with their descendants.
@@ -114,13 +117,14 @@ impl Engine {
 
     fn pass(&mut self, now: Instant, all: bool) -> Vec<Seen> {
         let mut seen = Vec::new();
-        let Self { roots, tap, attach, trainers, next_id, looks } = self;
+        let Self { roots, tap, places, attach, trainers, next_id, looks } = self;
         for trainer in trainers.values_mut() {
             if trainer.search_at.is_some_and(|at| at <= now) {
                 trainer.search(roots, now, next_id, attach);
             }
             trainer.pins(roots, now);
-            trainer.looks(&mut Tools { roots, tap, now, current: true }, all, looks, &mut seen);
+            let mut tools = Tools { roots, tap, places, now, current: true };
+            trainer.looks(&mut tools, all, looks, &mut seen);
         }
         seen
     }

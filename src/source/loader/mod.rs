@@ -5,7 +5,7 @@
 //! | `discover` | which pipes are a loader's queues |
 //! | `tap`, `frames` | what waits in a pipe, without taking it |
 //! | `queue`, `capacity`, `position` | from that to depth, capacity and steps; pure |
-//! | `place` | what a wait in the kernel means; pure |
+//! | `place`, `places` | what a wait in the kernel means; pure |
 //! | `tracked`, `engine` | one loader over time; all of them |
 //! | `storage` | where the workers' files are |
 //! | `rung` | the place of a source that is better than the pipes |
@@ -18,6 +18,7 @@ pub mod discover;
 pub mod engine;
 pub mod frames;
 pub mod place;
+mod places;
 mod position;
 pub(crate) mod proc;
 pub mod queue;

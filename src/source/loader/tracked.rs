@@ -12,6 +12,7 @@ use crate::source::root::Roots;
 use super::discover::Group;
 use super::frames::{Frames, parse};
 use super::place::{MainAt, WorkerAt, main_at, only_sleeps, worker_at};
+use super::places::Places;
 use super::proc;
 use super::queue::{Queue, Tasks, View};
 use super::rung::Rung;
@@ -23,7 +24,7 @@ const SHARE_EVERY: Duration = Duration::from_secs(1);
 /// How often a worker's open files are listed.
 const FILES_EVERY: Duration = Duration::from_millis(250);
 /// The same once that many looks have shown where the files are, or that they are not to be seen.
-const FILES_LATER: Duration = Duration::from_secs(1);
+const FILES_LATER: Duration = Duration::from_secs(5);
 const FILES_LOOKS: usize = 40;
 /// Looks without a message that proves it before the shape of the pipes alone is believed.
 const SHAPE_LOOKS: u32 = 40;
@@ -108,6 +109,7 @@ pub(super) struct Tracked {
 pub(super) struct Tools<'a> {
     pub(super) roots: &'a Roots,
     pub(super) tap: &'a mut Tap,
+    pub(super) places: &'a mut Places,
     pub(super) now: Instant,
     /// Whether this loader is the one that the loop iterates, as far as known.
     pub(super) current: bool,
@@ -180,7 +182,7 @@ impl Tracked {
         let workers = if full { Some(self.workers(tools)?) } else { None };
         let (result, bytes) = self.result(tools)?;
         let at = SystemTime::now();
-        let main = self.main(&folder)?;
+        let main = self.main(tools, &folder)?;
         let Some(main) = main else {
             self.counts.failed += 1;
             return Ok(());
@@ -188,10 +190,9 @@ impl Tracked {
         let steady = before.first_idx() == result.first_idx();
         let proof = workers.iter().flatten().any(|tasks| !tasks.indices.is_empty());
         self.verified |= proof || result.complete() > 0;
-        let pin_thread = self
-            .pin_thread
-            .filter(|_| main == MainAt::Futex)
-            .and_then(|thread| proc::wchan(&folder.join("task").join(thread.to_string())).ok());
+        let pin_thread = self.pin_thread.filter(|_| main == MainAt::Futex).and_then(|thread| {
+            tools.places.wchan(&folder.join("task").join(thread.to_string())).ok()
+        });
         let view = View {
             result,
             bytes,
@@ -211,8 +212,8 @@ impl Tracked {
     }
 
     /// Where the main thread is; `None` where the kernel does not say.
-    fn main(&mut self, folder: &Path) -> io::Result<Option<MainAt>> {
-        let mut name = proc::wchan(folder)?;
+    fn main(&mut self, tools: &mut Tools<'_>, folder: &Path) -> io::Result<Option<MainAt>> {
+        let mut name = tools.places.wchan(folder)?;
         if name.is_empty() {
             let state = proc::stat(folder)?.state;
             if matches!(state, ProcState::Zombie | ProcState::Dead) {
@@ -220,7 +221,7 @@ impl Tracked {
             }
             if state != ProcState::Running {
                 // It may have gone to sleep between the two reads.
-                name = proc::wchan(folder)?;
+                name = tools.places.wchan(folder)?;
                 if name.is_empty() {
                     self.main_state = Reading::Not(Gap::Unsupported);
                     return Ok(None);
@@ -297,7 +298,7 @@ impl Tracked {
         for (worker, share) in self.group.workers.iter().zip(&self.shares) {
             let folder = proc::folder(&tools.roots.proc, worker.pid);
             // First the worker, then its queue: a task on its way is missed, never seen twice.
-            let (state, name) = state(&folder, worker.start_ticks, thorough);
+            let (state, name) = state(tools.places, &folder, worker.start_ticks, thorough);
             let tasks = parse(tools.tap.look(&worker.index.link, worker.index.inode)?);
             let at = worker_at(state, &name, tasks.complete() > 0, remote);
             let counts = &mut self.counts;
@@ -429,9 +430,14 @@ fn tally(count: &mut u64, letter: char) -> char {
 
 /// State and place of a worker. A pid that another process has by now is a worker that ended. Where
 /// the place alone tells the state, and the look need not be `thorough`, the rest is not read.
-fn state(folder: &Path, start_ticks: u64, thorough: bool) -> (ProcState, String) {
+fn state(
+    places: &mut Places,
+    folder: &Path,
+    start_ticks: u64,
+    thorough: bool,
+) -> (ProcState, String) {
     if !thorough
-        && let Ok(name) = proc::wchan(folder)
+        && let Ok(name) = places.wchan(folder)
         && only_sleeps(&name)
     {
         return (ProcState::Sleeping, name);
@@ -442,7 +448,7 @@ fn state(folder: &Path, start_ticks: u64, thorough: bool) -> (ProcState, String)
     }
     let name = match stat.state {
         ProcState::Running | ProcState::Zombie => String::new(),
-        _ => proc::wchan(folder).unwrap_or_default(),
+        _ => places.wchan(folder).unwrap_or_default(),
     };
     (stat.state, name)
 }
