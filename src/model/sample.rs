@@ -66,7 +66,7 @@ section! {
         psi_memory_some_seconds_total: Reading<f64> => Counter, Seconds, 3, "Time in which some task waited for memory (/proc/pressure/memory some).";
         psi_memory_full_seconds_total: Reading<f64> => Counter, Seconds, 3, "Time in which all tasks waited for memory (/proc/pressure/memory full).";
         processes: Reading<u64> => Gauge, None, 0, "Processes on the box that can be seen (/proc).";
-        mltop_cpu_seconds_total: Reading<f64> => Counter, Seconds, 2, "CPU time of mltop itself, its collectors included.";
+        mltop_cpu_seconds_total: Reading<f64> => Counter, Seconds, 4, "CPU time of mltop itself, its collectors included.";
         mltop_pss_bytes: Reading<u64> => Gauge, Bytes, 0, "Memory of mltop itself, its collectors included, shared pages in proportion (smaps_rollup Pss).";
     }
 }

@@ -71,7 +71,7 @@ impl Tap {
     }
 
     /// What waits in the pipe with this inode, that a process holds at `link` (`/proc/P/fd/N`).
-    /// `NotFound` where something else stands there now, at most [`STANDS`] late.
+    /// `NotFound` where something else stands there now, at most a second late.
     pub fn look(&mut self, link: &Path, inode: u64) -> io::Result<&[u8]> {
         let now = Instant::now();
         let stands = |named: &Named| now.duration_since(named.checked) < STANDS;

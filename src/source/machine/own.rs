@@ -1,5 +1,7 @@
 //! What mltop itself costs.
 
+use rustix::time::{ClockId, clock_gettime};
+
 use super::file::value_of;
 use super::proc_rows::ticks_per_second;
 use super::procs::Procs;
@@ -29,13 +31,19 @@ pub struct OwnCost {
 impl Procs {
     /// What mltop's own processes cost. One that cannot be read makes the sum unknown.
     pub fn own_cost(&mut self, pids: &[Pid]) -> OwnCost {
-        let mut ticks = Reading::Is(0u64);
+        let mut cpu_seconds = Reading::Is(0.0);
         for pid in pids {
-            let stat = match self.read_stat(*pid) {
-                Ok(stat) => Reading::Is(stat.cpu_ticks),
-                Err(gap) => Reading::Not(gap),
+            let seconds = if pid.0 == std::process::id() {
+                // To the nanosecond: over one tick, hundredths of a second would show 0 or 1 %.
+                let spent = clock_gettime(ClockId::ProcessCPUTime);
+                Reading::Is(spent.tv_sec as f64 + spent.tv_nsec as f64 / 1e9)
+            } else {
+                match self.read_stat(*pid) {
+                    Ok(stat) => Reading::Is(stat.cpu_ticks as f64 / ticks_per_second()),
+                    Err(gap) => Reading::Not(gap),
+                }
             };
-            ticks = ticks.zip(stat).map(|(sum, more)| sum.saturating_add(more));
+            cpu_seconds = cpu_seconds.zip(seconds).map(|(sum, more)| sum + more);
         }
         let stands = self.own.pids == pids
             && self.own.read_ms.is_some_and(|at| self.now_ms.saturating_sub(at) < STANDS_MS);
@@ -48,10 +56,7 @@ impl Procs {
             self.own.pids = pids.to_vec();
             self.own.read_ms = Some(self.now_ms);
         }
-        OwnCost {
-            cpu_seconds: ticks.map(|ticks| ticks as f64 / ticks_per_second()),
-            pss_bytes: self.own.pss,
-        }
+        OwnCost { cpu_seconds, pss_bytes: self.own.pss }
     }
 
     fn pss(&mut self, pid: Pid) -> Reading<u64> {
