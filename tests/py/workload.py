@@ -45,6 +45,7 @@ arguments.add_argument("--prefetch", type=int, default=2)
 arguments.add_argument("--control")
 arguments.add_argument("--files")
 arguments.add_argument("--steps-log")
+arguments.add_argument("--title", help="the name that the workers give themselves")
 args = arguments.parse_args()
 
 # Which workload it is now, for the workers too.
@@ -67,6 +68,8 @@ class Samples(Dataset):
         return 1_000_000
 
     def __getitem__(self, index):
+        if args.title:
+            ctypes.CDLL(None).prctl(15, args.title.encode(), 0, 0, 0)  # PR_SET_NAME
         name = NAMES[current.value]
         cpu, wait, _ = SHAPES[name]
         if name == "disk":
