@@ -14,6 +14,7 @@ usage: workload.py --plan disk:40,ahead:60 --workers 2 --control FILE [--files D
 
 import argparse
 import ctypes
+import hashlib
 import multiprocessing
 import os
 import sys
@@ -37,6 +38,7 @@ SHAPES = {
     "checkpoint": (0.004, 0.010, 0.040),
 }
 NAMES = list(SHAPES)
+ENCODED = bytes(1 << 18)
 
 arguments = argparse.ArgumentParser()
 arguments.add_argument("--plan", required=True)
@@ -53,9 +55,11 @@ current = multiprocessing.Value(ctypes.c_int, 0, lock=False)
 
 
 def burn(seconds):
+    # As a decoder does, without the interpreter's lock: with it, the thread that hands batches over
+    # would wait for it, and the loop for the hand-over.
     end = time.thread_time() + seconds
     while time.thread_time() < end:
-        pass
+        hashlib.sha256(ENCODED).digest()
 
 
 class Samples(Dataset):
