@@ -13,9 +13,6 @@ use crate::record::{Encoder, SessionInfo};
 
 use super::pipeline::Pipeline;
 
-/// A key line at least so often, so that whoever comes late soon knows what is there.
-const GROUP_MS: u64 = 10_000;
-
 /// Writes lines for `duration`, or until the reader goes away or the samples end.
 pub(super) fn write_lines(
     samples: &Receiver<Arc<Sample>>,
@@ -28,7 +25,6 @@ pub(super) fn write_lines(
     let mut pipeline = Pipeline::new(settings);
     let mut encoder: Option<Encoder> = None;
     let mut lines = String::with_capacity(16 << 10);
-    let mut group_began = 0;
     let mut last_ms = 0;
     while let Some(sample) = next(samples, end) {
         lines.clear();
@@ -36,13 +32,8 @@ pub(super) fn write_lines(
         let encoder = encoder.get_or_insert_with(|| {
             let mut encoder = Encoder::new(session(&sample, interval));
             encoder.head(&mut lines);
-            group_began = sample.stamp.mono_ms;
             encoder
         });
-        if sample.stamp.mono_ms.saturating_sub(group_began) >= GROUP_MS {
-            encoder.begin_group();
-            group_began = sample.stamp.mono_ms;
-        }
         encoder.tick(&sample, Some(&frame), &mut lines);
         last_ms = sample.stamp.unix_ms;
         for change in &changes {
