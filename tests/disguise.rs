@@ -81,7 +81,7 @@ fn until(what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
     panic!("{what}: not found; the last key line was {last}");
 }
 
-fn run_with<'a>(key: &'a Value, pid: u32) -> Option<&'a Value> {
+fn run_with(key: &Value, pid: u32) -> Option<&Value> {
     let runs = key["runs"].as_array()?;
     runs.iter().find(|run| run["trainers"].as_array().is_some_and(|all| all.contains(&pid.into())))
 }
