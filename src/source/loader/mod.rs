@@ -13,6 +13,7 @@
 //! Needs the right to read the trainer's descriptors: the same user, or root. Nothing is taken,
 //! stopped or written.
 
+pub mod beat;
 mod capacity;
 pub mod discover;
 pub mod engine;
@@ -24,6 +25,7 @@ pub(crate) mod proc;
 pub mod queue;
 mod rows;
 pub mod rung;
+pub mod semaphores;
 mod storage;
 pub mod tap;
 pub mod tracked;
