@@ -22,6 +22,7 @@ pub mod place;
 mod places;
 mod position;
 pub(crate) mod proc;
+pub mod python;
 pub mod queue;
 mod rows;
 pub mod rung;
