@@ -52,7 +52,20 @@ pub(super) fn rates(prev: Option<&LoaderSample>, now: &LoaderSample, seconds: f6
 
 /// What follows from the looks at the main thread's stack, and from the workers' comings.
 fn main_thread(prev: Option<&LoaderSample>, now: &LoaderSample, seconds: f64) -> LoaderRates {
-    let (looks, starts, workers, forward, backward, optimizer, collective, compile, checkpoint, logging, import, validation) = rises!(
+    let (
+        looks,
+        starts,
+        workers,
+        forward,
+        backward,
+        optimizer,
+        collective,
+        compile,
+        checkpoint,
+        logging,
+        import,
+        validation,
+    ) = rises!(
         prev, now;
         main_samples_total, worker_starts_total, main_workers_samples_total,
         main_forward_samples_total, main_backward_samples_total, main_optimizer_samples_total,

@@ -256,6 +256,8 @@ states! {
         Stack = "stack",
         /// The kernel function in which the main thread sleeps.
         Wchan = "wchan",
+        /// The lock of the queue's readers is taken: the loop sits in `get()`.
+        Semaphore = "semaphore",
         /// From the probe that `mltop run` puts beside the script.
         Probe = "probe",
     }

@@ -209,7 +209,12 @@ mod tests {
     }
 
     /// The share by looks whose pace follows what they see, each `late` seconds after its moment.
-    fn estimate(course: &Course, seconds: f64, dice: &mut Dice, mut late: impl FnMut() -> f64) -> f64 {
+    fn estimate(
+        course: &Course,
+        seconds: f64,
+        dice: &mut Dice,
+        mut late: impl FnMut() -> f64,
+    ) -> f64 {
         let mut beat = Beat::new(Dice::seeded(dice.0));
         let (mut pace, mut next_pace, mut period) = (Pace::Slow, Pace::Slow, 0);
         let (mut looks, mut waits) = (0, 0);

@@ -52,8 +52,8 @@ pub struct Depth {
     pub taken: Option<u64>,
     /// Batches asked for and not taken: at the end of an epoch, what is left of it.
     pub outstanding: Option<u64>,
-    /// Workers that wait for work.
-    pub idle: Option<u64>,
+    /// Workers that prepare a batch; the others wait for work.
+    pub busy: Option<u64>,
     /// The time that the loop waited for this loader in all, where the source counts it itself.
     pub waited: Option<Duration>,
 }
@@ -98,10 +98,12 @@ pub trait Rung: Send + fmt::Debug {
     fn ready_source(&self) -> ReadySource;
     /// What the wait is known by.
     fn wait_source(&self) -> WaitSource;
-    /// Looks for loaders: those that came, those that went. Called a few times a second at most;
-    /// bounded in time by the rung itself. `changed`: workers came or went since the last call.
-    /// [`Gap::Lost`]: this rung is at its end.
-    fn find(&mut self, changed: bool) -> Result<(), Gap>;
+    /// Looks for loaders: those that came, those that went. `deep`: one is missing, so search where
+    /// that takes long too, for some milliseconds now and further at the next call. True once there is
+    /// nowhere left to search. [`Gap::Lost`]: this rung is at its end.
+    fn find(&mut self, deep: bool) -> Result<bool, Gap>;
+    /// Lets the search begin anew: workers came or went, or what was known is in doubt.
+    fn search_anew(&mut self);
     /// The loaders known now, those that a look met on the way included.
     fn known(&self) -> &[Known];
     /// Where the loop is, and the queue of the loader with this key, of one moment.

@@ -8,10 +8,11 @@
 //! each worker. Inodes of a tmpfs rise, so the order of the inodes is that order.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, IoSliceMut};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
+use nix::sys::uio::{RemoteIoVec, process_vm_readv};
 use rustix::fs::OFlags;
 
 use crate::model::Pid;
@@ -56,7 +57,9 @@ pub fn parse(values: &[Option<u32>]) -> Vec<Layout> {
             continue;
         }
         let mut index = vec![first];
-        while let Some(&next) = starts.get(at + 1).filter(|&&next| Some(next) == index.last().map(|last| last + 3)) {
+        while let Some(&next) =
+            starts.get(at + 1).filter(|&&next| Some(next) == index.last().map(|last| last + 3))
+        {
             index.push(next);
             at += 1;
         }
@@ -75,7 +78,8 @@ pub fn parse(values: &[Option<u32>]) -> Vec<Layout> {
 /// Where three semaphores in a row are those of a queue without a bound.
 fn queues(values: &[Option<u32>]) -> Vec<usize> {
     let lock = |value: Option<u32>| value.is_some_and(|value| value <= 1);
-    let room = |value: Option<u32>| value.is_some_and(|value| (MOST - FULL..=MOST).contains(&value));
+    let room =
+        |value: Option<u32>| value.is_some_and(|value| (MOST - FULL..=MOST).contains(&value));
     let queue = |three: &[Option<u32>]| match *three {
         [reader, writer, last] => lock(reader) && lock(writer) && room(last),
         _ => false,
@@ -93,6 +97,27 @@ struct Mapped {
 
 /// Reads 32-bit words of a process at these addresses.
 pub type ReadWords = Box<dyn FnMut(&[u64], &mut [u32]) -> io::Result<()> + Send>;
+
+/// A reader of this process's memory.
+pub fn memory_of(pid: Pid) -> ReadWords {
+    let process = nix::unistd::Pid::from_raw(pid.0.cast_signed());
+    Box::new(move |addresses, words| {
+        let mut bytes = vec![0; words.len() * 4];
+        let remote: Vec<RemoteIoVec> =
+            addresses.iter().map(|&base| RemoteIoVec { base: base as usize, len: 4 }).collect();
+        // The kernel takes so many places at once.
+        for (remote, bytes) in remote.chunks(1024).zip(bytes.chunks_mut(4096)) {
+            let wanted = bytes.len();
+            if process_vm_readv(process, &mut [IoSliceMut::new(bytes)], remote)? != wanted {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        for (word, bytes) in words.iter_mut().zip(bytes.as_chunks::<4>().0) {
+            *word = u32::from_ne_bytes(*bytes);
+        }
+        Ok(())
+    })
+}
 
 /// Where the values are read.
 enum Cells {
@@ -129,6 +154,14 @@ pub struct Look {
     pub idle: Vec<bool>,
 }
 
+impl Look {
+    /// Tasks that no worker has finished.
+    pub fn unfinished(&self) -> u64 {
+        let busy = self.idle.iter().filter(|idle| !**idle).count() as u64;
+        self.queued.iter().sum::<u64>() + busy
+    }
+}
+
 impl Semaphores {
     /// Those of the loader with these workers. `memory` reads the trainer, where that is allowed.
     pub fn find(
@@ -141,9 +174,8 @@ impl Semaphores {
         let Some(first) = workers.first() else {
             return Err(refused("it has no workers", ""));
         };
-        let of_first = mapped(roots, first.pid).map_err(|_| {
-            refused("the maps of its workers may not be read", "sudo mltop")
-        })?;
+        let of_first = mapped(roots, first.pid)
+            .map_err(|_| refused("the maps of its workers may not be read", "sudo mltop"))?;
         // Where the trainer is sealed, its workers may still be open: they run a program of their own.
         let all = mapped(roots, trainer).unwrap_or_else(|_| {
             let more = workers.iter().filter_map(|worker| mapped(roots, worker.pid).ok());
@@ -151,12 +183,16 @@ impl Semaphores {
         });
         let files = Named::of(roots, trainer, &all);
         let cells = if files.complete() || memory.is_none() {
-            let values: Vec<Option<u32>> = files.0.iter().map(|file| value_of(file.as_ref()?).ok()).collect();
+            let values: Vec<Option<u32>> =
+                files.0.iter().map(|file| value_of(file.as_ref()?).ok()).collect();
             let places = choose(&values, &all, &of_first, workers.len()).ok_or_else(|| {
                 if files.complete() {
                     refused("its semaphores are not in the order of a loader", "")
                 } else {
-                    refused("its workers were forked: their semaphores are in its memory alone", "sudo mltop")
+                    refused(
+                        "its workers were forked: their semaphores are in its memory alone",
+                        "sudo mltop",
+                    )
                 }
             })?;
             let mut files = files.0;
@@ -179,6 +215,44 @@ impl Semaphores {
             return Err(refused("its semaphores cannot be read", ""));
         }
         Ok(new)
+    }
+
+    /// The loaders of a trainer whose own descriptors and maps may not be read, by those of its
+    /// workers: spawned ones run a program of their own, and their semaphores have names.
+    pub fn of_workers(
+        roots: &Roots,
+        trainer: Pid,
+        workers: &[Pid],
+    ) -> Vec<(Vec<(Pid, u64)>, Self)> {
+        let maps: Vec<(Pid, Vec<Mapped>)> =
+            workers.iter().filter_map(|&pid| Some((pid, mapped(roots, pid).ok()?))).collect();
+        let all = merged(maps.iter().map(|(_, maps)| maps.clone()));
+        let mut files = Named::of(roots, trainer, &all).0;
+        let values: Vec<Option<u32>> =
+            files.iter().map(|file| value_of(file.as_ref()?).ok()).collect();
+        let mut found = Vec::new();
+        for layout in parse(&values) {
+            // The result queue is everybody's, an index queue its worker's alone.
+            let holder = |place: &usize| {
+                let wanted = all.get(*place)?.inode;
+                let holds =
+                    |maps: &&(Pid, Vec<Mapped>)| maps.1.iter().any(|one| one.inode == wanted);
+                let pid = maps.iter().find(holds)?.0;
+                let stat = proc::stat(&proc::folder(&roots.proc, pid)).ok()?;
+                Some((pid, stat.start_ticks))
+            };
+            let list: Vec<(Pid, u64)> = layout.index.iter().map_while(holder).collect();
+            let queues = std::iter::once(layout.result).chain(layout.index);
+            let places = queues.take(1 + list.len()).flat_map(|lock| [lock, lock + 2]);
+            let cells: Vec<File> =
+                places.filter_map(|place| files.get_mut(place)?.take()).collect();
+            let values = vec![0; 2 + 2 * list.len()];
+            let mut new = Self { cells: Cells::Files(cells), values, look: Look::default() };
+            if !list.is_empty() && new.count() == new.values.len() && new.read().is_ok() {
+                found.push((list, new));
+            }
+        }
+        found
     }
 
     fn count(&self) -> usize {
@@ -259,7 +333,8 @@ impl Named {
             let Ok(data) = entry.metadata() else { continue };
             let same = |mapped: &Mapped| (mapped.inode, mapped.device) == (data.ino(), data.dev());
             let Some(place) = all.iter().position(same) else { continue };
-            if let (Ok(file), Some(slot)) = (open(&entry.path(), data.ino()), files.get_mut(place)) {
+            if let (Ok(file), Some(slot)) = (open(&entry.path(), data.ino()), files.get_mut(place))
+            {
                 *slot = Some(file);
             }
         }
@@ -276,7 +351,11 @@ fn open(path: &Path, inode: u64) -> io::Result<File> {
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = File::options().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
     let data = file.metadata()?;
-    if data.is_file() && data.ino() == inode { Ok(file) } else { Err(io::ErrorKind::NotFound.into()) }
+    if data.is_file() && data.ino() == inode {
+        Ok(file)
+    } else {
+        Err(io::ErrorKind::NotFound.into())
+    }
 }
 
 fn value_of(file: &File) -> io::Result<u32> {

@@ -68,7 +68,8 @@ fn the_youngest_loader_that_a_worker_maps_is_its_own() {
 
 #[test]
 fn a_line_of_a_map_is_a_semaphore_only_with_its_name() {
-    let line = b"7f0000000000-7f0000001000 rw-s 00000000 00:1a 77     /dev/shm/sem.mp-abc (deleted)";
+    let line =
+        b"7f0000000000-7f0000001000 rw-s 00000000 00:1a 77     /dev/shm/sem.mp-abc (deleted)";
     let found = mapping(line).unwrap();
     assert_eq!((found.inode, found.address), (77, 0x7f00_0000_0000));
     assert_eq!(mapping(b"7f00-7f01 rw-s 00000000 00:1a 77     /dev/shm/torch_12"), None);
