@@ -71,7 +71,8 @@ fn some_rows_of_the_table_hold_in_short() {
 #[test]
 #[ignore = "takes half an hour; tests/truth/run brings the environments and runs it"]
 fn the_whole_table_holds() {
-    let jobs = std::env::var("MLTOP_TRUTH_JOBS").ok().and_then(|jobs| jobs.parse().ok());
+    let number = |name: &str| std::env::var(name).ok().and_then(|number| number.parse().ok());
+    let jobs = number("MLTOP_TRUTH_JOBS").unwrap_or(2);
     let only = std::env::var("MLTOP_TRUTH_ONLY").unwrap_or_default();
     let wanted = |row: &Row| {
         let name = format!("{} {} {}", row.python, row.mode, row.kind.name());
@@ -80,7 +81,7 @@ fn the_whole_table_holds() {
     let todo: VecDeque<Row> = rows::all().into_iter().filter(wanted).collect();
     let (todo, done) = (Mutex::new(todo), Mutex::new((Vec::new(), Vec::new())));
     thread::scope(|scope| {
-        for _ in 0..jobs.unwrap_or(2) {
+        for _ in 0..jobs {
             scope.spawn(|| {
                 loop {
                     let Some(row) = todo.lock().unwrap().pop_front() else { return };
@@ -89,7 +90,12 @@ fn the_whole_table_holds() {
                         done.lock().unwrap().1.push(what);
                         continue;
                     };
-                    let lines = run(&python, &row, row.seconds, false);
+                    let lines = run(
+                        &python,
+                        &row,
+                        number("MLTOP_TRUTH_SECONDS").unwrap_or(row.seconds),
+                        false,
+                    );
                     for line in &lines {
                         println!("{}: {}", line.name(), line.text());
                         for miss in line.misses() {
@@ -104,7 +110,11 @@ fn the_whole_table_holds() {
     let (mut lines, skipped) = done.into_inner().unwrap();
     lines.sort_by_key(Line::order);
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/truth");
-    let name = if only.is_empty() { "TABLE.md".into() } else { format!("{}.part.md", only.replace(' ', "-")) };
+    let name = if only.is_empty() {
+        "TABLE.md".into()
+    } else {
+        format!("{}.part.md", only.replace(' ', "-"))
+    };
     let folder = if only.is_empty() { folder } else { std::env::temp_dir() };
     std::fs::write(folder.join(&name), table::page(&lines, &skipped)).unwrap();
     println!("written: {}", folder.join(name).display());

@@ -41,7 +41,8 @@ pub(crate) fn interpreters() -> Vec<(&'static str, PathBuf)> {
 /// Whether an interpreter has these modules.
 pub(crate) fn has(python: &Path, modules: &[&str]) -> bool {
     let asks = "import importlib.util as u, sys; sys.exit(not all(map(u.find_spec, sys.argv[1:])))";
-    let asked = Command::new(python).args(["-c", asks]).args(modules).stderr(Stdio::null()).status();
+    let asked =
+        Command::new(python).args(["-c", asks]).args(modules).stderr(Stdio::null()).status();
     asked.is_ok_and(|status| status.success())
 }
 

@@ -41,15 +41,18 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_in
 
 BATCH = 4
 LANES = max(1, args.workers)
-# Seconds to prepare a batch in one worker, and of a step. The bursty loop alternates between the two
-# steps every `period` steps, so that the queue fills and drains.
-PREPARE, STEPS, PERIOD = {
-    "starved": (0.020 * LANES, (0.002, 0.002), 1),
-    "healthy": (0.001, (0.030, 0.030), 1),
-    "bursty": (0.012 * LANES, (0.036, 0.003), LANES * args.prefetch),
-    "balanced": (0.010 * LANES, (0.009, 0.009), 1),
-    "slow": (0.250 * LANES, (0.100, 0.100), 1),
+CAPACITY = LANES * args.prefetch
+# Seconds to prepare a batch in one worker, and of a step.
+PREPARE, STEP = {
+    "starved": (0.020 * LANES, 0.002),
+    "healthy": (0.001, 0.030),
+    "bursty": (0.012 * LANES, 0.036),
+    "balanced": (0.010 * LANES, 0.009),
+    "slow": (0.250 * LANES, 0.100),
 }[args.mode]
+# The bursty loop's steps are as long for as many batches as the queue holds, which fills it, and then
+# this short for twice as many, which drains it and waits.
+BURST = 0.003
 # Batches that left a worker, by index modulo the length. Filled by the workers.
 RING = 4096
 # Between two notes of the queue: 5 ms would be fewer than 200 a second, with what a note takes.
@@ -94,6 +97,12 @@ class Collate:
             batch = torch.stack([x for x, _ in samples])
         self.done[index % RING] = index
         return batch
+
+
+def step(taken):
+    """The training step, after so many batches."""
+    burst = args.mode == "bursty" and taken % (3 * CAPACITY) >= CAPACITY
+    time.sleep(BURST if burst else STEP)
 
 
 class Watched:
@@ -206,11 +215,11 @@ def main():
                 watcher.start()
                 print("ready", flush=True)
                 end = time.monotonic() + args.seconds
-            time.sleep(STEPS[(train.taken // PERIOD) % 2])
+            step(train.taken)
             if held and train.taken % VALIDATE_EVERY == 0:
                 for _ in range(VALIDATE):
                     held.take()
-                    time.sleep(STEPS[(held.taken // PERIOD) % 2])
+                    step(held.taken)
     watcher.stop()
     with open(args.out, "w") as out:
         meta = {"k": "meta", "pid": os.getpid(), "torch": torch.__version__}

@@ -70,7 +70,12 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    const fn new(python: &'static str, mode: &'static str, kind: Kind, (workers, prefetch): (u32, u32)) -> Self {
+    const fn new(
+        python: &'static str,
+        mode: &'static str,
+        kind: Kind,
+        (workers, prefetch): (u32, u32),
+    ) -> Self {
         let workers = if matches!(kind, Kind::NoWorkers) { 0 } else { workers };
         Self { python, mode, kind, workers, prefetch, seconds: 31 }
     }
@@ -110,7 +115,8 @@ pub(crate) fn interpreter(python: &str) -> Option<PathBuf> {
 /// All of it. Each environment sees each load; each kind is seen under at least two loads.
 pub(crate) fn all() -> Vec<Row> {
     use Kind::{
-        Forkserver, FreshEpochs, Inlined, Iterable, NoWorkers, Persistent, Pinned, Plain, Spawn, Two,
+        Forkserver, FreshEpochs, Inlined, Iterable, NoWorkers, Persistent, Pinned, Plain, Spawn,
+        Two,
     };
     let of = Row::new;
     vec![

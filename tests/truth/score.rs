@@ -121,7 +121,8 @@ fn compare(pairs: &[Pair]) -> (f64, f64, f64) {
     let middle = |pair: &Pair| f64::midpoint(pair.low, pair.high);
     let (x, y) = (mean(&|pair| pair.guess), mean(&middle));
     let covariance = mean(&|pair| (pair.guess - x) * (middle(pair) - y));
-    let spread = (mean(&|pair| (pair.guess - x).powi(2)) * mean(&|pair| (middle(pair) - y).powi(2))).sqrt();
+    let spread =
+        (mean(&|pair| (pair.guess - x).powi(2)) * mean(&|pair| (middle(pair) - y).powi(2))).sqrt();
     let within = mean(&|pair| f64::from(u8::from(pair.error() <= 1.0)));
     (within, mean(&Pair::error), if spread > 0.0 { covariance / spread } else { 0.0 })
 }

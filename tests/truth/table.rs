@@ -42,7 +42,9 @@ impl Line {
             watch_ratio: truth.watch_ratio,
             depth: scored(truth, first),
             constant: score::constant(truth, &first.looks),
-            second: (row.kind == Kind::Two).then(|| scored(&score::second(truth), second)).flatten(),
+            second: (row.kind == Kind::Two)
+                .then(|| scored(&score::second(truth), second))
+                .flatten(),
             wait: score::wait(truth, &first.ticks),
             pin_thread: truth.pin_thread,
             short,

@@ -71,7 +71,8 @@ impl Watcher {
         let has = |row: &LoaderSample| row.workers.ok() == Some(u64::from(workers));
         let ids: Vec<LoaderId> =
             self.ticks.iter().filter(|(_, row)| has(row)).map(|(_, row)| row.loader).collect();
-        let mut looks: Vec<Seen> = self.looks.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut looks: Vec<Seen> =
+            self.looks.lock().unwrap_or_else(PoisonError::into_inner).clone();
         looks.retain(|look| ids.contains(&look.loader));
         // A look that says nothing new repeats the one before.
         looks.dedup_by_key(|look| (look.loader, look.at));
