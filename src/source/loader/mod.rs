@@ -90,13 +90,22 @@ impl Loaders {
 
     /// The same, with sources that are tried before the pipes, best first.
     pub fn start_with(roots: Roots, attach: Vec<Attach>) -> Self {
+        Self::start_observed(roots, attach, |_| ())
+    }
+
+    /// The same; `observer` is told on the thread what each round of looks saw.
+    pub fn start_observed(
+        roots: Roots,
+        attach: Vec<Attach>,
+        observer: impl FnMut(&[Seen]) + Send + 'static,
+    ) -> Self {
         let shared = Arc::new(Mutex::new(Shared::default()));
         let stop = Arc::new(AtomicBool::new(false));
         let (theirs, ended) = (Arc::clone(&shared), Arc::clone(&stop));
         let started =
             thread::Builder::new().name("loaders".into()).spawn(move || {
                 match Engine::new(roots, attach) {
-                    Ok(engine) => work(engine, &theirs, &ended),
+                    Ok(engine) => work(engine, &theirs, &ended, observer),
                     Err(error) => lock(&theirs).trouble = Some(error.to_string().into()),
                 }
             });
@@ -179,7 +188,12 @@ fn status(shared: &Shared, late: bool) -> SourceStatus {
     status
 }
 
-fn work(mut engine: Engine, shared: &Mutex<Shared>, stop: &AtomicBool) {
+fn work(
+    mut engine: Engine,
+    shared: &Mutex<Shared>,
+    stop: &AtomicBool,
+    mut observer: impl FnMut(&[Seen]),
+) {
     let mut dice = Dice::new();
     while !stop.load(Ordering::Relaxed) {
         let now = Instant::now();
@@ -193,7 +207,7 @@ fn work(mut engine: Engine, shared: &Mutex<Shared>, stop: &AtomicBool) {
         if taken {
             engine.rows(now, true);
         }
-        engine.round(now);
+        observer(&engine.round(now));
         let rows = engine.rows(now, false);
         let denied = engine.denied();
         {
