@@ -79,7 +79,7 @@ pub(crate) fn depth(truth: &Truth, looks: &[Seen]) -> DepthScore {
     let mut pairs = Vec::new();
     for look in looks {
         let Some((before, after)) = truth.around(look.at) else { continue };
-        let Some(guess) = look.ready.ok().map(|ready| ready as f64) else { continue };
+        let guess = look.ready as f64;
         let pair = Pair { guess, low: before.min(after), high: before.max(after) };
         held += usize::from(match look.bound {
             Bound::Exact => pair.error() <= 1.0,

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 use mltop::model::sample::LoaderSample;
 use mltop::model::{LoaderId, Pid};
 use mltop::source::Roots;
-use mltop::source::loader::{Ladder, Loaders, Seen, memory};
+use mltop::source::loader::{Loaders, Seen};
 
 use crate::rows::Row;
 use crate::train::{Training, Truth};
@@ -19,17 +19,14 @@ use crate::train::{Training, Truth};
 pub(crate) enum Rights {
     /// What the owner of the process may read: descriptors, not memory.
     Plain,
-    /// What a debugger may read: its memory.
-    Memory,
 }
 
 impl Rights {
-    pub(crate) const ALL: [Self; 2] = [Self::Plain, Self::Memory];
+    pub(crate) const ALL: [Self; 1] = [Self::Plain];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Plain => "plain",
-            Self::Memory => "memory",
         }
     }
 }
@@ -57,12 +54,7 @@ impl Watcher {
             theirs.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(seen);
         };
         let loaders = match rights {
-            Rights::Plain => Loaders::start_observed(Roots::default(), Ladder::default(), note),
-            Rights::Memory => {
-                let steps = vec![memory::step()];
-                let ladder = Ladder { steps, semaphores: false };
-                Loaders::start_observed(Roots::default(), ladder, note)
-            }
+            Rights::Plain => Loaders::start_observed(Roots::default(), Vec::new(), note),
         };
         loaders.watch(&BTreeMap::from([(pid, Vec::new())]));
         Self { loaders, looks, ticks: Vec::new() }
