@@ -37,6 +37,8 @@ pub(crate) struct Said {
     pub(crate) looks: Vec<Seen>,
     /// Rows, about a second apart, as a sampler takes them.
     pub(crate) ticks: Vec<(SystemTime, LoaderSample)>,
+    /// All rows of the last tick, in words.
+    pub(crate) last: String,
 }
 
 /// A watcher with its rights.
@@ -77,7 +79,12 @@ impl Watcher {
         // A look that says nothing new repeats the one before.
         looks.dedup_by_key(|look| (look.loader, look.at));
         let ticks = self.ticks.iter().filter(|(_, row)| has(row)).cloned().collect();
-        Said { looks, ticks }
+        let end = self.ticks.last().map(|(at, _)| *at);
+        let rows = self.ticks.iter().filter(|(at, _)| Some(*at) == end).map(|(_, row)| row);
+        let word = |row: &LoaderSample| {
+            format!("{} workers {:?}, depth {:?}", row.loader.0, row.workers, row.ready)
+        };
+        Said { looks, ticks, last: rows.map(word).collect::<Vec<_>>().join("; ") }
     }
 }
 
