@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 use mltop::model::sample::LoaderSample;
 use mltop::model::{LoaderId, Pid};
 use mltop::source::Roots;
-use mltop::source::loader::{Loaders, Seen};
+use mltop::source::loader::{Ladder, Loaders, Seen};
 
 use crate::rows::Row;
 use crate::train::{Training, Truth};
@@ -56,7 +56,7 @@ impl Watcher {
             theirs.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(seen);
         };
         let loaders = match rights {
-            Rights::Plain => Loaders::start_observed(Roots::default(), Vec::new(), note),
+            Rights::Plain => Loaders::start_observed(Roots::default(), Ladder::default(), note),
         };
         loaders.watch(&BTreeMap::from([(pid, Vec::new())]));
         Self { loaders, looks, ticks: Vec::new() }
