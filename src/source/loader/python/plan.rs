@@ -169,7 +169,7 @@ impl Plan {
             }
         }
         // Nobody holds it any more: what stands there is left over.
-        if recall.word(&mut heap.remote, self.object)? & 0xffff_ffff == 0 {
+        if recall.word(&mut heap.remote, self.object)? as u32 == 0 {
             return Err(Gap::Lost);
         }
         let Some(places) = &self.queues else {
