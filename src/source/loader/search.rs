@@ -158,7 +158,9 @@ impl Trainer {
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 let named = named_workers(roots, &descendants);
                 self.denied = Some(named.len());
-                self.sealed(shared, &named);
+                // Before torch 2.5 workers have no name: any descendant may be one.
+                let torch_names = !named.is_empty();
+                self.sealed(shared, &descendants, torch_names);
                 return;
             }
             Err(_) => Vec::new(),
@@ -250,10 +252,10 @@ impl Trainer {
     }
 
     /// A trainer whose descriptors may not be read may have workers whose semaphores can be.
-    fn sealed(&mut self, shared: &mut Shared<'_>, named: &[Pid]) {
+    fn sealed(&mut self, shared: &mut Shared<'_>, descendants: &[Pid], torch_names: bool) {
         let (roots, now) = (shared.tools.roots, shared.tools.now);
         let found = if shared.ladder.semaphores && !self.climb.on_rung() {
-            Semaphores::of_workers(roots, self.pid, named)
+            Semaphores::of_workers(roots, self.pid, descendants)
         } else {
             Vec::new()
         };
@@ -284,7 +286,8 @@ impl Trainer {
                 let Some(loader) = self.loaders.last_mut() else { return };
                 loader
             };
-            loader.queue = super::queue::Queue::new(list.len(), Some(!pins.is_empty()));
+            let pinned = torch_names.then_some(!pins.is_empty());
+            loader.queue = super::queue::Queue::new(list.len(), pinned);
             loader.employ(roots, &list);
             (loader.semaphores, loader.gone) = (Some(semaphores), None);
         }

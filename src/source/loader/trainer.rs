@@ -42,6 +42,8 @@ pub(super) struct Trainer {
     /// Its descriptors may not be read; so many workers are known by name.
     pub(super) denied: Option<usize>,
     pub(super) ended: bool,
+    /// It may be shown to who runs this program.
+    pub(super) served: bool,
     pub(super) bare: Option<LoaderId>,
     /// Groups that may not be all there yet: result pipe and workers at the search before.
     pub(super) growing: Vec<(u64, usize)>,
@@ -93,6 +95,7 @@ impl Trainer {
             pins_at: None,
             denied: None,
             ended: false,
+            served: true,
             bare: None,
             growing: Vec::new(),
             climb: Climb::new(now),
