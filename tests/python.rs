@@ -18,11 +18,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use mltop::model::{Gap, Pid};
+use mltop::model::Pid;
 use mltop::source::Roots;
-use mltop::source::loader::python::{
-    Activity, Budget, Interpreter, IteratorFacts, LoaderKind, Look, Part, Queues,
-};
+use mltop::source::loader::python::{Budget, Interpreter, IteratorFacts, Look};
 
 use train::{Training, Truth, interpreters};
 
@@ -211,4 +209,48 @@ fn depth_and_wait_are_right_for_every_kind_of_loader() {
             }
         }
     });
+}
+
+/// `tests/bench/python.sh` runs it.
+#[test]
+#[ignore = "a measurement"]
+fn what_a_look_costs() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, python) in all_pythons(folder.path()) {
+        for args in [&["--mode", "starved"], &["--mode", "healthy"]] {
+            let folder = tempfile::tempdir().unwrap();
+            let args = [args, &["--workers", "8", "--seconds", "12"][..]].concat();
+            let training = Training::start(&python, folder.path(), &args);
+            let before = Instant::now();
+            let mut interpreter = attach(&training);
+            let attached = before.elapsed();
+            let id = find(&mut interpreter).id;
+            let mut median = |looks: usize, pause: Duration| {
+                let (calls, bytes) = interpreter.cost();
+                let mut times: Vec<Duration> = (0..looks)
+                    .map(|_| {
+                        thread::sleep(pause);
+                        let before = Instant::now();
+                        std::hint::black_box(interpreter.look(Some(id)));
+                        before.elapsed()
+                    })
+                    .collect();
+                times.sort_unstable();
+                let (calls_after, bytes_after) = interpreter.cost();
+                let each = |total: u64| total as f64 / looks as f64;
+                format!(
+                    "{:.1} µs, 90 % below {:.1} µs, {:.1} calls, {:.0} bytes",
+                    times[looks / 2].as_secs_f64() * 1e6,
+                    times[looks * 9 / 10].as_secs_f64() * 1e6,
+                    each(calls_after - calls),
+                    each(bytes_after - bytes)
+                )
+            };
+            let hot = median(20_000, Duration::ZERO);
+            let cold = median(200, Duration::from_millis(20));
+            println!("{name} {} {args:?}: attach {attached:.0?}", interpreter.version());
+            println!("  one after the other: {hot}");
+            println!("  50 times a second:   {cold}");
+        }
+    }
 }

@@ -248,9 +248,10 @@ impl Heap {
             let at = index as u64;
             let offset = table.key + 8;
             let beside = table.first + at * table.stride + offset as u64;
-            let (place, value) = apart
-                .get(index)
-                .map_or((beside, word_at(entry, offset)), |&value| (values + 8 * at, value));
+            let (place, value) = apart.get(index).map_or_else(
+                || (beside, word_at(entry, offset)),
+                |&value| (values + 8 * at, value),
+            );
             let key = word_at(entry, table.key);
             if is_object(key) && is_object(value) {
                 slots.push((key, Slot { at: place, value }));
