@@ -152,7 +152,9 @@ impl History {
 }
 
 fn note(tracks: &mut BTreeMap<Track, Line>, points: usize, track: Track, reading: Reading<f64>) {
-    let room = tracks.len() < MAX_TRACKS.min(MAX_VALUES / points);
+    let most = MAX_TRACKS.min(MAX_VALUES / points);
+    // What is known of single workers must not keep out a device or a loader that comes later.
+    let room = tracks.len() < if track.of_worker() { most / 2 } else { most };
     match tracks.entry(track) {
         Entry::Occupied(mut line) => line.get_mut().note(reading),
         Entry::Vacant(place) if room => place.insert(Line::new(points)).note(reading),

@@ -29,6 +29,8 @@ pub struct Frame {
     pub procs: Vec<ProcRates>,
     /// Loaders, in the sample's order.
     pub loaders: Vec<LoaderRates>,
+    /// Workers of loaders, in the sample's order.
+    pub workers: Vec<WorkerRates>,
 }
 
 section! {
@@ -126,5 +128,21 @@ section! {
         worker_net_ratio: Reading<f64> => Rate, Ratio, 3, "Share that found one waiting for a network or a network filesystem.";
         worker_idle_ratio: Reading<f64> => Rate, Ratio, 3, "Share that found one waiting for work.";
         worker_other_ratio: Reading<f64> => Rate, Ratio, 3, "Share that found one waiting for anything else.";
+    }
+}
+
+section! {
+    /// Shares of a worker over the tick.
+    WorkerRates, "workers" {
+        pid: Pid => Id, None, 0, "The worker's process.";
+        trainer: Pid => Id, None, 0, "The trainer that it works for.";
+        loader: LoaderId => Id, None, 0, "The loader that it works for.";
+        run_ratio: Reading<f64> => Rate, Ratio, 3, "Share of looks that found it on a CPU.";
+        runq_ratio: Reading<f64> => Rate, Ratio, 3, "Share that found it ready to run, without a CPU.";
+        disk_ratio: Reading<f64> => Rate, Ratio, 3, "Share that found it waiting for a disk.";
+        net_ratio: Reading<f64> => Rate, Ratio, 3, "Share that found it waiting for a network or a network filesystem.";
+        idle_ratio: Reading<f64> => Rate, Ratio, 3, "Share that found it waiting for work.";
+        other_ratio: Reading<f64> => Rate, Ratio, 3, "Share that found it waiting for anything else.";
+        tasks_per_second: Reading<f64> => Rate, PerSecond, 3, "Tasks that it took from its index queue.";
     }
 }

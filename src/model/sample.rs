@@ -37,6 +37,8 @@ pub struct Sample {
     pub procs: Vec<ProcSample>,
     /// Loaders, by number.
     pub loaders: Vec<LoaderSample>,
+    /// Workers of loaders, by loader and number.
+    pub workers: Vec<WorkerSample>,
 }
 
 section! {
@@ -297,5 +299,27 @@ section! {
         worker_other_samples_total: Reading<u64> => Counter, None, 0, "Looks that found a worker waiting for anything else: a lock, a timer, room in the result pipe.";
         worker_states: Reading<Box<str>> => State, None, 0, "One letter a worker at the last look: R running, Q ready to run, D disk, N network, S other wait, . ahead and idle, Z dead.";
         main_state: Reading<Box<str>> => State, None, 0, "Where the trainer's main thread is in the kernel; 'running' on a CPU.";
+    }
+}
+
+section! {
+    /// One worker of a loader. Counts are of looks, as those of its loader.
+    WorkerSample, "workers" {
+        pid: Pid => Id, None, 0, "The worker's process.";
+        trainer: Pid => Id, None, 0, "The trainer that it works for.";
+        loader: LoaderId => Id, None, 0, "The loader that it works for.";
+        worker: Reading<u64> => Gauge, None, 0, "Its number within the loader, in the order in which the workers started.";
+        state: Reading<Box<str>> => State, None, 0, "What it did at the last look, by the letters of the loader's worker_states.";
+        queued_tasks: Reading<u64> => Gauge, None, 0, "Tasks in its index queue at the last look.";
+        first_task: Reading<u64> => Gauge, None, 0, "Index of the batch that it is to begin next. Not applicable with an empty index queue.";
+        current_task: Reading<u64> => Gauge, None, 0, "Index of the batch that it works on, inferred from the order in which tasks are given out. Not applicable without work.";
+        tasks_total: Reading<u64> => Counter, None, 0, "Tasks that it has taken from its index queue since it was found.";
+        restarts_total: Reading<u64> => Counter, None, 0, "How often the loader's workers were started anew since it was found.";
+        run_samples_total: Reading<u64> => Counter, None, 0, "Looks that found it on a CPU.";
+        runq_samples_total: Reading<u64> => Counter, None, 0, "Looks that found it ready to run, by its share of run-queue delay.";
+        disk_samples_total: Reading<u64> => Counter, None, 0, "Looks that found it waiting for a disk.";
+        net_samples_total: Reading<u64> => Counter, None, 0, "Looks that found it waiting for a network or a network filesystem.";
+        idle_samples_total: Reading<u64> => Counter, None, 0, "Looks that found it waiting for work.";
+        other_samples_total: Reading<u64> => Counter, None, 0, "Looks that found it waiting for anything else.";
     }
 }

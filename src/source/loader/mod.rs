@@ -6,6 +6,7 @@
 //! | `tap`, `frames` | what waits in a pipe, without taking it |
 //! | `queue`, `capacity`, `position` | from that to depth, capacity and steps; pure |
 //! | `place`, `places` | what a wait in the kernel means; pure |
+//! | `panel` | the workers one by one; pure |
 //! | `tracked`, `engine` | one loader over time; all of them |
 //! | `storage` | where the workers' files are |
 //! | `rung` | the place of a source that is better than the pipes |
@@ -17,6 +18,7 @@ mod capacity;
 pub mod discover;
 pub mod engine;
 pub mod frames;
+mod panel;
 pub mod place;
 mod places;
 mod position;
@@ -37,7 +39,7 @@ use std::time::{Duration, Instant};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::model::inventory::{LoaderInfo, SourceState, SourceStatus};
-use crate::model::sample::LoaderSample;
+use crate::model::sample::{LoaderSample, WorkerSample};
 use crate::model::{Gap, Pid, Reading};
 use crate::source::root::Roots;
 
@@ -50,6 +52,7 @@ pub use tracked::Seen;
 struct Shared {
     wanted: Option<BTreeMap<Pid, Vec<Pid>>>,
     rows: Vec<(Arc<LoaderInfo>, LoaderSample)>,
+    workers: Vec<WorkerSample>,
     written: Option<Instant>,
     taken: bool,
     denied: Vec<Pid>,
@@ -73,6 +76,8 @@ pub struct LoaderLook {
     pub infos: Vec<Arc<LoaderInfo>>,
     /// Their rows, in the same order.
     pub samples: Vec<LoaderSample>,
+    /// The workers of all of them.
+    pub workers: Vec<WorkerSample>,
     /// How this source fares.
     pub status: SourceStatus,
     /// Looks taken since the start.
@@ -131,6 +136,8 @@ impl Loaders {
         LoaderLook {
             infos,
             samples,
+            // A worker's row says nothing that could stand while nobody looks.
+            workers: if late { Vec::new() } else { shared.workers.clone() },
             status: status(&shared, late),
             looks: shared.looks,
             cost_cpu_seconds: shared.cpu_seconds,
@@ -194,10 +201,11 @@ fn work(mut engine: Engine, shared: &Mutex<Shared>, stop: &AtomicBool) {
         }
         engine.round(now);
         let rows = engine.rows(now, false);
-        let denied = engine.denied();
+        let (workers, denied) = (engine.workers(), engine.denied());
         {
             let mut shared = lock(shared);
             shared.rows = rows;
+            shared.workers = workers;
             shared.written = Some(now);
             shared.denied = denied;
             shared.looks = engine.looks;

@@ -5,12 +5,13 @@ use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::model::inventory::LoaderInfo;
-use crate::model::sample::{Bound, LoaderSample, ProcState, ReadySource, WaitSource};
+use crate::model::sample::{Bound, LoaderSample, ProcState, ReadySource, WaitSource, WorkerSample};
 use crate::model::{Gap, LoaderId, Pid, Reading};
 use crate::source::root::Roots;
 
 use super::discover::Group;
 use super::frames::{Frames, parse};
+use super::panel::Panel;
 use super::place::{MainAt, WorkerAt, main_at, only_sleeps, worker_at};
 use super::places::Places;
 use super::proc;
@@ -95,6 +96,7 @@ pub(super) struct Tracked {
     pub(super) counts: Counts,
     pub(super) range: Option<(u64, u64)>,
     pub(super) stash: Reading<u64>,
+    pub(super) panel: Panel,
     waits: f64,
     shares: Vec<Share>,
     share_at: Option<Instant>,
@@ -123,6 +125,7 @@ impl Tracked {
             queue: Queue::new(group.workers.len(), pinned),
             verified: group.workers.iter().any(|worker| worker.named),
             shares: vec![Share::default(); group.workers.len()],
+            panel: Panel::new(group.workers.len()),
             group,
             rung: None,
             why: Box::default(),
@@ -153,6 +156,8 @@ impl Tracked {
         } else {
             self.queue.restart();
         }
+        let anew = self.group.workers.first() != group.workers.first();
+        self.panel.resize(group.workers.len(), anew);
         self.shares = vec![Share::default(); group.workers.len()];
         self.verified |= group.workers.iter().any(|worker| worker.named);
         self.group = group;
@@ -295,14 +300,14 @@ impl Tracked {
         let thorough = self.share_at.is_none_or(|at| tools.now - at >= SHARE_EVERY);
         let mut all = Vec::with_capacity(self.group.workers.len());
         let mut letters = String::with_capacity(self.group.workers.len());
-        for (worker, share) in self.group.workers.iter().zip(&self.shares) {
+        for ((worker, share), n) in self.group.workers.iter().zip(&self.shares).zip(0..) {
             let folder = proc::folder(&tools.roots.proc, worker.pid);
             // First the worker, then its queue: a task on its way is missed, never seen twice.
             let (state, name) = state(tools.places, &folder, worker.start_ticks, thorough);
             let tasks = parse(tools.tap.look(&worker.index.link, worker.index.inode)?);
             let at = worker_at(state, &name, tasks.complete() > 0, remote);
             let counts = &mut self.counts;
-            letters.push(match at {
+            let letter = match at {
                 WorkerAt::Run => {
                     counts.running += 1;
                     counts.queued += share.queued;
@@ -313,7 +318,9 @@ impl Tracked {
                 WorkerAt::Idle => tally(&mut counts.idle, '.'),
                 WorkerAt::Other => tally(&mut counts.other, 'S'),
                 WorkerAt::Dead => 'Z',
-            });
+            };
+            letters.push(letter);
+            self.panel.see(n, letter, share.queued, &tasks.indices);
             all.push(Tasks { indices: tasks.indices, idle: at == WorkerAt::Idle });
         }
         self.letters = letters.into();
@@ -393,6 +400,12 @@ impl Tracked {
         row.worker_states = Reading::Is(self.letters.clone());
         row.main_state = self.main_state.clone();
         row
+    }
+
+    /// Its workers as rows.
+    pub(super) fn workers_sample(&self) -> Vec<WorkerSample> {
+        let pids = self.group.workers.iter().map(|worker| worker.pid);
+        self.panel.rows(self.id, self.trainer, pids)
     }
 
     fn counters(&self, row: &mut LoaderSample) {

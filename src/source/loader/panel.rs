@@ -1,0 +1,248 @@
+//! What is known of each worker of a loader: what it does, and how many tasks it took. Pure.
+//!
+//! Torch gives tasks out in turn: of N workers, the tasks of one are N apart. So the indices that wait
+//! in a worker's queue tell which were taken from it, those that came and went between two looks too.
+
+use crate::model::sample::WorkerSample;
+use crate::model::{Gap, LoaderId, Pid, Reading};
+
+/// The workers of one loader, in the order in which they started.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Panel {
+    workers: Vec<Worker>,
+    restarts: u64,
+}
+
+/// One worker, over the processes that had its number.
+#[derive(Clone, Debug, Default)]
+struct Worker {
+    letter: Option<char>,
+    running: u64,
+    queued: f64,
+    disk: u64,
+    net: u64,
+    idle: u64,
+    other: u64,
+    turn: Turn,
+}
+
+/// The tasks that a worker was given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Turn {
+    first: Option<u64>,
+    newest: Option<u64>,
+    waiting: u64,
+    taken: u64,
+    /// Indices came that are not in turn: nothing can be counted.
+    strange: bool,
+}
+
+impl Panel {
+    /// Of so many workers.
+    pub(super) fn new(workers: usize) -> Self {
+        Self { workers: vec![Worker::default(); workers], restarts: 0 }
+    }
+
+    /// The workers were started anew, or there are more than were seen at first.
+    pub(super) fn resize(&mut self, workers: usize, anew: bool) {
+        self.workers.resize(workers, Worker::default());
+        if anew {
+            self.restarts += 1;
+            for worker in &mut self.workers {
+                // Their counts go on: the loader is the same.
+                worker.turn = Turn { taken: worker.turn.taken, ..Turn::default() };
+            }
+        }
+    }
+
+    /// A look at worker `at`: its letter, the share of its running in which it waited for a CPU, and
+    /// the indices of the tasks that wait for it.
+    pub(super) fn see(&mut self, at: usize, letter: char, queued: f64, tasks: &[u64]) {
+        let stride = self.workers.len() as u64;
+        let Some(worker) = self.workers.get_mut(at) else { return };
+        worker.letter = Some(letter);
+        match letter {
+            'R' | 'Q' => {
+                worker.running += 1;
+                worker.queued += queued;
+            }
+            'D' => worker.disk += 1,
+            'N' => worker.net += 1,
+            '.' => worker.idle += 1,
+            'S' => worker.other += 1,
+            _ => {}
+        }
+        worker.turn.see(tasks, stride);
+    }
+
+    /// The workers as rows, `pids` in the order of their numbers.
+    pub(super) fn rows(
+        &self,
+        loader: LoaderId,
+        trainer: Pid,
+        pids: impl Iterator<Item = Pid>,
+    ) -> Vec<WorkerSample> {
+        let stride = self.workers.len() as u64;
+        let rows = pids.zip(&self.workers).zip(0..);
+        rows.map(|((pid, worker), at)| worker.row(pid, trainer, loader, at, stride, self.restarts))
+            .collect()
+    }
+}
+
+impl Worker {
+    fn row(
+        &self,
+        pid: Pid,
+        trainer: Pid,
+        loader: LoaderId,
+        at: u64,
+        stride: u64,
+        restarts: u64,
+    ) -> WorkerSample {
+        let seen = Reading::from_option(self.letter, Gap::NotYet);
+        // Shares of looks add up to whole looks; what is not whole yet still counts as running.
+        let queued = self.queued as u64;
+        let works = !matches!(self.letter, Some('.' | 'Z'));
+        let current = self.turn.current(stride).filter(|_| works);
+        WorkerSample {
+            pid,
+            trainer,
+            loader,
+            worker: Reading::Is(at),
+            state: seen.map(|letter| letter.to_string().into()),
+            queued_tasks: seen.map(|_| self.turn.waiting),
+            first_task: self.turn.told(self.turn.first, Gap::NotApplicable),
+            current_task: self.turn.told(current, Gap::NotApplicable),
+            tasks_total: self.turn.told(Some(self.turn.taken), Gap::NotYet),
+            restarts_total: Reading::Is(restarts),
+            run_samples_total: Reading::Is(self.running.saturating_sub(queued)),
+            runq_samples_total: Reading::Is(queued),
+            disk_samples_total: Reading::Is(self.disk),
+            net_samples_total: Reading::Is(self.net),
+            idle_samples_total: Reading::Is(self.idle),
+            other_samples_total: Reading::Is(self.other),
+        }
+    }
+}
+
+impl Turn {
+    fn see(&mut self, tasks: &[u64], stride: u64) {
+        let apart = |pair: &[u64]| match pair {
+            [a, b] => b.checked_sub(*a).filter(|gap| *gap > 0 && gap.is_multiple_of(stride)),
+            _ => None,
+        };
+        let waiting = tasks.len() as u64;
+        self.strange |= stride == 0 || tasks.windows(2).any(|pair| apart(pair).is_none());
+        if self.strange {
+            self.waiting = waiting;
+            return;
+        }
+        let given = match (self.newest, tasks.last()) {
+            (Some(before), Some(newest)) if *newest >= before => (newest - before) / stride,
+            // The next epoch counts from 0 again.
+            (Some(_), Some(newest)) => newest / stride + 1,
+            // What waits at the first look was given before it.
+            (None, _) => waiting,
+            (_, None) => 0,
+        };
+        self.taken += (self.waiting + given).saturating_sub(waiting);
+        self.waiting = waiting;
+        self.first = tasks.first().copied();
+        self.newest = tasks.last().copied().or(self.newest);
+    }
+
+    /// The task before the one that waits; the newest one where none waits.
+    fn current(&self, stride: u64) -> Option<u64> {
+        match self.first {
+            Some(first) => first.checked_sub(stride),
+            None => self.newest,
+        }
+    }
+
+    fn told(&self, value: Option<u64>, gap: Gap) -> Reading<u64> {
+        if self.strange {
+            return Reading::Not(Gap::Unsupported);
+        }
+        Reading::from_option(value.filter(|_| self.newest.is_some()), gap)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn taken(panel: &Panel) -> Reading<u64> {
+        rows(panel)[0].tasks_total
+    }
+
+    fn rows(panel: &Panel) -> Vec<WorkerSample> {
+        panel.rows(LoaderId(1), Pid(7), [Pid(8), Pid(9)].into_iter())
+    }
+
+    #[test]
+    fn tasks_that_left_the_queue_were_taken_those_between_two_looks_too() {
+        let mut panel = Panel::new(2);
+        assert_eq!(taken(&panel), Reading::Not(Gap::NotYet));
+        panel.see(0, 'R', 0.0, &[10, 12]);
+        assert_eq!(taken(&panel), Reading::Is(0));
+        panel.see(0, 'R', 0.0, &[12]);
+        assert_eq!(taken(&panel), Reading::Is(1));
+        panel.see(0, '.', 0.0, &[]);
+        assert_eq!(taken(&panel), Reading::Is(2));
+        // 14 came and went unseen.
+        panel.see(0, 'R', 0.0, &[16]);
+        assert_eq!(taken(&panel), Reading::Is(3));
+    }
+
+    #[test]
+    fn the_count_goes_on_over_epochs_and_over_workers_that_are_started_anew() {
+        let mut panel = Panel::new(2);
+        panel.see(0, 'R', 0.0, &[96, 98]);
+        panel.see(0, 'R', 0.0, &[0, 2]);
+        assert_eq!(taken(&panel), Reading::Is(2));
+        panel.resize(2, true);
+        panel.see(0, 'R', 0.0, &[0, 2]);
+        panel.see(0, 'R', 0.0, &[2, 4]);
+        assert_eq!(taken(&panel), Reading::Is(3));
+        assert_eq!(rows(&panel)[0].restarts_total, Reading::Is(1));
+    }
+
+    #[test]
+    fn a_worker_works_on_the_task_before_the_one_that_waits() {
+        let mut panel = Panel::new(2);
+        panel.see(1, 'D', 0.0, &[13]);
+        let row = rows(&panel).pop().unwrap();
+        assert_eq!((row.first_task, row.current_task), (Reading::Is(13), Reading::Is(11)));
+        assert_eq!((row.worker, row.pid), (Reading::Is(1), Pid(9)));
+        panel.see(1, '.', 0.0, &[]);
+        let row = rows(&panel).pop().unwrap();
+        assert_eq!(row.current_task, Reading::Not(Gap::NotApplicable), "it has nothing to do");
+    }
+
+    #[test]
+    fn tasks_that_are_not_given_out_in_turn_are_not_counted() {
+        let mut panel = Panel::new(2);
+        panel.see(0, 'R', 0.0, &[10, 11]);
+        assert_eq!(taken(&panel), Reading::Not(Gap::Unsupported));
+        assert_eq!(rows(&panel)[0].queued_tasks, Reading::Is(2), "how many wait is known");
+    }
+
+    #[test]
+    fn looks_add_up_and_the_share_without_a_cpu_is_taken_from_running() {
+        let mut panel = Panel::new(2);
+        for letter in ['R', 'Q', 'R', 'R', 'D', 'N', '.', 'S', 'Z'] {
+            panel.see(0, letter, 0.5, &[]);
+        }
+        let row = &rows(&panel)[0];
+        let counts = [
+            row.run_samples_total,
+            row.runq_samples_total,
+            row.disk_samples_total,
+            row.net_samples_total,
+            row.idle_samples_total,
+            row.other_samples_total,
+        ];
+        assert_eq!(counts, [2, 2, 1, 1, 1, 1].map(Reading::Is));
+        assert_eq!(row.state, Reading::Is("Z".into()));
+    }
+}
