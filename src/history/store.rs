@@ -96,6 +96,15 @@ impl History {
         self.value(self.tracks.get(track)?, self.axis.index_at(mono_ms)?)
     }
 
+    /// Each value of a track within a span, oldest first; gaps are left out.
+    pub fn values(&self, track: &Track, from_ms: u64, to_ms: u64) -> Vec<f32> {
+        let Some(line) = self.tracks.get(track) else { return Vec::new() };
+        (self.axis.first_from(from_ms)..self.axis.len())
+            .take_while(|index| self.axis.get(*index).is_some_and(|at| at.at_ms <= to_ms))
+            .filter_map(|index| self.value(line, index))
+            .collect()
+    }
+
     /// A track over a span in `n` equal parts, oldest first; times are of the monotonic clock.
     ///
     /// Where samples are closer than parts, a part holds what fell into it; where parts are closer

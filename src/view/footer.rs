@@ -8,13 +8,15 @@ use super::screen::{Line, Role, TextRow, span, strong};
 use super::text::{line_width, word};
 
 /// What the footer lists while there is room, the most wanted first. Two actions share one word.
-const LISTED: [(Action, Option<Action>); 10] = [
+const LISTED: [(Action, Option<Action>); 12] = [
     (Action::Pause, None),
     (Action::ScrubLeft, Some(Action::ScrubRight)),
     (Action::ZoomIn, Some(Action::ZoomOut)),
     (Action::Enter, None),
     (Action::Help, None),
     (Action::Quit, None),
+    (Action::Screen(3), None),
+    (Action::Screen(1), None),
     (Action::PrevFinding, Some(Action::NextFinding)),
     (Action::SelectUp, Some(Action::SelectDown)),
     (Action::GpuMode, None),
@@ -28,7 +30,8 @@ pub(super) fn footer(look: &Look<'_>, width: usize) -> TextRow {
         return TextRow { left, ..TextRow::default() };
     }
     let mut left = vec![span(" ", Role::Dim)];
-    for (action, partner) in LISTED {
+    let here = Action::Screen(look.state.screen.number());
+    for (action, partner) in LISTED.into_iter().filter(|(action, _)| *action != here) {
         let keys = key_of(action) + &partner.map(key_of).unwrap_or_default();
         let word = match action {
             Action::Pause if !look.live() => "go on",

@@ -285,6 +285,11 @@ impl Plotted for Past {
             .collect()
     }
 
+    fn values(&self, of: &Track, from: u64, to: u64) -> Vec<f32> {
+        let within = |frame: &&Arc<Frame>| (from..=to).contains(&frame.sample.stamp.mono_ms);
+        self.frames.iter().filter(within).filter_map(|frame| Self::value(frame, of)).collect()
+    }
+
     fn value_at(&self, of: &Track, mono_ms: u64) -> Option<f32> {
         Self::value(&*self.at(mono_ms)?, of)
     }
