@@ -71,7 +71,7 @@ pub fn frame(prev: Option<&Sample>, now: Arc<Sample>) -> Frame {
         })
         .map(|(before, row)| {
             let before = before.filter(|_| process::is_same(prev, &now, row.pid));
-            worker::rates(before, row, seconds)
+            worker::rates(before, row)
         })
         .collect(),
         sample: now,

@@ -1,14 +1,14 @@
 //! Workers of a loader: counts of looks become shares of the tick.
 
-use super::counter::{rate, rises, share};
+use super::counter::{rises, share};
 use crate::model::frame::WorkerRates;
 use crate::model::reading::{Gap, Reading};
 use crate::model::sample::WorkerSample;
 
-pub(super) fn rates(prev: Option<&WorkerSample>, now: &WorkerSample, seconds: f64) -> WorkerRates {
-    let (run, queued, disk, net, idle, other, tasks) = rises!(prev, now;
+pub(super) fn rates(prev: Option<&WorkerSample>, now: &WorkerSample) -> WorkerRates {
+    let (run, queued, disk, net, idle, other) = rises!(prev, now;
         run_samples_total, runq_samples_total, disk_samples_total, net_samples_total,
-        idle_samples_total, other_samples_total, tasks_total);
+        idle_samples_total, other_samples_total);
     // The six states are all there are: their sum is the number of looks.
     let all = [run, queued, disk, net, idle, other]
         .into_iter()
@@ -24,6 +24,5 @@ pub(super) fn rates(prev: Option<&WorkerSample>, now: &WorkerSample, seconds: f6
         net_ratio: of_looks(net),
         idle_ratio: of_looks(idle),
         other_ratio: of_looks(other),
-        tasks_per_second: rate(tasks, seconds),
     }
 }

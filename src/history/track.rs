@@ -79,8 +79,6 @@ pub enum Track {
     WorkerFetch(LoaderId, u32),
     /// Share of one worker's time without work.
     WorkerIdle(LoaderId, u32),
-    /// Tasks that one worker takes a second.
-    WorkerTasks(LoaderId, u32),
     /// CPU time used of all there is.
     HostCpu,
     /// Memory that is not available.
@@ -95,13 +93,7 @@ const WORKERS_MOST: usize = 64;
 impl Track {
     /// Whether it is of a single worker: there are many of these, and they give way first.
     pub(super) const fn of_worker(&self) -> bool {
-        matches!(
-            self,
-            Self::WorkerRun(..)
-                | Self::WorkerFetch(..)
-                | Self::WorkerIdle(..)
-                | Self::WorkerTasks(..)
-        )
+        matches!(self, Self::WorkerRun(..) | Self::WorkerFetch(..) | Self::WorkerIdle(..))
     }
 
     /// Its reading in a frame; [`Gap::Lost`] where the frame has no such entity.
@@ -198,7 +190,6 @@ fn workers(frame: &Frame, each: &mut impl FnMut(Track, Reading<f64>)) {
         each(Track::WorkerRun(id, at), sum(rates.run_ratio, rates.runq_ratio));
         each(Track::WorkerFetch(id, at), sum(rates.disk_ratio, rates.net_ratio));
         each(Track::WorkerIdle(id, at), rates.idle_ratio);
-        each(Track::WorkerTasks(id, at), rates.tasks_per_second);
     }
     // Sessions from before this section tell of the tick's last look only.
     let told = |id| frame.sample.workers.iter().any(|row| row.loader == id);

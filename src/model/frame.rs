@@ -143,6 +143,5 @@ section! {
         net_ratio: Reading<f64> => Rate, Ratio, 3, "Share that found it waiting for a network or a network filesystem.";
         idle_ratio: Reading<f64> => Rate, Ratio, 3, "Share that found it waiting for work.";
         other_ratio: Reading<f64> => Rate, Ratio, 3, "Share that found it waiting for anything else.";
-        tasks_per_second: Reading<f64> => Rate, PerSecond, 3, "Tasks that it took from its index queue.";
     }
 }

@@ -313,7 +313,6 @@ section! {
         queued_tasks: Reading<u64> => Gauge, None, 0, "Tasks in its index queue at the last look.";
         first_task: Reading<u64> => Gauge, None, 0, "Index of the batch that it is to begin next. Not applicable with an empty index queue.";
         current_task: Reading<u64> => Gauge, None, 0, "Index of the batch that it works on, inferred from the order in which tasks are given out. Not applicable without work.";
-        tasks_total: Reading<u64> => Counter, None, 0, "Tasks that it has taken from its index queue since it was found.";
         restarts_total: Reading<u64> => Counter, None, 0, "How often the loader's workers were started anew since it was found.";
         run_samples_total: Reading<u64> => Counter, None, 0, "Looks that found it on a CPU.";
         runq_samples_total: Reading<u64> => Counter, None, 0, "Looks that found it ready to run, by its share of run-queue delay.";

@@ -9,8 +9,8 @@ use super::styles::Styles;
 use crate::view::screen::{Area, Mix, Role, Shares};
 
 /// How much of its colour a part has; idleness is the ground on which work stands out.
-const WORK: f64 = 0.85;
-const IDLE: f64 = 0.16;
+const WORK: f64 = 0.62;
+const IDLE: f64 = 0.14;
 
 /// Paints a mix with its border columns.
 pub(super) fn paint(mix: &Mix, pane: &mut Pane<'_>, styles: &Styles) {

@@ -1,7 +1,8 @@
 //! The last row: the keys, or a line for the user.
 
-use crate::app::Action;
 use crate::app::keymap::key_of;
+use crate::app::loaders::loader_rows;
+use crate::app::{Action, Picked, ScreenKind};
 
 use super::focus::Look;
 use super::screen::{Line, Role, TextRow, span, strong};
@@ -33,8 +34,16 @@ pub(super) fn footer(look: &Look<'_>, width: usize) -> TextRow {
     let here = Action::Screen(look.state.screen.number());
     for (action, partner) in LISTED.into_iter().filter(|(action, _)| *action != here) {
         let keys = key_of(action) + &partner.map(key_of).unwrap_or_default();
+        let loaders = look.state.screen == ScreenKind::Loaders;
+        let several = loaders && loader_rows(look.state).len() > 1;
         let word = match action {
             Action::Pause if !look.live() => "go on",
+            Action::SelectUp if several && !look.state.picked.inside => "loaders",
+            Action::SelectUp if loaders => "workers",
+            Action::Enter if loaders && look.state.picked != Picked::default() => "more",
+            Action::Expand if several => "loaders or workers",
+            // They are of the lanes.
+            Action::GpuMode | Action::Expand if loaders => continue,
             _ => action.short(),
         };
         let piece: Line = vec![strong(keys, Role::Key), span(format!(" {word}   "), Role::Dim)];

@@ -1,7 +1,7 @@
-//! What is known of each worker of a loader: what it does, and how many tasks it took. Pure.
+//! What is known of each worker of a loader: what it does, and which tasks it has. Pure.
 //!
-//! Torch gives tasks out in turn: of N workers, the tasks of one are N apart. So the indices that wait
-//! in a worker's queue tell which were taken from it, those that came and went between two looks too.
+//! Torch gives tasks out in turn: of N workers, the tasks of one are N apart. So what waits in a
+//! worker's queue tells what it works on: the one before.
 
 use crate::model::sample::WorkerSample;
 use crate::model::{Gap, LoaderId, Pid, Reading};
@@ -29,11 +29,10 @@ struct Worker {
 /// The tasks that a worker was given.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Turn {
-    first: Option<u64>,
-    newest: Option<u64>,
     waiting: u64,
-    taken: u64,
-    /// Indices came that are not in turn: nothing can be counted.
+    first: Option<u64>,
+    current: Option<u64>,
+    /// Indices came that are not in turn: what it works on cannot be told.
     strange: bool,
 }
 
@@ -48,10 +47,8 @@ impl Panel {
         self.workers.resize(workers, Worker::default());
         if anew {
             self.restarts += 1;
-            for worker in &mut self.workers {
-                // Their counts go on: the loader is the same.
-                worker.turn = Turn { taken: worker.turn.taken, ..Turn::default() };
-            }
+            // Their counts go on: the loader is the same.
+            self.workers.iter_mut().for_each(|worker| worker.turn = Turn::default());
         }
     }
 
@@ -72,7 +69,7 @@ impl Panel {
             'S' => worker.other += 1,
             _ => {}
         }
-        worker.turn.see(tasks, stride);
+        worker.turn.see(tasks, stride, !matches!(letter, '.' | 'Z'));
     }
 
     /// The workers as rows, `pids` in the order of their numbers.
@@ -82,9 +79,8 @@ impl Panel {
         trainer: Pid,
         pids: impl Iterator<Item = Pid>,
     ) -> Vec<WorkerSample> {
-        let stride = self.workers.len() as u64;
         let rows = pids.zip(&self.workers).zip(0..);
-        rows.map(|((pid, worker), at)| worker.row(pid, trainer, loader, at, stride, self.restarts))
+        rows.map(|((pid, worker), at)| worker.row(pid, trainer, loader, at, self.restarts))
             .collect()
     }
 }
@@ -96,14 +92,11 @@ impl Worker {
         trainer: Pid,
         loader: LoaderId,
         at: u64,
-        stride: u64,
         restarts: u64,
     ) -> WorkerSample {
         let seen = Reading::from_option(self.letter, Gap::NotYet);
         // Shares of looks add up to whole looks; what is not whole yet still counts as running.
         let queued = self.queued as u64;
-        let works = !matches!(self.letter, Some('.' | 'Z'));
-        let current = self.turn.current(stride).filter(|_| works);
         WorkerSample {
             pid,
             trainer,
@@ -111,9 +104,8 @@ impl Worker {
             worker: Reading::Is(at),
             state: seen.map(|letter| letter.to_string().into()),
             queued_tasks: seen.map(|_| self.turn.waiting),
-            first_task: self.turn.told(self.turn.first, Gap::NotApplicable),
-            current_task: self.turn.told(current, Gap::NotApplicable),
-            tasks_total: self.turn.told(Some(self.turn.taken), Gap::NotYet),
+            first_task: self.turn.told(self.turn.first),
+            current_task: self.turn.told(self.turn.current),
             restarts_total: Reading::Is(restarts),
             run_samples_total: Reading::Is(self.running.saturating_sub(queued)),
             runq_samples_total: Reading::Is(queued),
@@ -126,44 +118,28 @@ impl Worker {
 }
 
 impl Turn {
-    fn see(&mut self, tasks: &[u64], stride: u64) {
+    fn see(&mut self, tasks: &[u64], stride: u64, works: bool) {
         let apart = |pair: &[u64]| match pair {
-            [a, b] => b.checked_sub(*a).filter(|gap| *gap > 0 && gap.is_multiple_of(stride)),
-            _ => None,
+            [a, b] => b.checked_sub(*a).is_some_and(|gap| gap > 0 && gap.is_multiple_of(stride)),
+            _ => false,
         };
-        let waiting = tasks.len() as u64;
-        self.strange |= stride == 0 || tasks.windows(2).any(|pair| apart(pair).is_none());
-        if self.strange {
-            self.waiting = waiting;
-            return;
-        }
-        let given = match (self.newest, tasks.last()) {
-            (Some(before), Some(newest)) if *newest >= before => (newest - before) / stride,
-            // The next epoch counts from 0 again.
-            (Some(_), Some(newest)) => newest / stride + 1,
-            // What waits at the first look was given before it.
-            (None, _) => waiting,
-            (_, None) => 0,
-        };
-        self.taken += (self.waiting + given).saturating_sub(waiting);
-        self.waiting = waiting;
+        self.strange |= stride == 0 || !tasks.windows(2).all(apart);
+        self.waiting = tasks.len() as u64;
+        let before = self.first;
         self.first = tasks.first().copied();
-        self.newest = tasks.last().copied().or(self.newest);
+        self.current = match (self.first, before) {
+            _ if !works => None,
+            (Some(first), _) => first.checked_sub(stride),
+            // It took what waited at the look before.
+            (None, Some(before)) => Some(before),
+            // It was at this one at the look before, and was at work at every look since.
+            (None, None) => self.current,
+        };
     }
 
-    /// The task before the one that waits; the newest one where none waits.
-    fn current(&self, stride: u64) -> Option<u64> {
-        match self.first {
-            Some(first) => first.checked_sub(stride),
-            None => self.newest,
-        }
-    }
-
-    fn told(&self, value: Option<u64>, gap: Gap) -> Reading<u64> {
-        if self.strange {
-            return Reading::Not(Gap::Unsupported);
-        }
-        Reading::from_option(value.filter(|_| self.newest.is_some()), gap)
+    fn told(&self, value: Option<u64>) -> Reading<u64> {
+        let gap = if self.strange { Gap::Unsupported } else { Gap::NotApplicable };
+        Reading::from_option(value.filter(|_| !self.strange), gap)
     }
 }
 
@@ -171,40 +147,12 @@ impl Turn {
 mod tests {
     use super::*;
 
-    fn taken(panel: &Panel) -> Reading<u64> {
-        rows(panel)[0].tasks_total
-    }
-
     fn rows(panel: &Panel) -> Vec<WorkerSample> {
         panel.rows(LoaderId(1), Pid(7), [Pid(8), Pid(9)].into_iter())
     }
 
-    #[test]
-    fn tasks_that_left_the_queue_were_taken_those_between_two_looks_too() {
-        let mut panel = Panel::new(2);
-        assert_eq!(taken(&panel), Reading::Not(Gap::NotYet));
-        panel.see(0, 'R', 0.0, &[10, 12]);
-        assert_eq!(taken(&panel), Reading::Is(0));
-        panel.see(0, 'R', 0.0, &[12]);
-        assert_eq!(taken(&panel), Reading::Is(1));
-        panel.see(0, '.', 0.0, &[]);
-        assert_eq!(taken(&panel), Reading::Is(2));
-        // 14 came and went unseen.
-        panel.see(0, 'R', 0.0, &[16]);
-        assert_eq!(taken(&panel), Reading::Is(3));
-    }
-
-    #[test]
-    fn the_count_goes_on_over_epochs_and_over_workers_that_are_started_anew() {
-        let mut panel = Panel::new(2);
-        panel.see(0, 'R', 0.0, &[96, 98]);
-        panel.see(0, 'R', 0.0, &[0, 2]);
-        assert_eq!(taken(&panel), Reading::Is(2));
-        panel.resize(2, true);
-        panel.see(0, 'R', 0.0, &[0, 2]);
-        panel.see(0, 'R', 0.0, &[2, 4]);
-        assert_eq!(taken(&panel), Reading::Is(3));
-        assert_eq!(rows(&panel)[0].restarts_total, Reading::Is(1));
+    fn current(panel: &Panel) -> Reading<u64> {
+        rows(panel)[1].current_task
     }
 
     #[test]
@@ -214,17 +162,39 @@ mod tests {
         let row = rows(&panel).pop().unwrap();
         assert_eq!((row.first_task, row.current_task), (Reading::Is(13), Reading::Is(11)));
         assert_eq!((row.worker, row.pid), (Reading::Is(1), Pid(9)));
-        panel.see(1, '.', 0.0, &[]);
-        let row = rows(&panel).pop().unwrap();
-        assert_eq!(row.current_task, Reading::Not(Gap::NotApplicable), "it has nothing to do");
+        panel.see(1, 'R', 0.0, &[]);
+        assert_eq!(current(&panel), Reading::Is(13), "it took what waited");
+        panel.see(1, 'D', 0.0, &[]);
+        assert_eq!(current(&panel), Reading::Is(13), "and is still at it");
     }
 
     #[test]
-    fn tasks_that_are_not_given_out_in_turn_are_not_counted() {
+    fn what_an_idle_worker_did_before_says_nothing_of_what_it_does_next() {
         let mut panel = Panel::new(2);
-        panel.see(0, 'R', 0.0, &[10, 11]);
-        assert_eq!(taken(&panel), Reading::Not(Gap::Unsupported));
-        assert_eq!(rows(&panel)[0].queued_tasks, Reading::Is(2), "how many wait is known");
+        panel.see(1, 'R', 0.0, &[13]);
+        panel.see(1, '.', 0.0, &[]);
+        assert_eq!(current(&panel), Reading::Not(Gap::NotApplicable), "it has nothing to do");
+        panel.see(1, 'R', 0.0, &[]);
+        assert_eq!(current(&panel), Reading::Not(Gap::NotApplicable), "its task came unseen");
+    }
+
+    #[test]
+    fn tasks_that_are_not_given_out_in_turn_tell_nothing() {
+        let mut panel = Panel::new(2);
+        panel.see(1, 'R', 0.0, &[10, 11]);
+        assert_eq!(current(&panel), Reading::Not(Gap::Unsupported));
+        assert_eq!(rows(&panel)[1].queued_tasks, Reading::Is(2), "how many wait is known");
+    }
+
+    #[test]
+    fn counts_go_on_over_workers_that_are_started_anew() {
+        let mut panel = Panel::new(2);
+        panel.see(1, 'D', 0.0, &[13]);
+        panel.resize(2, true);
+        panel.see(1, 'D', 0.0, &[]);
+        let row = &rows(&panel)[1];
+        assert_eq!((row.restarts_total, row.disk_samples_total), (Reading::Is(1), Reading::Is(2)));
+        assert_eq!(row.current_task, Reading::Not(Gap::NotApplicable));
     }
 
     #[test]

@@ -22,16 +22,19 @@ pub(super) fn histogram(look: &Look<'_>, plot: &Plot, rows: u16, width: u16) -> 
     }
     let room = usize::from(width).saturating_sub(LABEL + SHARE + 2);
     let bins = bins(plot.high, rows);
+    // The air above the capacity is no depth.
+    let full = plot.limit.map_or(u64::MAX, |limit| limit as u64);
     let counts: Vec<usize> = bins
         .iter()
         .map(|(from, to)| depths.iter().filter(|depth| (*from..*to).contains(depth)).count())
         .collect();
     let most = counts.iter().copied().max().unwrap_or(0).max(1);
     let bars = bins.into_iter().zip(counts).map(|((from, to), count)| {
-        if from >= to {
+        if from >= to || (from > full && count == 0) {
             return TextRow::default();
         }
-        let label = if from + 1 == to { from.to_string() } else { format!("{from}–{}", to - 1) };
+        let last = if from <= full { (to - 1).min(full) } else { to - 1 };
+        let label = if from == last { from.to_string() } else { format!("{from}–{last}") };
         let share = count as f64 / depths.len() as f64;
         let bar = bar(count as f64 / most as f64, room);
         let role = if count == 0 { Role::Dim } else { Role::Text };
@@ -49,7 +52,7 @@ pub(super) fn histogram(look: &Look<'_>, plot: &Plot, rows: u16, width: u16) -> 
 }
 
 /// What stands over it.
-pub(super) fn heading(look: &Look<'_>) -> TextRow {
+pub(super) fn heading(look: &Look<'_>, width: u16) -> TextRow {
     let looks = look.loader.map_or(0, |loader| {
         let (from, to) = (look.window.from_ms, look.window.to_ms);
         look.past.values(&Track::LoaderDepth(loader.loader), from, to).len()
@@ -57,6 +60,7 @@ pub(super) fn heading(look: &Look<'_>) -> TextRow {
     let left = vec![strong(" Depth", Role::Queue)];
     let text = match looks {
         0 => String::new(),
+        looks if width < 48 => format!("share of {looks} looks "),
         looks => format!("share of {looks} looks, one a tick "),
     };
     TextRow { left, right: vec![span(text, Role::Dim)], ..TextRow::default() }

@@ -48,7 +48,8 @@ pub(super) fn put(screen: &mut Screen, look: &Look<'_>) {
         words: words::wanted(&told, usize::from(width)),
     };
     let Some(places) = place::places(width, height, wanted) else {
-        let rows = small::numbers(look, &all, &told, usize::from(width), usize::from(height));
+        let rows =
+            small::numbers(look, &over, &all, &told, usize::from(width), usize::from(height));
         build::put(screen, Area { x: 0, y: 0, width, height }, Body::Text(rows));
         return;
     };
@@ -60,7 +61,7 @@ pub(super) fn put(screen: &mut Screen, look: &Look<'_>) {
     text(places.words, words::rows(&told, usize::from(width), room));
     text(places.footer, vec![footer(look, usize::from(width))]);
     plots(screen, look, &over, &places);
-    worker_part(screen, look, &all, &places);
+    worker_part(screen, look, &over, &all, &places);
 }
 
 /// Depth and wait, each with its figures.
@@ -74,7 +75,11 @@ fn plots(screen: &mut Screen, look: &Look<'_>, over: &Over, places: &Places) {
         _ => Vec::new(),
     };
     boxed(screen, look, Edge::Top, &places.depth, (queue.title, queue.values), queue.body);
-    build::put(screen, places.depth.head, Body::Text(vec![depths::heading(look)]));
+    build::put(
+        screen,
+        places.depth.head,
+        Body::Text(vec![depths::heading(look, places.depth.head.width)]),
+    );
     build::put(screen, places.depth.figures, Body::Text(histogram));
 
     let wait = LaneKind::Blocked.build(look);
@@ -86,7 +91,7 @@ fn plots(screen: &mut Screen, look: &Look<'_>, over: &Over, places: &Places) {
 }
 
 /// The workers over the axis, their figures, and the axis.
-fn worker_part(screen: &mut Screen, look: &Look<'_>, all: &[Worker], places: &Places) {
+fn worker_part(screen: &mut Screen, look: &Look<'_>, over: &Over, all: &[Worker], places: &Places) {
     let pair = &places.workers;
     let room = usize::from(pair.plot.height);
     let chosen = look.state.picked.worker.filter(|at| *at < all.len());
@@ -106,7 +111,7 @@ fn worker_part(screen: &mut Screen, look: &Look<'_>, all: &[Worker], places: &Pl
         let mix = Body::Mix(workers::mix(look, loader.loader, remote, &shown));
         boxed(screen, look, Edge::Middle, pair, (title, legend(remote)), mix);
         build::put(screen, pair.head, Body::Text(vec![workers::heading(pair.head.width)]));
-        let figures = workers::figures(look, loader.loader, &shown, chosen, pair.figures.width);
+        let figures = workers::figures(look, over, &shown, all.len(), pair.figures.width);
         build::put(screen, pair.figures, Body::Text(figures));
     } else {
         let plot = look.plot(1.0, Vec::new(), words::no_workers(look));

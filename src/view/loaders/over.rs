@@ -1,20 +1,26 @@
-//! What a loader did over the window in view: one set of figures for gauge, pace and words.
+//! What a loader did in the last seconds: one set of figures for gauge, pace and words.
 
 use crate::history::Track;
 use crate::model::sample::{LoaderSample, WorkerSample};
 use crate::model::{Bound, Frame, LoaderId};
 use crate::view::focus::Look;
-use crate::view::lane::mean;
 
 /// Workers that are hardly ever at work say nothing of how much they could make.
 const BUSY_LEAST: f64 = 0.02;
 /// A loop that hardly ever does anything but wait says nothing of how much it could take.
 const MOVES_LEAST: f64 = 0.02;
 
-/// Means over the window in view. Each is `None` where nothing of it is known.
+/// Seconds before the shown moment that figures are means of. The window in view may hold several
+/// phases, of which a mean is true for none.
+const SPAN: u64 = 10;
+/// The same where the shorter one holds too few steps.
+const LONG_SPAN: u64 = 30;
+const STEPS_LEAST: f64 = 20.0;
+
+/// Means over the last seconds before the shown moment. Each is `None` where nothing of it is known.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Over {
-    /// Seconds of the window.
+    /// How many seconds.
     pub(super) seconds: u64,
     /// Share of time in which the loop waits, and how it relates to the truth.
     pub(super) wait: Option<f64>,
@@ -23,18 +29,24 @@ pub(super) struct Over {
     pub(super) steps: Option<f64>,
     /// Share of the workers' time without work.
     pub(super) idle: Option<f64>,
+    /// Share of time without a batch ready.
+    pub(super) empty: Option<f64>,
 }
 
 impl Over {
     /// Of a loader.
     pub(super) fn of(look: &Look<'_>, loader: LoaderId) -> Self {
-        let over = |track| mean(&look.points(&track));
+        let short = mean(look, &Track::LoaderSteps(loader), SPAN);
+        let holds_enough = short.is_some_and(|steps| steps * SPAN as f64 >= STEPS_LEAST);
+        let seconds = if holds_enough { SPAN } else { LONG_SPAN };
+        let over = |track| mean(look, &track, seconds);
         Self {
-            seconds: (look.window.to_ms - look.window.from_ms).div_ceil(1000),
+            seconds,
             wait: over(Track::LoaderWait(loader)),
             wait_bound: row(look, loader).and_then(|row| row.wait_bound.ok()),
             steps: over(Track::LoaderSteps(loader)),
             idle: over(Track::WorkersIdle(loader)),
+            empty: over(Track::LoaderEmpty(loader)),
         }
     }
 
@@ -61,6 +73,14 @@ impl Over {
         let steps = self.steps.filter(|steps| *steps > 0.0)?;
         Some(self.wait? / steps)
     }
+}
+
+/// The mean of a quantity over the last seconds before the shown moment.
+pub(super) fn mean(look: &Look<'_>, of: &Track, seconds: u64) -> Option<f64> {
+    let to = look.state.transport.cursor().unwrap_or(look.state.reach().newest_ms);
+    let values = look.past.values(of, (to + 1).saturating_sub(seconds * 1000), to);
+    let values: Vec<f64> = values.into_iter().map(f64::from).filter(|v| v.is_finite()).collect();
+    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }
 
 /// The loader's row at the moment that is shown.

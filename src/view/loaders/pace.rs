@@ -3,15 +3,14 @@
 use crate::fmt;
 use crate::history::Track;
 use crate::view::focus::Look;
-use crate::view::lane::mean;
 use crate::view::screen::{Line, Role, TextRow, span, strong};
 use crate::view::text::{left, right};
 
 use super::depths::bar;
-use super::over::Over;
+use super::over::{Over, mean};
 
 /// Columns of the words before a bar, and of the figure behind it.
-const LABEL: usize = 17;
+const LABEL: usize = 18;
 const FIGURE: usize = 9;
 
 /// What stands over the figures: the pace itself.
@@ -24,7 +23,11 @@ pub(super) fn heading(over: &Over) -> TextRow {
             line.push(span(format!(" · {} a step ", step.trim()), Role::Dim));
         }
     }
-    TextRow { left: vec![strong(" Pace", Role::Title)], right: line, ..TextRow::default() }
+    let mut left = vec![strong(" Pace", Role::Title)];
+    if over.seconds > 0 {
+        left.push(span(format!("  {} s", over.seconds), Role::Dim));
+    }
+    TextRow { left, right: line, ..TextRow::default() }
 }
 
 /// The figures, the most telling first.
@@ -48,13 +51,13 @@ pub(super) fn rows(look: &Look<'_>, over: &Over, width: u16) -> Vec<TextRow> {
     vec![
         gauge(" workers can make", supply, "", Role::Queue),
         gauge(" loop can take", demand, over.mark(), Role::GpuUtil),
-        waits(look, over),
-        doing(look),
+        waits(over),
+        doing(look, over.seconds),
     ]
 }
 
 /// What each batch is waited for.
-fn waits(look: &Look<'_>, over: &Over) -> TextRow {
+fn waits(over: &Over) -> TextRow {
     let mut line = vec![span(" loop waits ", Role::Text)];
     match over.wait_seconds() {
         Some(seconds) => {
@@ -63,9 +66,7 @@ fn waits(look: &Look<'_>, over: &Over) -> TextRow {
         }
         None => line.push(span(fmt::NONE, Role::Gap)),
     }
-    let empty =
-        look.loader.and_then(|loader| mean(&look.points(&Track::LoaderEmpty(loader.loader))));
-    if let Some(empty) = empty {
+    if let Some(empty) = over.empty {
         let text = format!(" · queue empty {}", fmt::percent(empty).trim_start());
         line.push(span(text, Role::Dim));
     }
@@ -73,7 +74,7 @@ fn waits(look: &Look<'_>, over: &Over) -> TextRow {
 }
 
 /// What the workers' time was made up of.
-fn doing(look: &Look<'_>) -> TextRow {
+fn doing(look: &Look<'_>, seconds: u64) -> TextRow {
     let Some(loader) = look.loader else { return TextRow::default() };
     let id = loader.loader;
     let parts = [
@@ -86,9 +87,9 @@ fn doing(look: &Look<'_>) -> TextRow {
     ];
     let mut line = vec![span(" workers ", Role::Text)];
     for (track, word, role) in parts {
-        let share = mean(&look.points(&track)).filter(|share| *share >= 0.005);
+        let share = mean(look, &track, seconds).filter(|share| *share >= 0.005);
         if let Some(share) = share {
-            line.push(span(format!(" {word} {}", fmt::percent(share).trim_start()), role));
+            line.push(span(format!(" {word} {} ", fmt::percent(share).trim_start()), role));
         }
     }
     if line.len() == 1 {

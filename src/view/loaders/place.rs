@@ -6,6 +6,8 @@ use crate::view::screen::Area;
 const NARROWEST: u16 = 72;
 /// The fewest rows of the depth's plot, the wait's plot and the words.
 const LEAST: (u16, u16, u16) = (3, 2, 2);
+/// The most rows of the wait's plot.
+const WAIT_MOST: u16 = 7;
 /// The most rows that words get at the cost of the plots.
 const WORDS_MOST: u16 = 12;
 
@@ -80,9 +82,9 @@ pub(super) fn places(width: u16, height: u16, wanted: Wanted) -> Option<Places> 
     let rest = rest - (workers - 1);
     let words = words_least + wanted.words.min(WORDS_MOST).saturating_sub(words_least).min(rest);
     let rest = rest - (words - words_least);
-    // The queue gets the larger part of what is over; a plot as tall as half the screen tells no more.
-    let depth = (depth_least + rest.div_ceil(2)).min(height / 3);
-    let wait = (wait_least + rest / 2).min(height / 4).max(wait_least);
+    // Beside the wait stand a few figures; the queue gets what is over, up to two fifths of the screen.
+    let wait = (wait_least + rest / 2).min(WAIT_MOST);
+    let depth = (depth_least + rest - (wait - wait_least)).min(height * 2 / 5);
     let words = height - fixed - list - depth - wait - workers;
 
     let left = left_width(width);

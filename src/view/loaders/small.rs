@@ -11,12 +11,14 @@ use crate::view::verdict::{Room, verdict};
 use crate::view::workers::strip;
 
 use super::list;
+use super::over::Over;
 use super::words::{self, Told};
 use super::workers::{Worker, figures};
 
 /// A screen of numbers, as many rows as there are.
 pub(super) fn numbers(
     look: &Look<'_>,
+    over: &Over,
     all: &[Worker],
     told: &[Told],
     width: usize,
@@ -44,13 +46,11 @@ pub(super) fn numbers(
     rows.push(TextRow { left: workers, ..TextRow::default() });
     // Half of what is left is for the sentences.
     let room = height.saturating_sub(rows.len() + 1);
-    if let Some(loader) = look.loader {
-        let chosen = look.state.picked.worker.filter(|at| *at < all.len());
-        let shown = room / 2;
-        let first = chosen.map_or(0, |at| (at + 1).saturating_sub(shown));
-        let some: Vec<Worker> = all.iter().skip(first).take(shown).cloned().collect();
-        rows.extend(figures(look, loader.loader, &some, chosen, width.min(500) as u16));
-    }
+    let chosen = look.state.picked.worker.filter(|at| *at < all.len());
+    let shown = room / 2;
+    let first = chosen.map_or(0, |at| (at + 1).saturating_sub(shown));
+    let some: Vec<Worker> = all.iter().skip(first).take(shown).cloned().collect();
+    rows.extend(figures(look, over, &some, all.len(), width.min(500) as u16));
     let room = height.saturating_sub(rows.len() + 1);
     rows.extend(words::rows(told, width, room));
     rows.truncate(height.saturating_sub(1));

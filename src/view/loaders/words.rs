@@ -146,6 +146,10 @@ fn awaited(row: &LoaderSample, all: &[Worker]) -> Option<String> {
         return None;
     }
     // Batches are delivered in order, so with none ready the least index under way is the next one.
+    // That needs to be known of every worker that works.
+    if all.iter().any(|w| w.letter != Some('.') && w.current.or(w.next).is_none()) {
+        return None;
+    }
     let (index, worker) = all
         .iter()
         .filter_map(|worker| Some((worker.current.or(worker.next)?, worker)))

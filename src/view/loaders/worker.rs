@@ -7,7 +7,7 @@ use crate::view::screen::{Line, Role, TextRow, span, strong};
 use crate::view::text::{left, safe, wrap};
 use crate::view::workers::look_of;
 
-use super::over::worker_rows;
+use super::over::Over;
 use super::workers::{batch_seconds, read_size, workers};
 
 /// Columns of the name of a figure.
@@ -35,20 +35,16 @@ pub(in crate::view) fn popup(
     };
     let (letter, role) = look_of(worker.letter.unwrap_or('?'));
     say("does", worker.letter.map(|_| format!("{letter}  {}", doing(letter))), role);
-    let told = look
-        .frame
-        .and_then(|frame| worker_rows(frame, loader).into_iter().find(|row| row.pid == worker.pid));
     say("works on", worker.current.map(|index| format!("batch {index} (inferred)")), Role::Text);
     let queued = worker.queued.map(|queued| match worker.next {
         Some(next) => format!("{queued}, batch {next} first"),
         None => queued.to_string(),
     });
     say("tasks that wait", queued, Role::Text);
-    let taken = told.and_then(|row| row.tasks_total.ok());
-    say("tasks taken", taken.map(|taken| format!("{taken} since it was found")), Role::Text);
-    let batch = batch_seconds(look, loader, number);
-    let batch =
-        batch.map(|seconds| format!("{}, mean of the window", fmt::seconds(seconds).trim()));
+    let over = Over::of(look, loader);
+    let batch = batch_seconds(look, &over, loader, &worker, info.workers.len());
+    let batch = batch.map(fmt::seconds);
+    let batch = batch.map(|time| format!("{}, mean of {} s", time.trim(), over.seconds));
     say("time for a batch", batch, Role::Text);
     let rates = look.frame.and_then(|f| f.procs.iter().find(|row| row.pid == worker.pid));
     let rate = |of: fn(&crate::model::frame::ProcRates) -> Option<f64>| rates.and_then(of);

@@ -4,14 +4,13 @@ use crate::fmt;
 use crate::history::{Bucket, Track};
 use crate::model::frame::ProcRates;
 use crate::model::inventory::LoaderInfo;
-use crate::model::{Frame, LoaderId, Pid, Reading};
+use crate::model::{Frame, Gap, LoaderId, Pid, Reading};
 use crate::view::focus::Look;
-use crate::view::lane::mean;
 use crate::view::screen::{Line, Mix, Role, Shares, TextRow, span, strong};
 use crate::view::text::right;
 use crate::view::workers::look_of;
 
-use super::over::worker_rows;
+use super::over::{Over, mean, worker_rows};
 
 /// One worker at the moment that is shown.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +26,8 @@ pub(super) struct Worker {
     pub(super) current: Option<u64>,
     /// Index of the batch that it begins next.
     pub(super) next: Option<u64>,
+    /// Whether tasks are given out in turn, as far as known.
+    pub(super) in_turn: bool,
 }
 
 /// The workers of a loader by their names, with what the shown moment tells of them.
@@ -48,18 +49,24 @@ pub(super) fn workers(frame: Option<&Frame>, info: &LoaderInfo) -> Vec<Worker> {
             queued: row.and_then(|row| row.queued_tasks.ok()),
             current: row.and_then(|row| row.current_task.ok()),
             next: row.and_then(|row| row.first_task.ok()),
+            in_turn: row.is_none_or(|row| row.first_task.gap() != Some(Gap::Unsupported)),
         }
     });
     workers.collect()
 }
 
-/// Seconds that a worker spends on a batch, over the window in view: its busy time by the tasks that
-/// it took.
-pub(super) fn batch_seconds(look: &Look<'_>, loader: LoaderId, number: usize) -> Option<f64> {
-    let at = number as u32;
-    let tasks = mean(&look.points(&Track::WorkerTasks(loader, at)))?;
-    let idle = mean(&look.points(&Track::WorkerIdle(loader, at)))?;
-    (tasks > 0.0).then(|| (1.0 - idle) / tasks)
+/// Seconds that a worker spends on a batch: its busy time by its share of the batches, which is the
+/// same for all of them, as tasks are given out in turn.
+pub(super) fn batch_seconds(
+    look: &Look<'_>,
+    over: &Over,
+    loader: LoaderId,
+    worker: &Worker,
+    workers: usize,
+) -> Option<f64> {
+    let steps = over.steps.filter(|steps| *steps > 0.0 && worker.in_turn)?;
+    let idle = mean(look, &Track::WorkerIdle(loader, worker.number as u32), over.seconds)?;
+    Some((1.0 - idle).max(0.0) * workers as f64 / steps)
 }
 
 /// What the time of these workers was made up of.
@@ -213,14 +220,16 @@ pub(super) fn heading(width: u16) -> TextRow {
 /// The figures, a row each.
 pub(super) fn figures(
     look: &Look<'_>,
-    loader: LoaderId,
+    over: &Over,
     shown: &[Worker],
-    chosen: Option<usize>,
+    all: usize,
     width: u16,
 ) -> Vec<TextRow> {
+    let Some(loader) = look.loader.map(|loader| loader.loader) else { return Vec::new() };
+    let chosen = look.state.picked.worker;
     let rows = shown.iter().map(|worker| {
         let rates = look.frame.and_then(|f| f.procs.iter().find(|row| row.pid == worker.pid));
-        let batch = batch_seconds(look, loader, worker.number);
+        let batch = batch_seconds(look, over, loader, worker, all);
         let row = Row { worker, rates, batch };
         let (letter, role) = look_of(worker.letter.unwrap_or('?'));
         let mut line: Line = vec![
