@@ -301,7 +301,6 @@ impl World {
                 queued_tasks: Reading::Is(1),
                 first_task: Reading::Is(index + 8),
                 current_task: Reading::Is(index),
-                restarts_total: Reading::Is(3),
                 ..WorkerSample::default()
             });
             frame.workers.push(WorkerRates {

@@ -10,13 +10,14 @@ use crate::model::{Gap, LoaderId, Pid, Reading};
 #[derive(Clone, Debug, Default)]
 pub(super) struct Panel {
     workers: Vec<Worker>,
-    restarts: u64,
 }
 
 /// One worker, over the processes that had its number.
 #[derive(Clone, Debug, Default)]
 struct Worker {
     letter: Option<char>,
+    /// Its queue was looked at, at the last look at it.
+    told: bool,
     running: u64,
     queued: f64,
     disk: u64,
@@ -37,39 +38,48 @@ struct Turn {
 }
 
 impl Panel {
-    /// Of so many workers.
-    pub(super) fn new(workers: usize) -> Self {
-        Self { workers: vec![Worker::default(); workers], restarts: 0 }
-    }
-
-    /// The workers were started anew, or there are more than were seen at first.
+    /// So many workers, `anew` with other processes among them.
     pub(super) fn resize(&mut self, workers: usize, anew: bool) {
         self.workers.resize(workers, Worker::default());
         if anew {
-            self.restarts += 1;
             // Their counts go on: the loader is the same.
             self.workers.iter_mut().for_each(|worker| worker.turn = Turn::default());
         }
     }
 
-    /// A look at worker `at`: its letter, the share of its running in which it waited for a CPU, and
-    /// the indices of the tasks that wait for it.
-    pub(super) fn see(&mut self, at: usize, letter: char, queued: f64, tasks: &[u64]) {
-        let stride = self.workers.len() as u64;
+    /// Begins a look at all of them.
+    pub(super) fn begin(&mut self) {
+        for worker in &mut self.workers {
+            if !std::mem::take(&mut worker.told) {
+                worker.turn = Turn::default();
+            }
+        }
+    }
+
+    /// A look at worker `at` that counts `weight`: its letter, and the share of its running in which
+    /// it waited for a CPU.
+    pub(super) fn see(&mut self, at: usize, letter: char, queued: f64, weight: u64) {
         let Some(worker) = self.workers.get_mut(at) else { return };
         worker.letter = Some(letter);
         match letter {
             'R' | 'Q' => {
-                worker.running += 1;
-                worker.queued += queued;
+                worker.running += weight;
+                worker.queued += queued * weight as f64;
             }
-            'D' => worker.disk += 1,
-            'N' => worker.net += 1,
-            '.' => worker.idle += 1,
-            'S' => worker.other += 1,
+            'D' => worker.disk += weight,
+            'N' => worker.net += weight,
+            '.' => worker.idle += weight,
+            'S' => worker.other += weight,
             _ => {}
         }
-        worker.turn.see(tasks, stride, !matches!(letter, '.' | 'Z'));
+    }
+
+    /// The indices of the tasks that wait for worker `at`, seen after what it does.
+    pub(super) fn tasks(&mut self, at: usize, tasks: &[u64]) {
+        let stride = self.workers.len() as u64;
+        let Some(worker) = self.workers.get_mut(at) else { return };
+        worker.told = true;
+        worker.turn.see(tasks, stride, !matches!(worker.letter, Some('.' | 'Z')));
     }
 
     /// The workers as rows, `pids` in the order of their numbers.
@@ -80,33 +90,25 @@ impl Panel {
         pids: impl Iterator<Item = Pid>,
     ) -> Vec<WorkerSample> {
         let rows = pids.zip(&self.workers).zip(0..);
-        rows.map(|((pid, worker), at)| worker.row(pid, trainer, loader, at, self.restarts))
-            .collect()
+        rows.map(|((pid, worker), at)| worker.row(pid, trainer, loader, at)).collect()
     }
 }
 
 impl Worker {
-    fn row(
-        &self,
-        pid: Pid,
-        trainer: Pid,
-        loader: LoaderId,
-        at: u64,
-        restarts: u64,
-    ) -> WorkerSample {
+    fn row(&self, pid: Pid, trainer: Pid, loader: LoaderId, at: u64) -> WorkerSample {
         let seen = Reading::from_option(self.letter, Gap::NotYet);
         // Shares of looks add up to whole looks; what is not whole yet still counts as running.
         let queued = self.queued as u64;
+        let queue = Reading::from_option(self.told.then_some(self.turn), Gap::NotYet);
         WorkerSample {
             pid,
             trainer,
             loader,
             worker: Reading::Is(at),
             state: seen.map(|letter| letter.to_string().into()),
-            queued_tasks: seen.map(|_| self.turn.waiting),
-            first_task: self.turn.told(self.turn.first),
-            current_task: self.turn.told(self.turn.current),
-            restarts_total: Reading::Is(restarts),
+            queued_tasks: queue.map(|turn| turn.waiting),
+            first_task: queue.and_then(|turn| turn.told(turn.first)),
+            current_task: queue.and_then(|turn| turn.told(turn.current)),
             run_samples_total: Reading::Is(self.running.saturating_sub(queued)),
             runq_samples_total: Reading::Is(queued),
             disk_samples_total: Reading::Is(self.disk),
@@ -147,6 +149,18 @@ impl Turn {
 mod tests {
     use super::*;
 
+    fn two() -> Panel {
+        let mut panel = Panel::default();
+        panel.resize(2, true);
+        panel
+    }
+
+    fn look(panel: &mut Panel, at: usize, letter: char, tasks: &[u64]) {
+        panel.begin();
+        panel.see(at, letter, 0.0, 2);
+        panel.tasks(at, tasks);
+    }
+
     fn rows(panel: &Panel) -> Vec<WorkerSample> {
         panel.rows(LoaderId(1), Pid(7), [Pid(8), Pid(9)].into_iter())
     }
@@ -157,51 +171,62 @@ mod tests {
 
     #[test]
     fn a_worker_works_on_the_task_before_the_one_that_waits() {
-        let mut panel = Panel::new(2);
-        panel.see(1, 'D', 0.0, &[13]);
+        let mut panel = two();
+        look(&mut panel, 1, 'D', &[13]);
         let row = rows(&panel).pop().unwrap();
         assert_eq!((row.first_task, row.current_task), (Reading::Is(13), Reading::Is(11)));
         assert_eq!((row.worker, row.pid), (Reading::Is(1), Pid(9)));
-        panel.see(1, 'R', 0.0, &[]);
+        look(&mut panel, 1, 'R', &[]);
         assert_eq!(current(&panel), Reading::Is(13), "it took what waited");
-        panel.see(1, 'D', 0.0, &[]);
+        look(&mut panel, 1, 'D', &[]);
         assert_eq!(current(&panel), Reading::Is(13), "and is still at it");
     }
 
     #[test]
     fn what_an_idle_worker_did_before_says_nothing_of_what_it_does_next() {
-        let mut panel = Panel::new(2);
-        panel.see(1, 'R', 0.0, &[13]);
-        panel.see(1, '.', 0.0, &[]);
+        let mut panel = two();
+        look(&mut panel, 1, 'R', &[13]);
+        look(&mut panel, 1, '.', &[]);
         assert_eq!(current(&panel), Reading::Not(Gap::NotApplicable), "it has nothing to do");
-        panel.see(1, 'R', 0.0, &[]);
+        look(&mut panel, 1, 'R', &[]);
         assert_eq!(current(&panel), Reading::Not(Gap::NotApplicable), "its task came unseen");
     }
 
     #[test]
     fn tasks_that_are_not_given_out_in_turn_tell_nothing() {
-        let mut panel = Panel::new(2);
-        panel.see(1, 'R', 0.0, &[10, 11]);
+        let mut panel = two();
+        look(&mut panel, 1, 'R', &[10, 11]);
         assert_eq!(current(&panel), Reading::Not(Gap::Unsupported));
         assert_eq!(rows(&panel)[1].queued_tasks, Reading::Is(2), "how many wait is known");
     }
 
     #[test]
-    fn counts_go_on_over_workers_that_are_started_anew() {
-        let mut panel = Panel::new(2);
-        panel.see(1, 'D', 0.0, &[13]);
-        panel.resize(2, true);
-        panel.see(1, 'D', 0.0, &[]);
+    fn of_a_queue_that_is_not_looked_at_any_more_nothing_stands() {
+        let mut panel = two();
+        look(&mut panel, 1, 'D', &[13]);
+        panel.begin();
+        panel.see(1, 'D', 0.0, 2);
         let row = &rows(&panel)[1];
-        assert_eq!((row.restarts_total, row.disk_samples_total), (Reading::Is(1), Reading::Is(2)));
+        assert_eq!(row.queued_tasks, Reading::Not(Gap::NotYet));
+        assert_eq!(row.current_task, Reading::Not(Gap::NotYet));
+    }
+
+    #[test]
+    fn counts_go_on_over_workers_that_are_started_anew() {
+        let mut panel = two();
+        look(&mut panel, 1, 'D', &[13]);
+        panel.resize(2, true);
+        look(&mut panel, 1, 'D', &[]);
+        let row = &rows(&panel)[1];
+        assert_eq!(row.disk_samples_total, Reading::Is(4));
         assert_eq!(row.current_task, Reading::Not(Gap::NotApplicable));
     }
 
     #[test]
     fn looks_add_up_and_the_share_without_a_cpu_is_taken_from_running() {
-        let mut panel = Panel::new(2);
+        let mut panel = two();
         for letter in ['R', 'Q', 'R', 'R', 'D', 'N', '.', 'S', 'Z'] {
-            panel.see(0, letter, 0.5, &[]);
+            panel.see(0, letter, 0.5, 1);
         }
         let row = &rows(&panel)[0];
         let counts = [

@@ -1,6 +1,7 @@
 //! The screen of the loaders: one loader with its workers, over the same time axis as the lanes.
 
 mod depths;
+mod epoch;
 mod list;
 mod over;
 mod pace;

@@ -53,6 +53,7 @@ pub(super) fn rows(look: &Look<'_>, over: &Over, width: u16) -> Vec<TextRow> {
         gauge(" loop can take", demand, over.mark(), Role::GpuUtil),
         waits(over),
         doing(look, over.seconds),
+        main_thread(look),
     ]
 }
 
@@ -94,6 +95,35 @@ fn doing(look: &Look<'_>, seconds: u64) -> TextRow {
     }
     if line.len() == 1 {
         line.push(span(fmt::NONE, Role::Gap));
+    }
+    row(line)
+}
+
+/// What the main thread does instead of waiting, as its Python stack told in the last tick; nothing
+/// where it is not read.
+fn main_thread(look: &Look<'_>) -> TextRow {
+    let rates = look.loader.zip(look.frame).and_then(|(loader, frame)| {
+        frame.loaders.iter().find(|rates| rates.loader == loader.loader)
+    });
+    let Some(rates) = rates else { return TextRow::default() };
+    let parts = [
+        (rates.main_forward_ratio, "forward"),
+        (rates.main_backward_ratio, "backward"),
+        (rates.main_optimizer_ratio, "optimizer"),
+        (rates.main_collective_ratio, "other ranks"),
+        (rates.main_workers_ratio, "starts workers"),
+        (rates.main_checkpoint_ratio, "checkpoint"),
+        (rates.main_compile_ratio, "compiles"),
+        (rates.main_logging_ratio, "logs"),
+        (rates.main_import_ratio, "imports"),
+    ];
+    let mut line = Line::new();
+    for (share, word) in parts {
+        let Some(share) = share.ok().filter(|share| *share >= 0.005) else { continue };
+        if line.is_empty() {
+            line.push(span(" loop    ", Role::Text));
+        }
+        line.push(span(format!(" {word} {} ", fmt::percent(share).trim_start()), Role::GpuUtil));
     }
     row(line)
 }

@@ -3,14 +3,15 @@
 
 use crate::diagnose::workers_enough;
 use crate::fmt;
-use crate::model::inventory::Storage;
+use crate::model::inventory::{LoaderInfo, Storage};
 use crate::model::sample::{LoaderSample, ReadySource, WaitSource};
 use crate::model::{Bound, Cause, Finding, Gap, Reading, Rule};
 use crate::view::focus::Look;
 use crate::view::screen::{Role, TextRow, span, strong};
 use crate::view::text::{clauses, left, safe, wrap};
 
-use super::over::{Over, row, worker_rows};
+use super::epoch;
+use super::over::{Over, row};
 use super::workers::Worker;
 
 /// Columns of the word before a sentence.
@@ -39,11 +40,13 @@ pub(super) fn words(look: &Look<'_>, over: &Over, all: &[Worker]) -> Vec<Told> {
     };
     say("Enough", enough(look, over, loader));
     say("Awaited", row.and_then(|row| awaited(row, all)));
+    let info = look.loader_info();
     say("Known", row.map(known));
-    let why = look.loader_info().map(|info| safe(&info.why_not_better));
-    say("No better", why);
-    say("Workers", restarts(look, loader));
-    say("Files", look.loader_info().and_then(|info| files(&info.storage)));
+    say("Doubt", info.map(|info| safe(&info.doubt)));
+    say("No better", info.map(no_better));
+    say("Epoch", row.and_then(|row| epoch::words(row, over)));
+    say("Workers", row.and_then(epoch::starts));
+    say("Files", info.and_then(|info| files(&info.storage)));
     told
 }
 
@@ -196,6 +199,7 @@ fn known(row: &LoaderSample) -> String {
     let wait = match row.wait_source {
         Reading::Is(WaitSource::Stack) => "seen on the Python stack",
         Reading::Is(WaitSource::Wchan) => "inferred from where the kernel has the loop wait",
+        Reading::Is(WaitSource::Semaphore) => "told by the lock of the queue's readers",
         Reading::Is(WaitSource::Probe) => "from the probe in the process",
         Reading::Not(gap) => gap.words(),
     };
@@ -218,15 +222,14 @@ fn known(row: &LoaderSample) -> String {
     text
 }
 
-/// That workers are started anew each epoch.
-fn restarts(look: &Look<'_>, loader: &LoaderSample) -> Option<String> {
-    let row = worker_rows(look.frame?, loader.loader).into_iter().next()?;
-    let times = row.restarts_total.ok().filter(|times| *times > 0)?;
-    let times = if times == 1 { "once".to_owned() } else { format!("{times} times") };
-    Some(format!(
-        "Started anew {times} since mltop found the loader, each time with imports and an empty queue: \
-         persistent_workers=True keeps them."
-    ))
+/// Why a better source is not used, with the command that would allow it.
+fn no_better(info: &LoaderInfo) -> String {
+    let why = safe(&info.why_not_better);
+    let best = info.refused.iter().find(|refused| !refused.remedy.is_empty());
+    match best.map(|refused| safe(&refused.remedy)) {
+        Some(remedy) if !why.is_empty() && !why.contains(&remedy) => format!("{why} → {remedy}"),
+        _ => why,
+    }
 }
 
 /// Where the workers' files are.
