@@ -7,6 +7,9 @@
 //! it begins. Then, for any course of events whatever, the expected value of (length × seen) is
 //! exactly the integral over the span: the sum is unbiased however the lengths follow what was seen.
 //!
+//! A busy machine lets a look come late, and spans pass without one. The next look counts for them
+//! too: left out, the pace with more looks would lose more of its time, and that is waiting.
+//!
 //! The spans of all trainers are cut from one grid, so that looks at many trainers share a wake-up:
 //! a period has [`SLOTS`] slots; a trainer whose loop waits has a span in each slot, a healthy one
 //! has the period as its span, and is looked at in one slot of it that is drawn once for all of them.
@@ -63,24 +66,33 @@ pub enum Pace {
     Fast,
 }
 
+/// The most of passed time that a late look counts for, in [`UNIT`]s.
+const OWED: u64 = 50;
+
 /// Whose turn it is at a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Turn {
     /// The trainers with a span a period long are looked at now.
     pub slow: bool,
-    /// Length of a slot, in [`UNIT`]s: what a look at a fast trainer counts.
+    /// Length of a slot, in [`UNIT`]s.
     pub slot: u64,
     /// Number of the period. Paces may change with it, and only then.
     pub period: u64,
+    /// Ends of the slot and of the period, in [`UNIT`]s since the origin.
+    ends: (u64, u64),
 }
 
 impl Turn {
-    /// What a look at a trainer of this pace counts; `None` where it is not its turn.
-    pub fn weight(self, pace: Pace) -> Option<u64> {
-        match pace {
-            Pace::Fast => Some(self.slot),
-            Pace::Slow => self.slow.then_some(self.slot * u64::from(SLOTS)),
-        }
+    /// What a look at a trainer of this pace counts, in [`UNIT`]s: the time up to the end of its span
+    /// that no look counted yet, of which `covered` keeps the account. `None` where it is not its turn.
+    pub fn weight(self, pace: Pace, covered: &mut Option<u64>) -> Option<u64> {
+        let (length, end) = match pace {
+            Pace::Fast => (self.slot, self.ends.0),
+            Pace::Slow if self.slow => (self.slot * u64::from(SLOTS), self.ends.1),
+            Pace::Slow => return None,
+        };
+        let before = covered.replace(end).unwrap_or(end.saturating_sub(length));
+        Some(end.saturating_sub(before).min(length + OWED))
     }
 }
 
@@ -118,13 +130,21 @@ impl Beat {
 
     /// The moment of the next turn, and whose it is.
     pub fn next(&self) -> (Duration, Turn) {
-        let slot = (self.slot_length().as_millis() / UNIT.as_millis()) as u64;
-        (self.at, Turn { slow: self.slot == self.slow_slot, slot, period: self.period })
+        let units = |time: Duration| (time.as_millis() / UNIT.as_millis()) as u64;
+        let length = self.slot_length();
+        let end = |slots: u32| units(self.begin + length * slots);
+        let turn = Turn {
+            slow: self.slot == self.slow_slot,
+            slot: units(length),
+            period: self.period,
+            ends: (end(self.slot + 1), end(SLOTS)),
+        };
+        (self.at, turn)
     }
 
     /// Goes on to the turn after. `fast` is whether any trainer is fast in the period that runs, and
-    /// in the one to come: where none is, the slots without a slow look are passed over. A caller
-    /// that comes too late for a whole span leaves it out: what was not seen is not counted.
+    /// in the one to come: where none is, the slots without a slow look are passed over, and so are
+    /// those that are over already.
     pub fn advance(&mut self, now: Duration, (mut fast, fast_next): (bool, bool)) {
         loop {
             self.slot += 1;
@@ -218,14 +238,14 @@ mod tests {
         let mut beat = Beat::new(Dice::seeded(dice.0));
         let (mut pace, mut next_pace, mut period) = (Pace::Slow, Pace::Slow, 0);
         let (mut looks, mut waits) = (0, 0);
-        let (mut mean, mut now) = (0.0, 0.0_f64);
+        let (mut mean, mut now, mut covered) = (0.0, 0.0_f64, None);
         while now < seconds {
             let (at, turn) = beat.next();
             now = now.max(at.as_secs_f64()) + late();
             if turn.period != period {
                 (period, pace) = (turn.period, next_pace);
             }
-            if let Some(weight) = turn.weight(pace) {
+            if let Some(weight) = turn.weight(pace, &mut covered) {
                 let seen = course.waits(now);
                 looks += weight;
                 waits += weight * u64::from(seen);

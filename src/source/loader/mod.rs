@@ -117,13 +117,22 @@ impl Loaders {
 
     /// The same with another ladder.
     pub fn start_with(roots: Roots, ladder: Ladder) -> Self {
+        Self::start_observed(roots, ladder, |_| ())
+    }
+
+    /// The same; `observer` is told on the thread what each round of looks saw.
+    pub fn start_observed(
+        roots: Roots,
+        ladder: Ladder,
+        observer: impl FnMut(&[Seen]) + Send + 'static,
+    ) -> Self {
         let shared = Arc::new(Mutex::new(Shared::default()));
         let stop = Arc::new(AtomicBool::new(false));
         let (theirs, ended) = (Arc::clone(&shared), Arc::clone(&stop));
         let started =
             thread::Builder::new().name("loaders".into()).spawn(move || {
                 match Engine::on(roots, ladder) {
-                    Ok(engine) => work(engine, &theirs, &ended),
+                    Ok(engine) => work(engine, &theirs, &ended, observer),
                     Err(error) => lock(&theirs).trouble = Some(error.to_string().into()),
                 }
             });
@@ -208,7 +217,12 @@ fn status(shared: &Shared, late: bool) -> SourceStatus {
     status
 }
 
-fn work(mut engine: Engine, shared: &Mutex<Shared>, stop: &AtomicBool) {
+fn work(
+    mut engine: Engine,
+    shared: &Mutex<Shared>,
+    stop: &AtomicBool,
+    mut observer: impl FnMut(&[Seen]),
+) {
     let mut cost = Cost::begin();
     let mut written: Option<Instant> = None;
     while !stop.load(Ordering::Relaxed) {
@@ -223,7 +237,7 @@ fn work(mut engine: Engine, shared: &Mutex<Shared>, stop: &AtomicBool) {
         if taken {
             engine.rows(now, true);
         }
-        engine.round(now);
+        observer(&engine.round(now));
         // Rows are asked for once a second or so: not every look need be written down.
         if taken || written.is_none_or(|at| now.duration_since(at) >= PUBLISH) {
             written = Some(now);

@@ -8,7 +8,7 @@
 use crate::model::sample::{Bound, ReadySource};
 use crate::model::{Gap, Reading};
 
-use super::capacity::Capacity;
+use super::capacity::{Capacity, Sight};
 use super::frames::Frames;
 use super::place::MainAt;
 use super::position::Position;
@@ -228,8 +228,13 @@ impl Queue {
             let newest = workers.iter().flat_map(|tasks| tasks.indices.iter().copied()).max();
             let newest = newest.max(view.result.last_idx());
             let span = newest.zip(view.result.first_idx()).map(|(last, first)| last - first + 1);
-            let all_seen = self.pinning.get() == Some(false) && self.large == 0;
-            self.capacity.see(self.under_way, span, all_seen);
+            let sight = match self.pinning.get() {
+                Some(false) if self.large == 0 || view.semaphores.is_some() => Sight::All,
+                Some(false) if view.main == MainAt::Poll && view.bytes == 0 => Sight::Waited,
+                Some(true) if view.main == MainAt::Futex => Sight::Waited,
+                _ => Sight::Part,
+            };
+            self.capacity.see(self.under_way, span, sight);
         }
         if let Pinning::Inferred { plain, pinned } = &mut self.pinning {
             // A thread that pins takes a batch as soon as it comes; it may lag by one or two.
@@ -258,7 +263,7 @@ impl Queue {
     fn learn_sealed(&mut self, semaphores: &semaphores::Look) {
         self.under_way = semaphores.unfinished() + semaphores.result;
         let plain = self.pinning.get() == Some(false);
-        self.capacity.see(self.under_way, None, plain);
+        self.capacity.see(self.under_way, None, if plain { Sight::All } else { Sight::Part });
         self.stash = Reading::Not(Gap::Unsupported);
     }
 

@@ -184,9 +184,12 @@ fn a_pinning_loader_is_exact_where_semaphores_tell_who_works() {
             ..look.clone()
         });
     }
-    queue.capacity.see(4, None, false);
-    queue.capacity.see(4, None, false);
-    queue.capacity.see(4, None, false);
+    for _ in 0..3 {
+        queue.capacity.see(4, None, Sight::Waited);
+    }
+    // Newer tasks: the epoch does not run out.
+    look.workers = view(&[], &[(&[], true), (&[10], false)], MainAt::Futex).workers;
+    queue.look(&look);
     let found = queue.look(&look).unwrap();
     assert_eq!((found.ready, found.source), (2, ReadySource::Semaphore));
     assert_eq!((found.bound, found.waiting), (Bound::Exact, false));

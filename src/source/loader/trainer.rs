@@ -48,6 +48,8 @@ pub(super) struct Trainer {
     /// The loader that the loop iterates, as far as known.
     current: Option<LoaderId>,
     period: u64,
+    /// Up to when its time is counted.
+    covered: Option<u64>,
     pace: Pace,
     next_pace: Pace,
     waits: f64,
@@ -93,6 +95,7 @@ impl Trainer {
             main: MainThread::new(roots, pid, start_ticks),
             current: None,
             period: 0,
+            covered: None,
             pace: Pace::Slow,
             next_pace: Pace::Slow,
             waits: 0.0,
@@ -141,12 +144,13 @@ impl Trainer {
                 if turn.period != self.period {
                     (self.period, self.pace) = (turn.period, self.next_pace);
                 }
-                let Some(weight) = turn.weight(self.pace) else { return };
+                let Some(weight) = turn.weight(self.pace, &mut self.covered) else { return };
                 // A look at the workers stands for a period.
                 (weight, turn.slow.then_some((turn.slot * u64::from(SLOTS) / 10).max(1)))
             }
         };
         if !self.awake() {
+            self.covered = None;
             return;
         }
         let Ok(main) = self.main.look(shared.tools.places) else {

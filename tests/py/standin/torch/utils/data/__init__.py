@@ -1,0 +1,9 @@
+from .dataloader import DataLoader  # noqa: F401
+
+
+class Dataset:
+    pass
+
+
+class IterableDataset(Dataset):
+    pass
