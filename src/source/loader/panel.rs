@@ -6,6 +6,9 @@
 use crate::model::sample::WorkerSample;
 use crate::model::{Gap, LoaderId, Pid, Reading};
 
+/// Looks after which what was seen in a queue is not shown any more: about a second.
+const STALE: u32 = 12;
+
 /// The workers of one loader, in the order in which they started.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Panel {
@@ -16,8 +19,8 @@ pub(super) struct Panel {
 #[derive(Clone, Debug, Default)]
 struct Worker {
     letter: Option<char>,
-    /// Its queue was looked at, at the last look at it.
-    told: bool,
+    /// Looks at it since its queue was looked at; `None` where that was never or is long ago.
+    since: Option<u32>,
     running: u64,
     queued: f64,
     disk: u64,
@@ -50,7 +53,8 @@ impl Panel {
     /// Begins a look at all of them.
     pub(super) fn begin(&mut self) {
         for worker in &mut self.workers {
-            if !std::mem::take(&mut worker.told) {
+            worker.since = worker.since.map(|looks| looks + 1).filter(|looks| *looks <= STALE);
+            if worker.since.is_none() {
                 worker.turn = Turn::default();
             }
         }
@@ -78,8 +82,9 @@ impl Panel {
     pub(super) fn tasks(&mut self, at: usize, tasks: &[u64]) {
         let stride = self.workers.len() as u64;
         let Some(worker) = self.workers.get_mut(at) else { return };
-        worker.told = true;
-        worker.turn.see(tasks, stride, !matches!(worker.letter, Some('.' | 'Z')));
+        let works = !matches!(worker.letter, Some('.' | 'Z'));
+        worker.turn.see(tasks, stride, works, worker.since == Some(1));
+        worker.since = Some(0);
     }
 
     /// The workers as rows, `pids` in the order of their numbers.
@@ -99,7 +104,7 @@ impl Worker {
         let seen = Reading::from_option(self.letter, Gap::NotYet);
         // Shares of looks add up to whole looks; what is not whole yet still counts as running.
         let queued = self.queued as u64;
-        let queue = Reading::from_option(self.told.then_some(self.turn), Gap::NotYet);
+        let queue = Reading::from_option(self.since.map(|_| self.turn), Gap::NotYet);
         WorkerSample {
             pid,
             trainer,
@@ -120,7 +125,9 @@ impl Worker {
 }
 
 impl Turn {
-    fn see(&mut self, tasks: &[u64], stride: u64, works: bool) {
+    /// A look at its queue. `works`: it is not without work. `next`: there was a look at the queue at
+    /// the look before this one.
+    fn see(&mut self, tasks: &[u64], stride: u64, works: bool, next: bool) {
         let apart = |pair: &[u64]| match pair {
             [a, b] => b.checked_sub(*a).is_some_and(|gap| gap > 0 && gap.is_multiple_of(stride)),
             _ => false,
@@ -132,6 +139,8 @@ impl Turn {
         self.current = match (self.first, before) {
             _ if !works => None,
             (Some(first), _) => first.checked_sub(stride),
+            // Since a look long ago others may have come and gone.
+            _ if !next => None,
             // It took what waited at the look before.
             (None, Some(before)) => Some(before),
             // It was at this one at the look before, and was at work at every look since.
@@ -193,6 +202,20 @@ mod tests {
     }
 
     #[test]
+    fn of_a_queue_that_is_looked_at_seldom_only_what_waits_is_believed() {
+        let mut panel = two();
+        look(&mut panel, 1, 'R', &[13]);
+        for _ in 0..5 {
+            panel.begin();
+            panel.see(1, 'R', 0.0, 2);
+        }
+        look(&mut panel, 1, 'R', &[]);
+        assert_eq!(current(&panel), Reading::Not(Gap::NotApplicable));
+        look(&mut panel, 1, 'R', &[25]);
+        assert_eq!(current(&panel), Reading::Is(23));
+    }
+
+    #[test]
     fn tasks_that_are_not_given_out_in_turn_tell_nothing() {
         let mut panel = two();
         look(&mut panel, 1, 'R', &[10, 11]);
@@ -204,8 +227,12 @@ mod tests {
     fn of_a_queue_that_is_not_looked_at_any_more_nothing_stands() {
         let mut panel = two();
         look(&mut panel, 1, 'D', &[13]);
+        for _ in 0..STALE {
+            panel.begin();
+            panel.see(1, 'D', 0.0, 2);
+        }
+        assert_eq!(rows(&panel)[1].queued_tasks, Reading::Is(1));
         panel.begin();
-        panel.see(1, 'D', 0.0, 2);
         let row = &rows(&panel)[1];
         assert_eq!(row.queued_tasks, Reading::Not(Gap::NotYet));
         assert_eq!(row.current_task, Reading::Not(Gap::NotYet));

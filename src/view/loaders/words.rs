@@ -18,6 +18,8 @@ use super::workers::Worker;
 const HEAD: usize = 11;
 /// The most lines of one sentence.
 const LINES: usize = 3;
+/// Steps a second below which it can be said which batch is awaited.
+const SLOW_STEPS: f64 = 5.0;
 /// A loop that waits for less than this share of its time is fed.
 const FED: f64 = 0.05;
 
@@ -39,7 +41,9 @@ pub(super) fn words(look: &Look<'_>, over: &Over, all: &[Worker]) -> Vec<Told> {
         told.extend(text.filter(|text| !text.is_empty()).map(|text| Told { head, text }));
     };
     say("Enough", enough(look, over, loader));
-    say("Awaited", row.and_then(|row| awaited(row, all)));
+    // Of a faster loop another batch is awaited by the time that this is read.
+    let slow = over.steps.is_some_and(|steps| steps < SLOW_STEPS);
+    say("Awaited", row.filter(|_| slow).and_then(|row| awaited(row, all)));
     let info = look.loader_info();
     say("Known", row.map(known));
     say("Doubt", info.map(|info| safe(&info.doubt)));
