@@ -132,7 +132,7 @@ fn a_session_from_before_workers_had_rows_shows_the_rest() {
         _ => None,
     });
     let row = mix.unwrap().rows.swap_remove(0);
-    assert_eq!(row[row.len() - 4], Some([0.0, 1.0, 0.0, 0.0]), "worker 0 waits for the disk");
+    assert_eq!(row[row.len() - 4], Some([0.0, 0.0, 1.0, 0.0, 0.0]), "worker 0 waits for the disk");
 }
 
 #[test]

@@ -72,9 +72,11 @@ pub enum Track {
     WorkersOther(LoaderId),
     /// The depth at the tick's last look.
     LoaderDepth(LoaderId),
-    /// Share of one worker's time on a CPU or ready for one. Workers go by their number, as those of
-    /// the next epoch may be other processes.
+    /// Share of one worker's time on a CPU. Workers go by their number, as those of the next epoch may
+    /// be other processes.
     WorkerRun(LoaderId, u32),
+    /// Share of one worker's time ready to run, without a CPU.
+    WorkerQueued(LoaderId, u32),
     /// Share of one worker's time in wait for a disk or a network.
     WorkerFetch(LoaderId, u32),
     /// Share of one worker's time without work.
@@ -93,7 +95,13 @@ const WORKERS_MOST: usize = 64;
 impl Track {
     /// Whether it is of a single worker: there are many of these, and they give way first.
     pub(super) const fn of_worker(&self) -> bool {
-        matches!(self, Self::WorkerRun(..) | Self::WorkerFetch(..) | Self::WorkerIdle(..))
+        matches!(
+            self,
+            Self::WorkerRun(..)
+                | Self::WorkerQueued(..)
+                | Self::WorkerFetch(..)
+                | Self::WorkerIdle(..)
+        )
     }
 
     /// Its reading in a frame; [`Gap::Lost`] where the frame has no such entity.
@@ -187,7 +195,8 @@ fn workers(frame: &Frame, each: &mut impl FnMut(Track, Reading<f64>)) {
         let at = row.worker.ok().and_then(|at| u32::try_from(at).ok());
         let Some(at) = at.filter(|at| (*at as usize) < WORKERS_MOST) else { continue };
         let id = row.loader;
-        each(Track::WorkerRun(id, at), sum(rates.run_ratio, rates.runq_ratio));
+        each(Track::WorkerRun(id, at), rates.run_ratio);
+        each(Track::WorkerQueued(id, at), rates.runq_ratio);
         each(Track::WorkerFetch(id, at), sum(rates.disk_ratio, rates.net_ratio));
         each(Track::WorkerIdle(id, at), rates.idle_ratio);
     }
@@ -198,7 +207,8 @@ fn workers(frame: &Frame, each: &mut impl FnMut(Track, Reading<f64>)) {
         let id = loader.loader;
         for (at, letter) in (0..).zip(letters.chars().take(WORKERS_MOST)) {
             let seen = |letters: &str| Reading::Is(f64::from(u8::from(letters.contains(letter))));
-            each(Track::WorkerRun(id, at), seen("RQ"));
+            each(Track::WorkerRun(id, at), seen("R"));
+            each(Track::WorkerQueued(id, at), seen("Q"));
             each(Track::WorkerFetch(id, at), seen("DN"));
             each(Track::WorkerIdle(id, at), seen("."));
         }

@@ -1,6 +1,7 @@
 //! Small stacked bars over the shared time axis: one row an entity.
 
 use ratatui::style::Style;
+use unicode_width::UnicodeWidthChar;
 
 use super::glyph::Glyphs;
 use super::pane::Pane;
@@ -31,11 +32,13 @@ pub(super) fn paint(mix: &Mix, pane: &mut Pane<'_>, styles: &Styles) {
 /// One bar. A cell has two colours, so it shows the two largest parts, the lower below. Where colours
 /// cannot be mixed it is the letter of the largest.
 fn cell(shares: Shares, mix: &Mix, styles: &Styles) -> (char, Style) {
-    let mut order = [0, 1, 2, 3];
+    let mut order = [0, 1, 2, 3, 4];
     let share = |at: usize| if shares[at].is_finite() { shares[at].max(0.0) } else { 0.0 };
     order.sort_by(|a, b| share(*b).total_cmp(&share(*a)));
     let [largest, second, ..] = order;
     let (role, letter) = mix.parts[largest];
+    // A cell holds one character that is one cell wide, whatever it is asked to hold.
+    let letter = if letter.width() == Some(1) { letter } else { '?' };
     if !styles.mixes() || styles.glyphs() == Glyphs::Ascii {
         return (letter, styles.role(role));
     }

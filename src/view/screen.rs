@@ -312,13 +312,13 @@ pub struct Mix {
     pub rows: Vec<Vec<Option<Shares>>>,
     /// The roles of the shares, lowest first, each with the letter that stands for it where bars
     /// cannot be drawn.
-    pub parts: [(Role, char); 4],
+    pub parts: [(Role, char); 5],
     /// Column of the cursor within the plot.
     pub cursor: Option<u16>,
 }
 
 /// Shares of one time, lowest first; they sum to 1.
-pub type Shares = [f32; 4];
+pub type Shares = [f32; 5];
 
 /// Text of one role.
 pub fn span(text: impl Into<String>, role: Role) -> Span {

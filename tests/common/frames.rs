@@ -1,4 +1,5 @@
 //! Frames built by hand, and a past made of them.
+#![allow(dead_code, reason = "each test program uses its part")]
 
 use std::sync::Arc;
 

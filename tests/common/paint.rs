@@ -169,7 +169,7 @@ impl Grid {
             self.set(area.x + area.width - 1, y, '│');
             for (x, shares) in row.iter().enumerate() {
                 let Some(shares) = shares else { continue };
-                let most = (0..4).max_by(|a, b| shares[*a].total_cmp(&shares[*b])).unwrap_or(0);
+                let most = (0..5).max_by(|a, b| shares[*a].total_cmp(&shares[*b])).unwrap_or(0);
                 self.set(area.x + 1 + x as u16, y, mix.parts[most].1);
             }
         }

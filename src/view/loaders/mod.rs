@@ -85,7 +85,11 @@ fn plots(screen: &mut Screen, look: &Look<'_>, over: &Over, places: &Places) {
 
     let wait = LaneKind::Blocked.build(look);
     boxed(screen, look, Edge::Middle, &places.wait, (wait.title, wait.values), wait.body);
-    build::put(screen, places.wait.head, Body::Text(vec![pace::heading(over)]));
+    build::put(
+        screen,
+        places.wait.head,
+        Body::Text(vec![pace::heading(over, places.wait.head.width)]),
+    );
     let mut rows = pace::rows(look, over, places.wait.figures.width);
     rows.truncate(usize::from(places.wait.figures.height));
     build::put(screen, places.wait.figures, Body::Text(rows));
@@ -126,8 +130,8 @@ fn worker_part(screen: &mut Screen, look: &Look<'_>, over: &Over, all: &[Worker]
 
 /// What the colours of the workers' bars mean.
 fn legend(remote: bool) -> Line {
-    let fetch = if remote { "network" } else { "disk" };
-    let words = ["run", fetch, "other", "idle"];
+    let fetch = if remote { "net" } else { "disk" };
+    let words = ["run", "no CPU", fetch, "other", "idle"];
     let mut line = Line::new();
     for ((role, letter), word) in workers::parts(remote).into_iter().zip(words) {
         if !line.is_empty() {

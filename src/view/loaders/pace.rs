@@ -12,13 +12,17 @@ use super::over::{Over, mean};
 /// Columns of the words before a bar, and of the figure behind it.
 const LABEL: usize = 18;
 const FIGURE: usize = 9;
+/// Below so many columns the time of a step is left out: it is the rate the other way round.
+const NARROW: u16 = 48;
 
 /// What stands over the figures: the pace itself.
-pub(super) fn heading(over: &Over) -> TextRow {
+pub(super) fn heading(over: &Over, width: u16) -> TextRow {
     let mut line = Line::new();
     if let Some(steps) = over.steps {
         line.push(span(format!("{} steps/s", number(steps)), Role::Text));
-        if steps > 0.0 {
+        if width < NARROW {
+            line.push(span(" ", Role::Dim));
+        } else if steps > 0.0 {
             let step = fmt::seconds(1.0 / steps);
             line.push(span(format!(" · {} a step ", step.trim()), Role::Dim));
         }

@@ -122,10 +122,10 @@ fn of_finding(finding: &Finding, workers: u64) -> String {
     let blocked = blocked.map(|one| one.value).filter(|share| share.is_finite());
     let no_help = match finding.cause {
         Some(Cause::DiskBound) => "the disk is full; faster or fewer reads are what helps",
-        Some(Cause::RemoteFs) => "the storage answers slowly; a local copy or larger reads help",
-        Some(Cause::PrepBound) => {
-            "all the CPU there is is used; cheaper samples or more cores help"
+        Some(Cause::RemoteFs) => {
+            "the storage answers slowly; a local copy or larger reads are what helps"
         }
+        Some(Cause::PrepBound) => "the CPUs are full; cheaper samples or more cores are what helps",
         Some(Cause::DeliveryBound) => "batches are ready, and handing them over takes the time",
         Some(Cause::HeadOfLine) => "single slow batches hold back finished ones",
         Some(Cause::Mixed) | None => "no single cause is proved",

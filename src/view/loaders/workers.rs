@@ -76,9 +76,10 @@ pub(super) fn mix(look: &Look<'_>, loader: LoaderId, remote: bool, shown: &[Work
 }
 
 /// The parts of a worker's time, lowest first.
-pub(super) const fn parts(remote: bool) -> [(Role, char); 4] {
+pub(super) const fn parts(remote: bool) -> [(Role, char); 5] {
     let fetch = if remote { (Role::WorkerNet, 'N') } else { (Role::WorkerDisk, 'D') };
-    [(Role::WorkerRun, 'R'), fetch, (Role::WorkerWait, 'S'), (Role::WorkerIdle, '·')]
+    let queued = (Role::WorkerQueued, 'Q');
+    [(Role::WorkerRun, 'R'), queued, fetch, (Role::WorkerWait, 'S'), (Role::WorkerIdle, '·')]
 }
 
 /// The shares of one worker, a column each.
@@ -87,13 +88,14 @@ fn shares(look: &Look<'_>, loader: LoaderId, at: u32) -> Vec<Option<Shares>> {
         look.points(&track).chunks(2).map(|pair| column(pair)).collect()
     };
     let run = columns(Track::WorkerRun(loader, at));
+    let queued = columns(Track::WorkerQueued(loader, at));
     let fetch = columns(Track::WorkerFetch(loader, at));
     let idle = columns(Track::WorkerIdle(loader, at));
-    let all = run.into_iter().zip(fetch).zip(idle);
-    all.map(|((run, fetch), idle)| {
-        let (run, fetch, idle) = (run?, fetch?, idle?);
-        let other = (1.0 - run - fetch - idle).clamp(0.0, 1.0);
-        Some([run, fetch, other, idle].map(|share| share.clamp(0.0, 1.0)))
+    let all = run.into_iter().zip(queued).zip(fetch).zip(idle);
+    all.map(|(((run, queued), fetch), idle)| {
+        let (run, queued, fetch, idle) = (run?, queued?, fetch?, idle?);
+        let other = (1.0 - run - queued - fetch - idle).clamp(0.0, 1.0);
+        Some([run, queued, fetch, other, idle].map(|share| share.clamp(0.0, 1.0)))
     })
     .collect()
 }
