@@ -264,6 +264,7 @@ def patch(base):
     os.register_at_fork(after_in_child=forked)
 
     def __next__(self):
+        entered = now()
         try:
             state = self._mltop
         except AttributeError:
@@ -273,7 +274,6 @@ def patch(base):
         words = state.words
         if words is None:
             return following(self)
-        entered = now()
         words[1] = entered
         try:
             batch = following(self)

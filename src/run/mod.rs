@@ -3,6 +3,7 @@
 mod demo;
 mod doctor;
 mod keys;
+mod launch;
 mod live;
 mod looks;
 mod notify;
@@ -43,6 +44,7 @@ pub fn run(cli: Cli) -> Result<(), Error> {
         Some(Verb::Render(wanted)) => render::render(&wanted, &cli.look),
         Some(Verb::Doctor { pid }) => examine(pid),
         Some(Verb::Demo(demo)) => show_demo(&demo, &cli.look),
+        Some(Verb::Run(wanted)) => launch::run(&wanted),
     }
 }
 

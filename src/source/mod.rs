@@ -1,5 +1,6 @@
 //! What reads the machine. Knows the model and nothing else of mltop.
 
+pub mod beside;
 pub mod gpu;
 pub mod loader;
 pub mod machine;

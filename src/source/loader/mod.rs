@@ -17,6 +17,7 @@ mod capacity;
 pub mod discover;
 pub mod engine;
 pub mod frames;
+pub mod page;
 pub mod place;
 mod places;
 mod position;
