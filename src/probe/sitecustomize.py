@@ -316,8 +316,10 @@ def make_way():
     have without this file, and Python goes on without a word."""
     while HERE in sys.path:
         sys.path.remove(HERE)
-    sys.modules.pop(__name__, None)
-    __import__(__name__)
+    # Held, because Python 2 empties a module that nobody holds.
+    held = sys.modules.pop("sitecustomize", None)
+    __import__("sitecustomize")
+    del held
 
 
 try:

@@ -1,5 +1,6 @@
 //! The verbs. The only place that knows everybody.
 
+mod asked;
 mod demo;
 mod doctor;
 mod keys;
@@ -24,11 +25,13 @@ use crate::diagnose::Settings;
 use crate::error::Error;
 use crate::model::{Pid, Sample};
 use crate::source::Roots;
+use crate::source::elsewhere::Elsewhere;
 use crate::source::gpu::Gpus;
 use crate::source::sampler::{GpuFeed, Plan, Sampler};
 use crate::source::trainer::check_pid;
 use crate::term;
 
+use asked::Asked;
 use live::Setup;
 use looks::Looks;
 use notify::Notifier;
@@ -55,7 +58,10 @@ fn plan(watch: &Watch) -> Result<Plan, Error> {
         check_pid(&roots, pid)?;
     }
     let gpus = GpuFeed::Drivers(Gpus::start(&own_program()?, watch.interval));
-    Ok(Plan { interval: watch.interval, roots, only: watch.pid, gpus })
+    let mut asked = Asked::default();
+    let elsewhere = Elsewhere::new(Box::new(move |trainers| asked.rows(trainers)));
+    let (interval, only) = (watch.interval, watch.pid);
+    Ok(Plan { interval, roots, only, gpus, elsewhere: Some(elsewhere) })
 }
 
 /// This program, to be started again as a collector.
@@ -139,6 +145,7 @@ fn show_demo(wanted: &cli::Demo, look: &cli::Look) -> Result<(), Error> {
         roots: Roots::default(),
         only: Some(running.pid()),
         gpus: GpuFeed::Simulated(gpu),
+        elsewhere: None,
     };
     if let Some(duration) = wanted.stream {
         let (sampler, samples) = sample(plan)?;
