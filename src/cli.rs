@@ -97,7 +97,12 @@ pub struct Run {
     #[arg(long)]
     pub no_probe: bool,
     /// The command and its arguments, as in `-- torchrun --nproc-per-node 2 train.py`.
-    #[arg(value_name = "COMMAND", required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    #[arg(
+        value_name = "COMMAND",
+        required = true,
+        trailing_var_arg = true,
+        allow_hyphen_values = true
+    )]
     pub command: Vec<OsString>,
 }
 

@@ -12,6 +12,8 @@ mod common;
 mod probe;
 #[path = "launch/python.rs"]
 mod python;
+#[path = "launch/screen.rs"]
+mod screen;
 #[path = "launch/served.rs"]
 mod served;
 #[path = "launch/signals.rs"]
@@ -159,7 +161,8 @@ fn a_folder_that_others_prepared_is_refused_and_the_training_runs_all_the_same()
 #[test]
 fn what_a_killed_mltop_left_is_removed_by_the_next_and_the_training_goes_on() {
     let place = Place::new();
-    let mut child = place.command(&["cat"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut child =
+        place.command(&["cat"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let socket = || place.leftovers().first().is_some_and(|run| run.join("socket").exists());
     // By then the training has been started.

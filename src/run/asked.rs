@@ -56,7 +56,9 @@ impl Asked {
         }
         let owners: BTreeMap<Pid, u32> = trainers
             .iter()
-            .filter_map(|&pid| Some((pid, fs::metadata(self.roots.proc.join(pid.to_string())).ok()?.uid())))
+            .filter_map(|&pid| {
+                Some((pid, fs::metadata(self.roots.proc.join(pid.to_string())).ok()?.uid()))
+            })
             .collect();
         self.search(&owners.values().copied().collect());
         self.runs.retain(|_, run| run.take());
@@ -124,7 +126,8 @@ impl Answers {
         fresh.flat_map(move |(_, sample)| {
             sample.loaders.iter().filter_map(move |row| {
                 let owner = *owners.get(&row.pid)?;
-                let info = sample.inventory.loaders.iter().find(|info| info.loader == row.loader)?;
+                let info =
+                    sample.inventory.loaders.iter().find(|info| info.loader == row.loader)?;
                 let own = (self.uid == owner || self.uid == 0) && info.pid == row.pid;
                 own.then(|| (Arc::clone(info), row.clone()))
             })

@@ -47,7 +47,7 @@ pub fn run(cli: Cli) -> Result<(), Error> {
         Some(Verb::Render(wanted)) => render::render(&wanted, &cli.look),
         Some(Verb::Doctor { pid }) => examine(pid),
         Some(Verb::Demo(demo)) => show_demo(&demo, &cli.look),
-        Some(Verb::Run(wanted)) => launch::run(&wanted),
+        Some(Verb::Run(wanted)) => launch::run(&wanted, &cli.look),
     }
 }
 
@@ -79,6 +79,7 @@ fn live_screen(watch: &Watch, look: &cli::Look, notify: cli::Notify) -> Result<(
         notifier: Notifier::new(notify),
         settings: Settings::default(),
         notice: None,
+        ends: None,
     };
     show(setup, plan(watch)?)
 }
@@ -161,6 +162,7 @@ fn show_demo(wanted: &cli::Demo, look: &cli::Look) -> Result<(), Error> {
         notifier: Notifier::default(),
         settings: Settings::demo(),
         notice: Some("demo: a real loader over a SIMULATED GPU; windows are shortened".into()),
+        ends: None,
     };
     let result = show(setup, plan);
     drop(running);
@@ -187,6 +189,7 @@ fn show_recorded_demo(wanted: &cli::Demo, look: &cli::Look) -> Result<(), Error>
         notifier: Notifier::default(),
         settings: Settings::demo(),
         notice: Some(format!("{WHY}; a real loader over a SIMULATED GPU, recorded elsewhere")),
+        ends: None,
     };
     let (sender, samples) = tokio::sync::mpsc::channel(WAITING);
     replay::play(session, move |sample| sender.blocking_send(sample).is_ok())?;

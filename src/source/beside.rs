@@ -127,8 +127,11 @@ impl OwnFolder {
 
 /// The folders that may hold what runs of a user publish.
 pub fn places(roots: &Roots, runtime: Option<&Path>, uid: u32) -> Vec<PathBuf> {
-    let mut all: Vec<PathBuf> =
-        runtime.filter(|path| path.is_absolute()).map(|path| path.join("mltop")).into_iter().collect();
+    let mut all: Vec<PathBuf> = runtime
+        .filter(|path| path.is_absolute())
+        .map(|path| path.join("mltop"))
+        .into_iter()
+        .collect();
     all.push(roots.dev.join(format!("shm/mltop-{uid}")));
     all
 }
@@ -234,7 +237,9 @@ fn namespace(roots: &Roots) -> u64 {
 fn sweep(roots: &Roots, base: &Path) {
     let here = namespace(roots);
     for name in entries(base, RUNS * 16) {
-        let Some(owner) = Owner::of(&name).filter(|owner| owner.namespace == here) else { continue };
+        let Some(owner) = Owner::of(&name).filter(|owner| owner.namespace == here) else {
+            continue;
+        };
         if !lives(roots, owner.pid, owner.start_ticks) {
             remove_unless_used(roots, &base.join(name));
         }

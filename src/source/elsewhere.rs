@@ -34,8 +34,11 @@ impl Elsewhere {
         let own = |pid: Pid| {
             look.samples.iter().filter(|row| row.pid == pid).map(worth).max().unwrap_or(0)
         };
-        let wanting: BTreeMap<Pid, u8> =
-            trainers.iter().map(|&pid| (pid, own(pid))).filter(|&(_, worth)| worth < BEST).collect();
+        let wanting: BTreeMap<Pid, u8> = trainers
+            .iter()
+            .map(|&pid| (pid, own(pid)))
+            .filter(|&(_, worth)| worth < BEST)
+            .collect();
         let theirs = (self.ask)(&wanting.keys().copied().collect());
         let better: BTreeSet<Pid> = theirs
             .iter()

@@ -50,7 +50,11 @@ fn agrees(name: &str, slot: &Slot, truth: &Value) -> Result<(), String> {
     let (own, probe) = (truth["wait_ns"].as_f64().unwrap(), slot.waited.as_nanos() as f64);
     let off = (own - probe) / own;
     println!("{name} {}: waited {:.1} ms, off by {:.2} %", slot.dataset, own / 1e6, off * 1e2);
-    if off.abs() <= 0.01 { Ok(()) } else { Err(format!("{name} {}: off by {off:.4}", slot.dataset)) }
+    if off.abs() <= 0.01 {
+        Ok(())
+    } else {
+        Err(format!("{name} {}: off by {off:.4}", slot.dataset))
+    }
 }
 
 /// Runs the script under `mltop run`, on a busy machine up to three times.
@@ -122,7 +126,11 @@ fn a_forked_child_publishes_under_its_own_name_and_its_parents_counts_stay() {
             let page = page.unwrap();
             assert_eq!(page.pid.0, pid);
             for (dataset, truth) in truth.as_object().unwrap() {
-                assert_eq!(slot(&page, dataset).batches, truth["batches"].as_u64().unwrap(), "{name}");
+                assert_eq!(
+                    slot(&page, dataset).batches,
+                    truth["batches"].as_u64().unwrap(),
+                    "{name}"
+                );
             }
         }
     }

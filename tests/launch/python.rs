@@ -44,7 +44,8 @@ fn a_script_sees_the_path_and_the_modules_that_it_would_see_without_mltop() {
             plain.args(&words[1..]).env("PYTHONPATH", &path).current_dir(folder.path());
             let plain = plain.output().unwrap();
             let mut command = place.command(&words);
-            let with = command.env("PYTHONPATH", &path).current_dir(folder.path()).output().unwrap();
+            let with =
+                command.env("PYTHONPATH", &path).current_dir(folder.path()).output().unwrap();
             let (plain, mut shown) = (text(&plain.stdout), text(&with.stdout));
             if options == ["-S"] {
                 // Nothing runs at the start, so nobody takes the folder out again.

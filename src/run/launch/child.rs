@@ -2,6 +2,7 @@
 //! that reach only us passed on. When it ends, we end as it did.
 
 use std::ffi::{OsStr, OsString};
+use std::fmt;
 use std::io;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus};
@@ -46,7 +47,10 @@ pub(super) enum Ending {
 impl Running {
     /// Starts a command. From here on the signals that would end us wait to be passed on, in every
     /// thread that is started later: so this comes before any other.
-    pub(super) fn start(words: &[OsString], prepare: impl FnOnce(&mut Command)) -> Result<Self, Error> {
+    pub(super) fn start(
+        words: &[OsString],
+        prepare: impl FnOnce(&mut Command) -> io::Result<()>,
+    ) -> Result<Self, Error> {
         let [program, arguments @ ..] = words else { return Err(missing(OsStr::new(""))) };
         let mut mask = SigSet::empty();
         mask.extend(PASSED_ON);
@@ -57,7 +61,7 @@ impl Running {
             .map_err(io::Error::from)?;
         let mut command = Command::new(program);
         command.args(arguments);
-        prepare(&mut command);
+        prepare(&mut command)?;
         #[expect(unsafe_code, reason = "only between fork and exec can the child's mask be set")]
         // SAFETY: the closure only sets the signal mask, which may be done there.
         unsafe {
@@ -128,15 +132,24 @@ impl From<ExitStatus> for Ending {
     }
 }
 
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Code(code) => write!(f, "exit code {code}"),
+            Self::Signal(number) => match Signal::try_from(number) {
+                Ok(signal) => write!(f, "{signal}"),
+                Err(_) => write!(f, "signal {number}"),
+            },
+        }
+    }
+}
+
 impl Ending {
     /// What happened, in words.
     pub(super) fn words(self) -> String {
         match self {
-            Self::Code(code) => format!("ended with exit code {code}"),
-            Self::Signal(number) => match Signal::try_from(number) {
-                Ok(signal) => format!("was killed by {signal}"),
-                Err(_) => format!("was killed by signal {number}"),
-            },
+            Self::Code(_) => format!("ended with {self}"),
+            Self::Signal(_) => format!("was killed by {self}"),
         }
     }
 
@@ -151,7 +164,10 @@ impl Ending {
             let none = Rlimit { current: Some(0), maximum: Some(0) };
             let _ = setrlimit(Resource::Core, none);
             let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
-            #[expect(unsafe_code, reason = "the one way to die of a signal that was caught or ignored")]
+            #[expect(
+                unsafe_code,
+                reason = "the one way to die of a signal that was caught or ignored"
+            )]
             // SAFETY: the default action is no code of ours.
             let _ = unsafe { sigaction(signal, &default) };
             let mut one = SigSet::empty();

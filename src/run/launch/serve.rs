@@ -105,10 +105,8 @@ impl Serving {
             tv_sec: left.as_secs() as i64,
             tv_nsec: i64::from(left.subsec_nanos()),
         });
-        let mut fds = [
-            PollFd::new(&self.listener, PollFlags::IN),
-            PollFd::new(ended, PollFlags::IN),
-        ];
+        let mut fds =
+            [PollFd::new(&self.listener, PollFlags::IN), PollFd::new(ended, PollFlags::IN)];
         match poll(&mut fds, timeout.as_ref()) {
             Ok(_) => Ok(!fds[1].revents().is_empty()),
             Err(rustix::io::Errno::INTR) => Ok(false),
