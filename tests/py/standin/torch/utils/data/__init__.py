@@ -1,1 +1,9 @@
-from torch.utils.data.dataloader import DataLoader
+from .dataloader import DataLoader  # noqa: F401
+
+
+class Dataset:
+    pass
+
+
+class IterableDataset(Dataset):
+    pass
