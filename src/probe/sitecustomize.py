@@ -6,14 +6,15 @@ takes the folder out of `sys.path` again, leaves one import hook for `torch.util
 and makes way for the `sitecustomize` that would have been imported without it, if there is one.
 It prints nothing, and where anything is not as expected it is as if it were not there.
 
-The file `$MLTOP_DIR/PID.loaders` is one page of native 64-bit words, written by its process alone:
+The file `$MLTOP_DIR/PID.loaders` is a page of native 64-bit words, written by its process alone:
 
     header   "mltopdl1", pid, start (clock ticks since boot), slots used, iterators without a slot
-    slot n   at 256 * (n + 1), n from 0 to 14:
+    slot n   at 512 * (n + 1), n from 0 to 14:
              sequence (odd while the slot is written), enter_ns (0 outside of `__next__`), leave_ns,
-             batches, wait_ns, ready, stash, loader (from 1), iterators, workers, prefetch_factor,
-             batch_size, flags (1 pinned, 2 persistent, 4 the iterator ended), pid of the first
-             worker, native id of the thread, bytes of the name, name (the dataset's class)
+             batches, wait_ns, ready, stash, loader (from 1), iterators, batches before this iterator,
+             workers, prefetch_factor, batch_size, flags (1 pinned, 2 persistent, 4 the iterator
+             ended), native id of the thread, bytes of the name, the name (the dataset's class) in
+             128 bytes, and from byte 256 on the pids of the first 64 workers in 32 bits each
 
 `ready` and `stash` are as of `leave_ns`: finished batches that the loop had not taken, and of those
 the ones that came before their turn; all ones where that is not known. Times are CLOCK_MONOTONIC.
@@ -27,7 +28,7 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 FOLDER = os.environ.get("MLTOP_DIR", "")
 TARGET = "torch.utils.data.dataloader"
-PAGE, SLOTS, SLOT, NAME = 4096, 15, 256, 128
+PAGE, SLOTS, SLOT, NAME, WORKERS = 8192, 15, 512, 128, 64
 UNKNOWN = (1 << 64) - 1
 ENDED = 4
 # Grows in each forked child: what its parent opened is not its own.
@@ -108,6 +109,7 @@ class Page(object):
     def take(self, iterator):
         """Describes a new iterator in its slot, and gives what its steps need."""
         import weakref
+        from array import array
 
         sampler = getattr(iterator, "_index_sampler", None)
         workers = whole(getattr(iterator, "_num_workers", 0))
@@ -130,18 +132,19 @@ class Page(object):
         state.batches, state.wait = (words[3], words[4]) if held is former else (0, 0)
         state.limit, state.count = counter(iterator)
         held.iterator, held.state = weakref.ref(iterator), id(state)
-        first = (getattr(iterator, "_workers", None) or (None,))[0]
         flags = 1 if getattr(iterator, "_pin_memory", False) else 0
         flags |= 2 if getattr(iterator, "_persistent_workers", False) else 0
         name = type(iterator._dataset).__name__.encode("utf-8", "replace")[:NAME]
         words[0] = state.seq + 1
         told = [0, words[2], state.batches, state.wait, UNKNOWN, UNKNOWN, held.loader, held.iterators]
-        told += [workers, whole(getattr(iterator, "_prefetch_factor", 0)), batch_size, flags]
-        told += [whole(getattr(first, "pid", 0)), thread_id(), len(name)]
+        told += [state.batches, workers, whole(getattr(iterator, "_prefetch_factor", 0)), batch_size]
+        told += [flags, thread_id(), len(name)]
         for at, value in enumerate(told, 1):
             words[at] = value
+        pids = [whole(one.pid) for one in (getattr(iterator, "_workers", None) or ())][:WORKERS]
+        rest = name.ljust(NAME, b"\0") + array("I", pids + [0] * (WORKERS - len(pids))).tobytes()
         start = SLOT * (n + 1) + NAME
-        self.map[start:start + NAME] = name.ljust(NAME, b"\0")
+        self.map[start:start + len(rest)] = rest
         state.seq = words[0] = state.seq + 2
         self.words[3] = len(self.held)
         return state
@@ -239,7 +242,7 @@ def finish(iterator, state, waited, left, ended):
         words[1], words[2], words[4] = 0, left, state.wait
         if ended:
             # The next epoch of an iterator that lives on begins anew, in the same slot.
-            words[5], words[6], words[12] = UNKNOWN, UNKNOWN, words[12] | ENDED
+            words[5], words[6], words[13] = UNKNOWN, UNKNOWN, words[13] | ENDED
             iterator.__dict__.pop("_mltop", None)
         state.seq = words[0] = state.seq + 2
     except Exception:

@@ -14,12 +14,13 @@ use crate::model::text::clean;
 use crate::source::beside;
 
 /// Bytes of a page.
-pub const BYTES: usize = 4096;
+pub const BYTES: usize = 8192;
 /// Loaders that a page has room for.
 pub const SLOTS: usize = 15;
-const SLOT: usize = 256;
+const SLOT: usize = 512;
 const NAME_AT: usize = 128;
 const NAME: usize = 128;
+const PIDS_AT: usize = 256;
 const MAGIC: &[u8; 8] = b"mltopdl1";
 /// Reads of a page before a slot that changes each time is given up for this look.
 const TRIES: usize = 8;
@@ -60,6 +61,8 @@ pub struct Slot {
     pub ready: Option<u64>,
     /// Of these, those that came before their turn.
     pub stash: Option<u64>,
+    /// Of these, batches taken before this iterator began.
+    pub batches_before: u64,
     /// `num_workers`.
     pub workers: u64,
     /// `prefetch_factor`; 0 without workers.
@@ -72,8 +75,8 @@ pub struct Slot {
     pub persistent: bool,
     /// Whether the iterator has no more batches.
     pub ended: bool,
-    /// The first worker, as the trainer numbers it.
-    pub first_worker: Option<Pid>,
+    /// The workers as the trainer numbers them, the first 64.
+    pub pids: Vec<Pid>,
     /// The thread that iterates.
     pub thread: Option<u32>,
     /// Class of the dataset.
@@ -154,27 +157,30 @@ fn slot(bytes: &[u8]) -> Option<Slot> {
     let count = |n: usize| Some(at(n)).filter(|&value| value < MOST);
     let known = |n: usize| count(n).filter(|&value| value > 0);
     let time = |n: usize| Duration::from_nanos(at(n));
-    let (workers, prefetch_factor) = (count(9)?, count(10)?);
+    let (workers, prefetch_factor) = (count(10)?, count(11)?);
     let capacity = workers.saturating_mul(prefetch_factor);
     let queued = |n: usize| count(n).filter(|&value| value <= capacity);
     let ready = queued(5);
     let name = bytes.get(NAME_AT..NAME_AT + at(15).min(NAME as u64) as usize)?;
+    let (pids, _) = bytes.get(PIDS_AT..)?.as_chunks::<4>();
+    let pids = pids.iter().map(|&pid| u32::from_ne_bytes(pid));
     Some(Slot {
         loader: known(7)?,
         iterators: known(8)?,
         entered: Some(time(1)).filter(|time| !time.is_zero()),
         left: time(2),
         batches: at(3),
+        batches_before: at(9).min(at(3)),
         waited: time(4),
         ready,
         stash: queued(6).filter(|&stash| ready.is_some_and(|ready| stash <= ready)),
         workers,
         prefetch_factor,
-        batch_size: known(11),
-        pinned: at(12) & 1 != 0,
-        persistent: at(12) & 2 != 0,
-        ended: at(12) & 4 != 0,
-        first_worker: known(13).and_then(|pid| u32::try_from(pid).ok()).map(Pid),
+        batch_size: known(12),
+        pinned: at(13) & 1 != 0,
+        persistent: at(13) & 2 != 0,
+        ended: at(13) & 4 != 0,
+        pids: pids.take_while(|&pid| pid > 0).map(Pid).collect(),
         thread: known(14).and_then(|thread| u32::try_from(thread).ok()),
         dataset: clean(name, 64),
     })

@@ -7,11 +7,12 @@ fn page() -> [u8; BYTES] {
     let mut bytes = [0; BYTES];
     bytes[..8].copy_from_slice(MAGIC);
     put(&mut bytes, 0, &[(1, 4711), (2, 977), (3, 1)]);
-    let figures = [0, 0, 5_000, 12, 3_000, 3, 1, 1, 2, 2, 2, 4, 3, 4712, 4711, 7];
+    let figures = [0, 0, 5_000, 12, 3_000, 3, 1, 1, 2, 8, 2, 2, 4, 3, 4711, 7];
     for (n, &figure) in figures.iter().enumerate() {
         put(&mut bytes, SLOT, &[(n, figure)]);
     }
     bytes[SLOT + NAME_AT..SLOT + NAME_AT + 7].copy_from_slice(b"Numbers");
+    bytes[SLOT + PIDS_AT..SLOT + PIDS_AT + 4].copy_from_slice(&4712_u32.to_ne_bytes());
     bytes
 }
 
@@ -36,7 +37,8 @@ fn a_page_says_what_the_probe_wrote() {
     assert_eq!((slot.batches, slot.ready, slot.stash), (12, Some(3), Some(1)));
     assert_eq!((slot.capacity(), slot.batch_size, &*slot.dataset), (4, Some(4), "Numbers"));
     assert_eq!((slot.pinned, slot.persistent, slot.ended), (true, true, false));
-    assert_eq!((slot.waited, slot.first_worker), (Duration::from_nanos(3_000), Some(Pid(4712))));
+    assert_eq!((slot.waited, &*slot.pids), (Duration::from_nanos(3_000), &[Pid(4712)][..]));
+    assert_eq!(slot.batches_before, 8);
 }
 
 #[test]
@@ -74,12 +76,12 @@ fn a_slot_is_believed_only_when_it_stood_still() {
 #[test]
 fn figures_that_cannot_be_are_left_out() {
     let mut bytes = page();
-    put(&mut bytes, SLOT, &[(5, u64::MAX), (6, 1), (11, 0), (15, u64::MAX)]);
+    put(&mut bytes, SLOT, &[(5, u64::MAX), (6, 1), (12, 0), (15, u64::MAX)]);
     let slot = parse(&bytes).unwrap().slots[0].clone();
     assert_eq!((slot.ready, slot.stash, slot.batch_size), (None, None, None));
     put(&mut bytes, SLOT, &[(5, 5)]);
     assert_eq!(parse(&bytes).unwrap().slots[0].ready, None, "more than the capacity");
-    put(&mut bytes, SLOT, &[(9, u64::MAX)]);
+    put(&mut bytes, SLOT, &[(10, u64::MAX)]);
     assert_eq!(parse(&bytes).unwrap().slots.len(), 0);
 }
 
@@ -107,6 +109,7 @@ proptest! {
         for slot in page.slots {
             prop_assert!(slot.ready.is_none_or(|ready| ready <= slot.capacity()));
             prop_assert!(slot.stash.is_none_or(|stash| Some(stash) <= slot.ready));
+            prop_assert!(slot.pids.len() <= 64 && slot.batches_before <= slot.batches);
             prop_assert!(slot.dataset.chars().count() <= 64);
             prop_assert!(!slot.dataset.chars().any(char::is_control));
             prop_assert!(slot.waited_by(Duration::MAX) >= slot.waited);
