@@ -16,6 +16,8 @@ mod python;
 mod screen;
 #[path = "launch/served.rs"]
 mod served;
+#[path = "launch/rung.rs"]
+mod rung;
 #[path = "launch/signals.rs"]
 mod signals;
 #[path = "common/tmux.rs"]

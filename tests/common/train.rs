@@ -79,9 +79,14 @@ pub(crate) type Depth = (f64, Option<f64>, Option<f64>, f64);
 impl Training {
     /// Starts `tests/py/train.py` and waits until its loop runs.
     pub(crate) fn start(python: &Path, folder: &Path, args: &[&str]) -> Self {
+        Self::start_by(&mut Command::new(python), folder, args)
+    }
+
+    /// The same by a command that takes the script and its arguments.
+    pub(crate) fn start_by(command: &mut Command, folder: &Path, args: &[&str]) -> Self {
         let out = folder.join("truth.jsonl");
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/py/train.py");
-        let mut child = Command::new(python)
+        let mut child = command
             .arg(script)
             .arg("--out")
             .arg(&out)

@@ -49,3 +49,9 @@ pub(crate) fn eventually(what: &str, mut met: impl FnMut() -> bool) {
         thread::sleep(Duration::from_millis(20));
     }
 }
+
+/// The process that `mltop run` started.
+pub(crate) fn child_of(mltop: u32) -> Option<u32> {
+    let children = std::fs::read_to_string(format!("/proc/{mltop}/task/{mltop}/children"));
+    children.ok()?.split_whitespace().next()?.parse().ok()
+}

@@ -26,7 +26,7 @@ class Train(object):
         return 64
 
     def __getitem__(self, i):
-        time.sleep(0.004)
+        time.sleep(0.01)
         return i
 
 
