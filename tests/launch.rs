@@ -12,12 +12,12 @@ mod common;
 mod probe;
 #[path = "launch/python.rs"]
 mod python;
+#[path = "launch/rung.rs"]
+mod rung;
 #[path = "launch/screen.rs"]
 mod screen;
 #[path = "launch/served.rs"]
 mod served;
-#[path = "launch/rung.rs"]
-mod rung;
 #[path = "launch/signals.rs"]
 mod signals;
 #[path = "common/tmux.rs"]

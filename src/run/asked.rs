@@ -136,3 +136,105 @@ impl Answers {
 }
 
 type Row = (Arc<crate::model::inventory::LoaderInfo>, crate::model::sample::LoaderSample);
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+    use crate::model::inventory::LoaderInfo;
+    use crate::model::sample::LoaderSample;
+    use crate::model::{Inventory, LoaderId, Stamp};
+    use crate::record::{Encoder, SessionInfo};
+
+    /// A machine in a folder, with a run whose socket is ours.
+    fn machine() -> (tempfile::TempDir, Roots, UnixListener) {
+        let folder = tempfile::tempdir().unwrap();
+        let roots = Roots::below(folder.path());
+        let uid = rustix::process::geteuid().as_raw();
+        let base = roots.dev.join(format!("shm/mltop-{uid}"));
+        let run = base.join("run-1-2-3");
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&run).unwrap();
+        fs::create_dir_all(roots.proc.join("77")).unwrap();
+        let listener = UnixListener::bind(run.join(SOCKET)).unwrap();
+        (folder, roots, listener)
+    }
+
+    fn asked(roots: &Roots) -> Asked {
+        Asked { roots: roots.clone(), ..Asked::default() }
+    }
+
+    fn lines() -> String {
+        let mut lines = String::new();
+        let mut encoder = Encoder::new(SessionInfo::default());
+        encoder.head(&mut lines);
+        let row = |pid| LoaderSample { pid: Pid(pid), loader: LoaderId(1), ..Default::default() };
+        let info = LoaderInfo { pid: Pid(77), loader: LoaderId(1), ..Default::default() };
+        let inventory = Inventory { loaders: vec![Arc::new(info)], ..Inventory::default() };
+        let sample = Sample {
+            stamp: Stamp { unix_ms: 1, mono_ms: 1 },
+            // One that its names do not know as such, and one of a process that is not there.
+            loaders: vec![row(77), row(78)],
+            inventory: Arc::new(inventory),
+            ..Sample::default()
+        };
+        encoder.tick(&sample, None, &mut lines);
+        lines
+    }
+
+    #[test]
+    fn rows_of_the_trainers_asked_for_are_taken_and_no_others() {
+        let (_folder, roots, listener) = machine();
+        let mut asked = asked(&roots);
+        let trainers = BTreeSet::from([Pid(77)]);
+        assert!(asked.rows(&trainers).is_empty());
+        let (mut run, _) = listener.accept().unwrap();
+        // In two parts, cut anywhere.
+        let lines = lines();
+        let (first, second) = lines.as_bytes().split_at(lines.len() / 2);
+        run.write_all(first).unwrap();
+        assert!(asked.rows(&trainers).is_empty());
+        run.write_all(second).unwrap();
+        let rows = asked.rows(&trainers);
+        assert_eq!(rows.iter().map(|(_, row)| row.pid).collect::<Vec<_>>(), [Pid(77)]);
+        // Who wants nothing hangs up.
+        assert!(asked.rows(&BTreeSet::new()).is_empty());
+        assert!(asked.runs.is_empty());
+    }
+
+    #[test]
+    fn a_run_that_says_nonsense_or_too_much_is_hung_up_on() {
+        let trainers = BTreeSet::from([Pid(77)]);
+        for words in [b"nonsense\n".to_vec(), vec![b'{'; LONGEST_LINE + 2]] {
+            let (_folder, roots, listener) = machine();
+            let mut asked = asked(&roots);
+            asked.rows(&trainers);
+            let (mut run, _) = listener.accept().unwrap();
+            let writer = std::thread::spawn(move || {
+                // The other side may be gone before it is all said.
+                let _ = run.write_all(&words);
+                run
+            });
+            let deadline = Instant::now() + Duration::from_secs(30);
+            while !asked.runs.is_empty() {
+                assert!(asked.rows(&trainers).is_empty());
+                assert!(Instant::now() < deadline);
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            drop(writer.join());
+        }
+    }
+
+    #[test]
+    fn a_folder_that_is_open_to_others_is_not_asked() {
+        let (_folder, roots, listener) = machine();
+        let uid = rustix::process::geteuid().as_raw();
+        let base = roots.dev.join(format!("shm/mltop-{uid}"));
+        fs::set_permissions(&base, fs::Permissions::from_mode(0o755)).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        assert!(asked(&roots).rows(&BTreeSet::from([Pid(77)])).is_empty());
+        assert!(listener.accept().is_err());
+    }
+}

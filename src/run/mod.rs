@@ -4,7 +4,7 @@ mod asked;
 mod demo;
 mod doctor;
 mod keys;
-mod launch;
+pub mod launch;
 mod live;
 mod looks;
 mod notify;

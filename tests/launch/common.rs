@@ -53,5 +53,6 @@ pub(crate) fn eventually(what: &str, mut met: impl FnMut() -> bool) {
 /// The process that `mltop run` started.
 pub(crate) fn child_of(mltop: u32) -> Option<u32> {
     let children = std::fs::read_to_string(format!("/proc/{mltop}/task/{mltop}/children"));
-    children.ok()?.split_whitespace().next()?.parse().ok()
+    // The witness of signals is the first.
+    children.ok()?.split_whitespace().nth(1)?.parse().ok()
 }

@@ -78,7 +78,10 @@ fn agree(name: &str, words: &[&str], python_path: Option<&str>, workers: u64) {
         for slot in [train, validate] {
             assert_eq!((slot.workers, slot.batch_size), (workers, Some(4)), "{name}");
             assert_eq!((slot.iterators, slot.ended, slot.entered), (2, true, None), "{name}");
-            assert_eq!((slot.pids.len() as u64, slot.batches - slot.batches_before), (workers, slot.batches / 2));
+            assert_eq!(
+                (slot.pids.len() as u64, slot.batches - slot.batches_before),
+                (workers, slot.batches / 2)
+            );
             assert_eq!(slot.capacity(), 2 * workers);
         }
         assert_eq!((train.persistent, validate.persistent), (false, workers > 0));

@@ -77,7 +77,9 @@ fn compare(name: &str, python: &Path, args: &[&str]) -> Result<(), String> {
 #[test]
 fn rows_have_the_probes_wait_and_steps_with_the_memorys_depth_and_without() {
     for (name, python) in interpreters() {
-        for args in [["--workers", "2", "--mode", "starved"], ["--workers", "0", "--mode", "balanced"]] {
+        for args in
+            [["--workers", "2", "--mode", "starved"], ["--workers", "0", "--mode", "balanced"]]
+        {
             let args: Vec<&str> = args.into_iter().chain(["--seconds", "8"]).collect();
             let mut misses = Vec::new();
             while let Err(miss) = compare(name, &python, &args) {

@@ -60,6 +60,28 @@ fn a_signal_to_mltop_alone_is_passed_on_once() {
 }
 
 #[test]
+fn a_signal_to_the_whole_group_reaches_the_training_once() {
+    use std::os::unix::process::CommandExt;
+    let place = Place::new();
+    let mut command = place.command(&["python3", "-c", SAYS]);
+    let mut child = command.process_group(0).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap());
+    assert_eq!(line(&mut lines), "ready");
+    let group = Pid::from_raw(child.id().cast_signed()).unwrap();
+    for (signal, name) in [(Signal::USR1, "SIGUSR1"), (Signal::INT, "SIGINT")] {
+        rustix::process::kill_process_group(group, signal).unwrap();
+        assert_eq!(line(&mut lines), name);
+    }
+    // After the others, and to mltop alone: what came twice would be heard before it.
+    send(&child, Signal::USR2);
+    assert_eq!(line(&mut lines), "SIGUSR2");
+    rustix::process::kill_process_group(group, Signal::TERM).unwrap();
+    assert_eq!(line(&mut lines), "SIGTERM");
+    assert_eq!(child.wait().unwrap().code(), Some(42));
+    assert_eq!(line(&mut lines), "");
+}
+
+#[test]
 fn a_training_that_a_signal_kills_takes_mltop_along_in_the_same_way() {
     let place = Place::new();
     for name in ["TERM", "KILL", "SEGV", "PIPE", "INT", "HUP", "USR1"] {

@@ -9,13 +9,15 @@ use std::process::{Child, Command, ExitStatus};
 
 use nix::errno::Errno;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, raise, sigaction};
-use nix::sys::signalfd::SignalFd;
+use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::process::{Pid, Resource, Rlimit, kill_process, setrlimit};
 
 use crate::error::Error;
 
+use super::witness::{self, Witness};
+
 /// Signals that would end us, and that somebody may send to the training: `kill`, a batch system.
-const PASSED_ON: [Signal; 11] = [
+pub(super) const PASSED_ON: [Signal; 11] = [
     Signal::SIGHUP,
     Signal::SIGINT,
     Signal::SIGQUIT,
@@ -33,6 +35,8 @@ const PASSED_ON: [Signal; 11] = [
 pub(super) struct Running {
     child: Child,
     signals: SignalFd,
+    /// Where there is none, what is sent to all of us reaches the training twice.
+    witness: Option<Witness>,
 }
 
 /// How it ended.
@@ -52,13 +56,13 @@ impl Running {
         prepare: impl FnOnce(&mut Command) -> io::Result<()>,
     ) -> Result<Self, Error> {
         let [program, arguments @ ..] = words else { return Err(missing(OsStr::new(""))) };
-        let mut mask = SigSet::empty();
-        mask.extend(PASSED_ON);
+        let mut mask = witness::mask();
         mask.add(Signal::SIGCHLD);
         let before = SigSet::thread_get_mask().map_err(io::Error::from)?;
         mask.thread_block().map_err(io::Error::from)?;
-        let signals = SignalFd::with_flags(&mask, nix::sys::signalfd::SfdFlags::SFD_CLOEXEC)
-            .map_err(io::Error::from)?;
+        let signals =
+            SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC).map_err(io::Error::from)?;
+        let witness = Witness::start().ok();
         let mut command = Command::new(program);
         command.args(arguments);
         prepare(&mut command)?;
@@ -68,7 +72,7 @@ impl Running {
             command.pre_exec(move || before.thread_set_mask().map_err(io::Error::from));
         }
         match command.spawn() {
-            Ok(child) => Ok(Self { child, signals }),
+            Ok(child) => Ok(Self { child, signals, witness }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Err(missing(program)),
             Err(error) => {
                 let program = program.to_string_lossy().into_owned();
@@ -93,14 +97,14 @@ impl Running {
                 Ok(None) | Err(Errno::EINTR) => continue,
                 Err(error) => return Err(error.into()),
             };
-            // The terminal sends its signals to all of the group, and so to the training itself.
-            // What the training sends to all of its group came from there.
-            let from_a_process = got.ssi_code <= 0 && got.ssi_pid != self.child.id();
-            let signal = Signal::try_from(got.ssi_signo.cast_signed());
-            if let (Ok(signal), true) = (signal, from_a_process)
-                && signal != Signal::SIGCHLD
-            {
-                self.pass_on(signal);
+            let Ok(signal) = Signal::try_from(got.ssi_signo.cast_signed()) else { continue };
+            // What the training itself sends to its group does not come back to it.
+            let sent = witness::from_a_process(&got) && got.ssi_pid != self.child.id();
+            if sent && signal != Signal::SIGCHLD {
+                let to_all = self.witness.as_mut().is_some_and(|witness| witness.heard(signal));
+                if !to_all {
+                    self.pass_on(signal);
+                }
             }
         }
     }

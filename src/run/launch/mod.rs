@@ -3,6 +3,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `child` | the command as a child: signals, and its ending as ours |
+//! | `witness` | which signals the training has got already |
 //! | `beside` | what is put beside it: the probe, and the variables |
 //! | `log` | the file of its output under `--ui` |
 //! | `marks` | its start and its end as events |
@@ -17,6 +18,7 @@ mod child;
 mod log;
 mod marks;
 mod serve;
+pub mod witness;
 
 use std::fs::File;
 use std::io::{self, Write};

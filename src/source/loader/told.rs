@@ -267,7 +267,8 @@ impl Rung for Alone {
             return Looked { main: Err(gap), depth: Err(gap) };
         }
         let inside = self.slots.iter().filter(|slot| slot.entered.is_some());
-        let inside = inside.max_by_key(|slot| slot.entered).map_or(Inside::No, |s| Inside::Of(key(s)));
+        let inside =
+            inside.max_by_key(|slot| slot.entered).map_or(Inside::No, |s| Inside::Of(key(s)));
         let depth = key_.map_or(Err(Gap::NotApplicable), |key| self.depth_now(key));
         Looked { main: Ok(Loop { inside, ..Loop::default() }), depth }
     }
