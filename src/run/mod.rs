@@ -7,9 +7,12 @@ mod live;
 mod looks;
 mod notify;
 mod pipeline;
+mod record;
+mod recorder;
 mod render;
 mod replay;
 mod stream;
+mod verify;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -35,15 +38,20 @@ use notify::Notifier;
 /// Samples that may wait for a reader that is late; a reader that is later than that misses some.
 const WAITING: usize = 16;
 
-/// Does what the command line asks for.
-pub fn run(cli: Cli) -> Result<(), Error> {
+/// Does what the command line asks for, and says with which exit code to end.
+pub fn run(cli: Cli) -> Result<u8, Error> {
     match cli.verb {
+        Some(Verb::Record(wanted)) => return record::record(&wanted),
+        Some(Verb::Verify(wanted)) => return verify::verify(&wanted),
+        Some(Verb::Cut(wanted)) => verify::cut(&wanted),
+        Some(Verb::Flight(_)) => Ok(()),
         None => live_screen(&cli.watch, &cli.look, cli.notify),
         Some(Verb::Stream(stream)) => stream_lines(&stream),
         Some(Verb::Render(wanted)) => render::render(&wanted, &cli.look),
         Some(Verb::Doctor { pid }) => examine(pid),
         Some(Verb::Demo(demo)) => show_demo(&demo, &cli.look),
     }
+    .map(|()| 0)
 }
 
 /// What to sample on this machine.
