@@ -3,6 +3,7 @@
 pub mod action;
 pub mod key;
 pub mod keymap;
+pub mod prompt;
 pub mod rows;
 pub mod state;
 pub mod transport;
@@ -10,6 +11,7 @@ pub mod update;
 
 pub use action::Action;
 pub use key::{Key, KeyCode};
+pub use prompt::{Asked, Prompt, Typed};
 pub use rows::Row;
 pub use state::{Feed, GpuMode, Message, Overlay, Recording, State};
 pub use transport::{Reach, Transport};

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::diagnose::RunState;
 use crate::model::{Finding, Frame, Rule, RunId};
 
+use super::prompt::Prompt;
 use super::rows::{Row, rows};
 use super::transport::{Reach, Transport, ZOOMS};
 
@@ -79,6 +80,8 @@ pub struct Recording {
     pub seconds: u64,
     /// Bytes written.
     pub bytes: u64,
+    /// Nothing can be written now.
+    pub paused: bool,
 }
 
 /// The state of the program.
@@ -108,6 +111,8 @@ pub struct State {
     pub gpu_mode: GpuMode,
     /// What lies over the lanes.
     pub overlay: Option<Overlay>,
+    /// The line that the user types.
+    pub prompt: Option<Prompt>,
     /// The finding that the user jumped to.
     pub focused: Option<u64>,
     /// A line for the user.

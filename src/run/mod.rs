@@ -2,6 +2,7 @@
 
 mod demo;
 mod doctor;
+mod keeping;
 mod keys;
 mod live;
 mod looks;

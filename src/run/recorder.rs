@@ -49,6 +49,11 @@ impl Recorder {
         self.writer.event(gaps::event(kind, at, at, title))
     }
 
+    /// Marks a moment. False where there was no room.
+    pub(super) fn mark(&mut self, unix_ms: i64, title: String) -> bool {
+        self.writer.event(gaps::event(EventKind::Mark, unix_ms, unix_ms, title))
+    }
+
     /// Where it is recorded to.
     pub(super) fn path(&self) -> &Path {
         self.writer.path()
@@ -61,9 +66,11 @@ impl Recorder {
 
     /// How it fares, for the screen.
     pub(super) fn shown(&self) -> app::Recording {
+        let progress = self.progress();
         app::Recording {
             seconds: self.last.mono_ms.saturating_sub(self.begun.mono_ms) / 1000,
-            bytes: self.progress().bytes,
+            bytes: progress.bytes,
+            paused: progress.paused.is_some(),
         }
     }
 
