@@ -421,7 +421,7 @@ fn recording_is_asked_for_by_a_key_and_seen_in_the_first_row() {
     assert_eq!(program.effects, [Effect::Record, Effect::SaveLast]);
     let recording = Recording { seconds: 75, bytes: 4_200_000, paused: false };
     program.send(Msg::Recording(Some(recording)));
-    assert!(program.text(120, 36).contains("REC 1m15s 4.2"), "{}", program.text(120, 36));
+    assert!(program.text(120, 36).contains("REC 00:01:15 4.20 MB"), "{}", program.text(120, 36));
     program.send(Msg::Recording(Some(Recording { paused: true, ..recording })));
     assert!(program.text(120, 36).contains("REC PAUSED"));
 }

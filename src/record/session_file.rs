@@ -156,7 +156,7 @@ impl SessionFile {
     ) -> Vec<Vec<Option<Extent>>> {
         either!(
             &self.held,
-            packed => packed.overview(series, from_ms, to_ms, parts),
+            packed => shelf::overview(&**packed, series, from_ms, to_ms, parts),
             loaded => shelf::overview(&loaded.groups, series, from_ms, to_ms, parts)
         )
     }

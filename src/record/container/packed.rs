@@ -15,8 +15,7 @@ use crate::record::encode::rows;
 use crate::record::head::SessionInfo;
 use crate::record::line::{Damage, FORMAT, MAX_ROWS, VERSION};
 use crate::record::read::{Health, ReadError};
-use crate::record::series::{Extent, Gather, Parts, Series};
-use crate::record::shelf::{self, Shelf};
+use crate::record::shelf::Shelf;
 
 use super::entry::{Entry, IX, Tally};
 use super::frame::{FrameReader, Outcome};
@@ -503,6 +502,10 @@ impl Shelf for Packed {
         keep(looking, entry, &found.samples);
         found.samples
     }
+
+    fn entry(&self, index: usize) -> Option<&Entry> {
+        self.entries.get(index)
+    }
 }
 
 /// Keeps a group unpacked, and forgets those that were not looked at for the longest time.
@@ -520,45 +523,5 @@ fn keep(looking: &mut Looking, entry: &Entry, samples: &[Arc<Sample>]) {
         || (looking.unpacked.len() > 1 && kept(&looking.unpacked) > UNPACKED_ROWS)
     {
         looking.unpacked.remove(0);
-    }
-}
-
-/// Groups that are read tick by tick for an overview, so that a short session is not drawn in steps
-/// of ten seconds.
-const FINE_GROUPS: usize = 24;
-
-impl Packed {
-    /// The series over a span in equal parts, from the index; over a short span from the ticks.
-    pub(in crate::record) fn overview(
-        &self,
-        series: &[Series],
-        from_ms: u64,
-        to_ms: u64,
-        parts: usize,
-    ) -> Vec<Vec<Option<Extent>>> {
-        let overlaps =
-            |entry: &&Entry| entry.last.mono_ms >= from_ms && entry.first.mono_ms <= to_ms;
-        let groups = self.entries.iter().filter(overlaps).count();
-        if groups <= FINE_GROUPS {
-            return shelf::overview(self, series, from_ms, to_ms, parts);
-        }
-        let mut sums = vec![vec![Gather::default(); parts]; series.len()];
-        if let Some(places) = Parts::new(from_ms, to_ms, parts) {
-            for entry in self.entries.iter().filter(overlaps) {
-                let (first, last) =
-                    (entry.first.mono_ms.max(from_ms), entry.last.mono_ms.min(to_ms));
-                let (Some(first), Some(last)) = (places.part_of(first), places.part_of(last))
-                else {
-                    continue;
-                };
-                for (series, sums) in series.iter().zip(&mut sums) {
-                    let Some(extent) = entry.extent(*series) else { continue };
-                    for sum in sums.get_mut(first..=last).unwrap_or_default() {
-                        sum.merge(extent, u64::from(entry.ticks));
-                    }
-                }
-            }
-        }
-        sums.iter().map(|parts| parts.iter().map(Gather::extent).collect()).collect()
     }
 }
