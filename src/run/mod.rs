@@ -2,6 +2,7 @@
 
 mod demo;
 mod doctor;
+mod flight;
 mod keeping;
 mod keys;
 mod live;
@@ -45,7 +46,7 @@ pub fn run(cli: Cli) -> Result<u8, Error> {
         Some(Verb::Record(wanted)) => return record::record(&wanted),
         Some(Verb::Verify(wanted)) => return verify::verify(&wanted),
         Some(Verb::Cut(wanted)) => verify::cut(&wanted),
-        Some(Verb::Flight(_)) => Ok(()),
+        Some(Verb::Flight(wanted)) => return flight::flight(&wanted),
         None => live_screen(&cli.watch, &cli.look, cli.notify),
         Some(Verb::Stream(stream)) => stream_lines(&stream),
         Some(Verb::Render(wanted)) => render::render(&wanted, &cli.look),

@@ -35,6 +35,11 @@ impl Recorder {
         Ok(Self { writer, begun: first.stamp, last: first.stamp })
     }
 
+    /// One that writes somewhere else than to a file of its own.
+    pub(super) const fn of(writer: Writer, first: &Sample) -> Self {
+        Self { writer, begun: first.stamp, last: first.stamp }
+    }
+
     /// Takes a tick with what was found at it.
     pub(super) fn tick(&mut self, frame: &Arc<Frame>, changes: &[Change]) {
         self.last = frame.sample.stamp;

@@ -122,12 +122,23 @@ struct Unpacked {
 /// What looking at groups needs and leaves behind.
 #[derive(Debug)]
 struct Looking {
-    reader: FrameReader,
+    /// Made when it is needed.
+    reader: Option<FrameReader>,
     unpacked: Vec<Unpacked>,
     health: Health,
     /// Groups whose damage has been counted.
     counted: Vec<u64>,
     events: Option<Arc<Vec<Event>>>,
+}
+
+impl Looking {
+    fn contents(&mut self, file: &File, from: u64, to: u64) -> io::Result<Contents> {
+        let reader = match &mut self.reader {
+            Some(reader) => reader,
+            none => none.insert(FrameReader::new()?),
+        };
+        contents(reader, file, from, to)
+    }
 }
 
 /// A file of ours.
@@ -167,7 +178,7 @@ impl Packed {
     pub(in crate::record) fn open(name: &str, file: File) -> Result<Self, ReadError> {
         let failed = |source| ReadError::Io { file: name.to_owned(), source };
         let looking = Looking {
-            reader: FrameReader::new().map_err(failed)?,
+            reader: None,
             unpacked: Vec::new(),
             health: Health::default(),
             counted: Vec::new(),
@@ -220,7 +231,7 @@ impl Packed {
             return Ok(Some(head.min_reader_v));
         }
         let from = (SKIP_HEAD + body) as u64;
-        let found = contents(&mut self.looking().reader, &self.file, from, self.length)?;
+        let found = self.looking().contents(&self.file, from, self.length)?;
         if found.samples.is_empty() && found.outcome.whole {
             self.tail = found.outcome.end;
             self.begin = self.tail;
@@ -272,7 +283,7 @@ impl Packed {
                 drop(entry);
                 continue;
             }
-            let found = contents(&mut self.looking().reader, &self.file, start, to)?;
+            let found = self.looking().contents(&self.file, start, to)?;
             if found.newer.is_some() {
                 return Ok(found.newer);
             }
@@ -345,8 +356,7 @@ impl Packed {
                 break;
             }
             let looking = &mut *self.looking();
-            if let Ok(found) = contents(&mut looking.reader, &self.file, entry.offset, entry.end())
-            {
+            if let Ok(found) = looking.contents(&self.file, entry.offset, entry.end()) {
                 count(looking, &found, entry.offset);
                 events.extend(found.events);
             }
@@ -354,6 +364,13 @@ impl Packed {
         let events = Arc::new(events);
         self.looking().events = Some(Arc::clone(&events));
         events
+    }
+
+    /// Forgets what was unpacked: only the index stays in memory.
+    pub(in crate::record) fn release(&self) {
+        let mut looking = self.looking();
+        looking.reader = None;
+        looking.unpacked = Vec::new();
     }
 
     /// Whether the file was closed well.
@@ -400,7 +417,7 @@ impl Packed {
         // A frame that has its index now is settled for good.
         let mut at = self.tail;
         while let Some(start) = find::search_frame(&self.file, at, length)? {
-            let found = contents(&mut self.looking().reader, &self.file, start, length)?;
+            let found = self.looking().contents(&self.file, start, length)?;
             let entry = match find::index_at(&self.file, found.outcome.end)? {
                 Some((entry, _)) if found.outcome.whole => Some(entry),
                 _ => None,
@@ -490,8 +507,7 @@ impl Shelf for Packed {
             looking.unpacked.push(one);
             return samples;
         }
-        let Ok(mut found) = contents(&mut looking.reader, &self.file, entry.offset, entry.end())
-        else {
+        let Ok(mut found) = looking.contents(&self.file, entry.offset, entry.end()) else {
             looking.health.frames_damaged += 1;
             return Vec::new();
         };
