@@ -15,6 +15,11 @@ use crate::record::read::{MAX_EVENT_BYTES, OBJECT_BYTES};
 use super::entry::{Entry, Tally};
 use super::frame::{FrameReader, Outcome};
 
+/// Lines of a frame that are read at most; a writer of ours never comes to a quarter of it.
+const MAX_LINES: u64 = 131_072;
+/// A tick of so many rows leaves no room for one like it.
+const WIDE: usize = MAX_ROWS / 4;
+
 /// What was found in a frame.
 #[derive(Debug, Default)]
 pub(in crate::record) struct Contents {
@@ -54,7 +59,12 @@ pub(in crate::record) fn contents(
         found.lines += 1;
         match decoder.line(line) {
             Ok(Some(Item::Sample(sample))) => match room.tick(&sample, found.samples.last()) {
-                Some(true) => found.samples.push(sample),
+                Some(true) => {
+                    // To read one more only to find that there is no room would take the room.
+                    let takes = rows(&sample);
+                    found.overfull = takes > WIDE && room.rows < takes / 2;
+                    found.samples.push(sample);
+                }
                 Some(false) => found.damaged += 1,
                 None => found.overfull = true,
             },
@@ -71,6 +81,7 @@ pub(in crate::record) fn contents(
             Err(Damage::Newer { needs }) => found.newer = Some(needs),
             Err(_) => found.damaged += 1,
         }
+        found.overfull |= found.lines >= MAX_LINES;
         !found.overfull && found.newer.is_none()
     })?;
     found.damaged += found.outcome.too_long + u64::from(found.overfull);

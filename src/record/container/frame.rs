@@ -75,6 +75,7 @@ impl FrameReader {
                 let mut output = OutBuffer::around(&mut self.output[..]);
                 let Ok(hint) = self.decoder.run(&mut input, &mut output) else {
                     outcome.broken = true;
+                    outcome.end += input.pos() as u64;
                     break 'frame;
                 };
                 let made = output.as_slice();
@@ -83,6 +84,7 @@ impl FrameReader {
                 let too_much = outcome.text > MAX_TEXT;
                 if too_much || !lines.push(made, &mut each) {
                     outcome.broken = too_much;
+                    outcome.end += input.pos() as u64;
                     break 'frame;
                 }
                 if hint == 0 {

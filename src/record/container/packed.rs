@@ -29,7 +29,7 @@ const UNPACKED_ROWS: usize = 65_536;
 /// What the text of HEAD may take.
 const MAX_HEAD: usize = 64 << 10;
 /// Text without a tick in it, after which the search for frames ends: no writer makes such a file.
-const MAX_BARREN: u64 = 64 << 20;
+const MAX_BARREN: u64 = 192 << 20;
 /// Events of a session that are held at most.
 const MAX_EVENTS: usize = 32_768;
 
@@ -433,6 +433,11 @@ impl Shelf for Packed {
             let samples = one.samples.clone();
             looking.unpacked.push(one);
             return samples;
+        }
+        // What is to be read may be as large as all that is kept.
+        let kept: usize = looking.unpacked.iter().map(|one| one.rows).sum();
+        if kept > UNPACKED_ROWS / 2 {
+            looking.unpacked.clear();
         }
         let Ok(mut found) = looking.contents(&self.file, entry.offset, entry.end()) else {
             looking.health.frames_damaged += 1;
