@@ -74,7 +74,7 @@ frame = pandas.read_json(path, lines=True)
 gpus = pandas.DataFrame(frame[frame.k == 'tick'].gpus.dropna().iloc[0])
 assert 'utilization_ratio' in gpus.columns
 count = duckdb.sql(f\"select count(*) from read_json('{path}') where k = 'tick'\").fetchall()[0][0]
-watts = duckdb.sql(f\"select t_ms, unnest(gpus.gpu) gpu, unnest(gpus.power_watts) w from read_json('{path}') where k = 'tick'\").fetchall()
+watts = duckdb.sql(f\"select t_ms, unnest((gpus->'$.gpu')::int[]) gpu, unnest((gpus->'$.power_watts')::double[]) w from read_json('{path}') where k = 'tick'\").fetchall()
 assert watts
 print((frame.k == 'tick').sum(), count)
 ";
