@@ -53,6 +53,11 @@ impl Elsewhere {
         let kept = ours.into_iter().filter(|(_, row)| !better.contains(&row.pid));
         let taken = theirs.into_iter().filter(|(_, row)| better.contains(&row.pid));
         let taken: Rows = taken.map(|row| self.renumbered(row)).collect();
+        look.workers.retain_mut(|worker| {
+            let of = taken.iter().find(|(info, _)| info.workers.contains(&worker.pid));
+            worker.loader = of.map_or(worker.loader, |(info, _)| info.loader);
+            of.is_some() || !better.contains(&worker.trainer)
+        });
         (look.infos, look.samples) = kept.chain(taken).unzip();
     }
 
@@ -102,7 +107,14 @@ mod tests {
 
     fn look(rows: Vec<LoaderSample>) -> LoaderLook {
         let (infos, samples) = rows.into_iter().map(named).unzip();
-        LoaderLook { infos, samples, status: fine("loaders"), looks: 0, cost_cpu_seconds: 0.0 }
+        LoaderLook {
+            infos,
+            samples,
+            workers: Vec::new(),
+            status: fine("loaders"),
+            looks: 0,
+            cost_cpu_seconds: 0.0,
+        }
     }
 
     fn asked(theirs: Vec<LoaderSample>, look: &mut LoaderLook) -> BTreeSet<Pid> {
