@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use mltop::model::Bound;
 use mltop::model::sample::{LoaderSample, ReadySource, WaitSource};
+use mltop::model::{Bound, Reading};
 use mltop::source::loader::Seen;
 
 use crate::train::Truth;
@@ -79,7 +79,8 @@ pub(crate) fn depth(truth: &Truth, looks: &[Seen]) -> DepthScore {
     let mut pairs = Vec::new();
     for look in looks {
         let Some((before, after)) = truth.around(look.at) else { continue };
-        let guess = look.ready as f64;
+        let Some(guess) = look.ready.ok() else { continue };
+        let guess = guess as f64;
         let pair = Pair { guess, low: before.min(after), high: before.max(after) };
         held += usize::from(match look.bound {
             Bound::Exact => pair.error() <= 1.0,
@@ -88,7 +89,7 @@ pub(crate) fn depth(truth: &Truth, looks: &[Seen]) -> DepthScore {
             Bound::Doubtful => false,
         });
         doubtful += usize::from(look.bound == Bound::Doubtful);
-        *score.known.entry((source(look.source), bound(look.bound))).or_default() += 1;
+        *score.known.entry((look.source.code(), bound(look.bound))).or_default() += 1;
         pairs.push(pair);
     }
     let n = pairs.len() as f64;
@@ -101,7 +102,8 @@ pub(crate) fn depth(truth: &Truth, looks: &[Seen]) -> DepthScore {
 
 /// How the best constant would have done at the same looks.
 pub(crate) fn constant(truth: &Truth, looks: &[Seen]) -> DepthScore {
-    let around = looks.iter().filter_map(|look| truth.around(look.at));
+    let around =
+        looks.iter().filter(|look| look.ready.is()).filter_map(|look| truth.around(look.at));
     let mut pairs: Vec<Pair> = around
         .map(|(before, after)| Pair { guess: 0.0, low: before.min(after), high: before.max(after) })
         .collect();
@@ -166,30 +168,12 @@ pub(crate) fn wait(truth: &Truth, ticks: &[(SystemTime, LoaderSample)]) -> Optio
     })
 }
 
-pub(crate) const fn source(source: ReadySource) -> &'static str {
-    match source {
-        ReadySource::Memory => "memory",
-        ReadySource::Semaphore => "semaphore",
-        ReadySource::Pipe => "pipe",
-        ReadySource::Complement => "complement",
-        ReadySource::Probe => "probe",
-    }
-}
-
 pub(crate) const fn bound(bound: Bound) -> &'static str {
     match bound {
         Bound::Exact => "=",
         Bound::Upper => "≤",
         Bound::Lower => "≥",
         Bound::Doubtful => "?",
-    }
-}
-
-pub(crate) const fn wait_source(source: WaitSource) -> &'static str {
-    match source {
-        WaitSource::Stack => "stack",
-        WaitSource::Wchan => "wchan",
-        WaitSource::Probe => "probe",
     }
 }
 
@@ -219,10 +203,11 @@ mod tests {
             loader: LoaderId(1),
             pid: Pid(1),
             at: SystemTime::UNIX_EPOCH + Duration::from_secs_f64(at),
-            ready: ready(at) as u64,
+            ready: Reading::Is(ready(at) as u64),
             source: ReadySource::Memory,
             bound: Bound::Exact,
             waiting: false,
+            weight: 5,
         };
         times.map(look).collect()
     }
@@ -259,8 +244,8 @@ mod tests {
         let tick = |second: u32| {
             let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1000 + u64::from(second));
             let mut row = LoaderSample { loader: LoaderId(1), ..Default::default() };
-            row.samples_total = mltop::model::Reading::Is(u64::from(second) * 50);
-            row.wait_samples_total = mltop::model::Reading::Is(u64::from(second.min(4)) * 50);
+            row.samples_total = Reading::Is(u64::from(second) * 50);
+            row.wait_samples_total = Reading::Is(u64::from(second.min(4)) * 50);
             (at, row)
         };
         let ticks: Vec<_> = (0..=9).map(tick).collect();

@@ -91,13 +91,15 @@ impl Line {
             misses.push(format!("too few looks; the last rows: {}", self.last));
         }
         for depth in depths {
-            match self.rights {
+            let kept = match self.rights {
+                Rights::Memory => depth.within_one >= 0.97,
                 Rights::Plain => {
                     let bounded = depth.held >= 0.97 && depth.doubtful <= 0.5;
-                    if depth.within_one < 0.90 && !bounded {
-                        misses.push(format!("depth {:?}", depth));
-                    }
+                    depth.within_one >= 0.90 || bounded
                 }
+            };
+            if !kept {
+                misses.push(format!("{depth:?}"));
             }
         }
         if let Some(depth) = self.depth.as_ref().filter(|_| self.row.moves()) {
@@ -113,16 +115,26 @@ impl Line {
     }
 
     fn wait_misses(&self, misses: &mut Vec<String>) {
-        let Some(wait) = &self.wait else { return };
+        let Some(wait) = &self.wait else {
+            if self.rights == Rights::Memory {
+                misses.push("no wait".into());
+            }
+            return;
+        };
         // With plain rights looks are fewer, and a bound is all that is told.
         let scatters = self.short || self.rights == Rights::Plain;
         let allowed = 0.01 + if scatters { wait.error } else { 0.0 };
-        match self.rights {
-            Rights::Plain => {
-                if wait.bias() > allowed {
-                    misses.push(format!("wait {:+.1} points", wait.bias() * 100.0));
-                }
-            }
+        let bias = match self.rights {
+            Rights::Memory => wait.bias().abs(),
+            Rights::Plain => wait.bias(),
+        };
+        if bias > allowed {
+            misses.push(format!("wait {:+.1} points", wait.bias() * 100.0));
+        }
+        let points = self.row.window_points();
+        let near = wait.windows_within(points).filter(|_| self.rights == Rights::Memory);
+        if near.is_some_and(|near| near < 0.95) {
+            misses.push(format!("{:?} of the windows within {points} points", near));
         }
     }
 
@@ -159,10 +171,14 @@ impl Line {
                     .collect();
                 let _ = write!(
                     table,
-                    "| {} | {:.1} | {:.1} | {:.2} | {:.2} | {} ",
+                    "| {} | {:.1} | {} | {:.2} | {:.2} | {} ",
                     depth.looks,
                     depth.within_one * 100.0,
-                    depth.held * 100.0,
+                    if depth.held.is_nan() {
+                        "–".into()
+                    } else {
+                        format!("{:.1}", depth.held * 100.0)
+                    },
                     depth.error,
                     depth.correlation,
                     known.join(", ")
@@ -175,7 +191,7 @@ impl Line {
                 let windows = wait.windows_within(self.row.window_points());
                 let windows = windows.map_or("–".into(), |share| format!("{:.0}", share * 100.0));
                 let known = wait.known.map_or_else(String::new, |(source, bound)| {
-                    format!("{} {}", score::bound(bound), score::wait_source(source))
+                    format!("{} {}", score::bound(bound), source.code())
                 });
                 let _ = write!(
                     table,

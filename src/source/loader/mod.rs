@@ -88,6 +88,13 @@ pub struct Loaders {
     thread: Option<thread::Thread>,
 }
 
+impl Ladder {
+    /// All rungs that there are.
+    pub fn all() -> Self {
+        Self { steps: vec![memory::step()], semaphores: true }
+    }
+}
+
 /// What is known of the loaders now.
 #[derive(Clone, Debug)]
 pub struct LoaderLook {
@@ -107,7 +114,7 @@ impl Loaders {
     /// Starts the thread, with all rungs that there are. Nothing is looked at before
     /// [`Self::watch`].
     pub fn start(roots: Roots) -> Self {
-        Self::start_with(roots, Ladder { steps: vec![memory::step()], semaphores: true })
+        Self::start_with(roots, Ladder::all())
     }
 
     /// The same with another ladder.

@@ -263,7 +263,8 @@ impl Queue {
     fn learn_sealed(&mut self, semaphores: &semaphores::Look) {
         self.under_way = semaphores.unfinished() + semaphores.result;
         let plain = self.pinning.get() == Some(false);
-        self.capacity.see(self.under_way, None, plain);
+        let sight = if plain { Sight::All } else { Sight::Part };
+        self.capacity.see(self.under_way, None, sight);
         self.stash = Reading::Not(Gap::Unsupported);
     }
 
