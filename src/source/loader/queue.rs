@@ -229,7 +229,7 @@ impl Queue {
             let newest = newest.max(view.result.last_idx());
             let span = newest.zip(view.result.first_idx()).map(|(last, first)| last - first + 1);
             let sight = match self.pinning.get() {
-                Some(false) if self.large == 0 => Sight::All,
+                Some(false) if self.large == 0 || view.semaphores.is_some() => Sight::All,
                 Some(false) if view.main == MainAt::Poll && view.bytes == 0 => Sight::Waited,
                 Some(true) if view.main == MainAt::Futex => Sight::Waited,
                 _ => Sight::Part,
@@ -263,8 +263,12 @@ impl Queue {
     fn learn_sealed(&mut self, semaphores: &semaphores::Look) {
         self.under_way = semaphores.unfinished() + semaphores.result;
         let plain = self.pinning.get() == Some(false);
+<<<<<<< HEAD
         let sight = if plain { Sight::All } else { Sight::Part };
         self.capacity.see(self.under_way, None, sight);
+=======
+        self.capacity.see(self.under_way, None, if plain { Sight::All } else { Sight::Part });
+>>>>>>> h-eng
         self.stash = Reading::Not(Gap::Unsupported);
     }
 
@@ -334,6 +338,10 @@ impl Queue {
         let asleep = in_get || matches!(view.main, MainAt::Poll | MainAt::PipeRead);
         // With the pipe always empty so far, a thread may take the batches out: then 0 is no depth.
         let unsure = self.pinning.get().is_none() && empty && self.under_way < self.workers;
+        // What arrived before its turn is with the loop and in no queue: where nothing tells how much
+        // that is, there may be more, unless there is none or all there can be.
+        let full = self.capacity.exact().is_some_and(|capacity| seen >= capacity);
+        let all_seen = self.aside.is_some() || self.workers <= 1 || asleep && empty || full;
         Finding {
             ready: seen + in_queue.saturating_sub(complete),
             source: match view.semaphores {
@@ -344,6 +352,7 @@ impl Queue {
                 (true, _) => Bound::Doubtful,
                 // Without the indices in the pipe, those out of order are among them.
                 (false, 0) if view.sealed && in_queue > 0 => Bound::Upper,
+                (false, 0) if view.semaphores.is_none() && !all_seen => Bound::Lower,
                 (false, 0) => Bound::Exact,
                 // A worker that only looks idle makes too many of those put aside.
                 (false, _) => Bound::Upper,
