@@ -88,12 +88,8 @@ pub(crate) fn depth(truth: &Truth, looks: &[Seen]) -> DepthScore {
     let mut pairs = Vec::new();
     for look in looks {
         let Some((before, after)) = truth.around(look.at) else { continue };
-<<<<<<< HEAD
         let Some(guess) = look.ready.ok() else { continue };
         let guess = guess as f64;
-=======
-        let Some(guess) = look.ready.ok().map(|ready| ready as f64) else { continue };
->>>>>>> h-eng
         let pair = Pair { guess, low: before.min(after), high: before.max(after) };
         held += usize::from(match look.bound {
             Bound::Exact => pair.error() <= 1.0,
@@ -210,18 +206,6 @@ pub(crate) const fn bound(bound: Bound) -> &'static str {
     }
 }
 
-<<<<<<< HEAD
-=======
-pub(crate) const fn wait_source(source: WaitSource) -> &'static str {
-    match source {
-        WaitSource::Stack => "stack",
-        WaitSource::Wchan => "wchan",
-        WaitSource::Semaphore => "semaphore",
-        WaitSource::Probe => "probe",
-    }
-}
-
->>>>>>> h-eng
 /// A truth of its own of the loader that validates.
 pub(crate) fn second(truth: &Truth) -> Truth {
     let (depths, waits) = truth.second.clone();
@@ -248,12 +232,7 @@ mod tests {
             loader: LoaderId(1),
             pid: Pid(1),
             at: SystemTime::UNIX_EPOCH + Duration::from_secs_f64(at),
-<<<<<<< HEAD
             ready: Reading::Is(ready(at) as u64),
-=======
-            ready: mltop::model::Reading::Is(ready(at) as u64),
-            weight: 1,
->>>>>>> h-eng
             source: ReadySource::Memory,
             bound: Bound::Exact,
             waiting: false,

@@ -263,12 +263,7 @@ impl Queue {
     fn learn_sealed(&mut self, semaphores: &semaphores::Look) {
         self.under_way = semaphores.unfinished() + semaphores.result;
         let plain = self.pinning.get() == Some(false);
-<<<<<<< HEAD
-        let sight = if plain { Sight::All } else { Sight::Part };
-        self.capacity.see(self.under_way, None, sight);
-=======
         self.capacity.see(self.under_way, None, if plain { Sight::All } else { Sight::Part });
->>>>>>> h-eng
         self.stash = Reading::Not(Gap::Unsupported);
     }
 

@@ -185,15 +185,9 @@ fn a_pinning_loader_is_exact_where_semaphores_tell_who_works() {
             ..look.clone()
         });
     }
-<<<<<<< HEAD
     queue.capacity.see(4, None, Sight::Waited);
     queue.capacity.see(4, None, Sight::Waited);
     queue.capacity.see(4, None, Sight::Waited);
-=======
-    for _ in 0..3 {
-        queue.capacity.see(4, None, Sight::Waited);
-    }
->>>>>>> h-eng
     // Newer tasks: the epoch does not run out.
     look.workers = view(&[], &[(&[], true), (&[10], false)], MainAt::Futex).workers;
     queue.look(&look);
