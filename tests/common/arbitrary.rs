@@ -10,7 +10,7 @@ use mltop::model::inventory::{
     Storage,
 };
 use mltop::model::metric::{Cell, Section};
-use mltop::model::sample::{Bound, PcieSource, ProcState, ReadySource, WaitSource};
+use mltop::model::sample::{Activity, Bound, PcieSource, ProcState, ReadySource, WaitSource};
 use mltop::model::{Gap, GpuId, Inventory, LoaderId, Pid, RunId, Sample, Stamp};
 use proptest::prelude::{Strategy, any};
 
@@ -70,6 +70,7 @@ fn codes() -> Vec<&'static str> {
     codes.extend(ProcState::ALL.iter().map(|state| state.code()));
     codes.extend(ReadySource::ALL.iter().map(|state| state.code()));
     codes.extend(WaitSource::ALL.iter().map(|state| state.code()));
+    codes.extend(Activity::ALL.iter().map(|state| state.code()));
     codes
 }
 

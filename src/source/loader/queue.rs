@@ -162,6 +162,11 @@ impl Queue {
         }
     }
 
+    /// The workers that it is of.
+    pub fn workers(&self) -> u64 {
+        self.workers
+    }
+
     /// More workers of the same iterator were found.
     pub fn resize(&mut self, workers: usize) {
         self.workers = workers as u64;
