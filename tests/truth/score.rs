@@ -79,7 +79,7 @@ pub(crate) fn depth(truth: &Truth, looks: &[Seen]) -> DepthScore {
     let mut pairs = Vec::new();
     for look in looks {
         let Some((before, after)) = truth.around(look.at) else { continue };
-        let guess = look.ready as f64;
+        let Some(guess) = look.ready.ok().map(|ready| ready as f64) else { continue };
         let pair = Pair { guess, low: before.min(after), high: before.max(after) };
         held += usize::from(match look.bound {
             Bound::Exact => pair.error() <= 1.0,
@@ -189,6 +189,7 @@ pub(crate) const fn wait_source(source: WaitSource) -> &'static str {
     match source {
         WaitSource::Stack => "stack",
         WaitSource::Wchan => "wchan",
+        WaitSource::Semaphore => "semaphore",
         WaitSource::Probe => "probe",
     }
 }
@@ -219,7 +220,8 @@ mod tests {
             loader: LoaderId(1),
             pid: Pid(1),
             at: SystemTime::UNIX_EPOCH + Duration::from_secs_f64(at),
-            ready: ready(at) as u64,
+            ready: mltop::model::Reading::Is(ready(at) as u64),
+            weight: 1,
             source: ReadySource::Memory,
             bound: Bound::Exact,
             waiting: false,

@@ -19,6 +19,8 @@ pub(crate) struct Line {
     second: Option<DepthScore>,
     wait: Option<WaitScore>,
     pin_thread: bool,
+    /// The rows of the last tick, in short.
+    last: String,
     /// Whether the sampling error of the wait is allowed for, as in a short row.
     short: bool,
 }
@@ -47,6 +49,7 @@ impl Line {
                 .flatten(),
             wait: score::wait(truth, &first.ticks),
             pin_thread: truth.pin_thread,
+            last: first.last.clone(),
             short,
         }
     }
@@ -83,8 +86,9 @@ impl Line {
         }
         let wanted = if self.row.kind == Kind::Two { 2 } else { 1 };
         let depths: Vec<&DepthScore> = self.depth.iter().chain(&self.second).collect();
-        if depths.len() < wanted || depths.iter().any(|depth| depth.looks < 30) {
-            misses.push("too few looks".into());
+        if depths.len() < wanted || depths.is_empty() || depths.iter().any(|depth| depth.looks < 30)
+        {
+            misses.push(format!("too few looks; the last rows: {}", self.last));
         }
         for depth in depths {
             match self.rights {
@@ -110,7 +114,9 @@ impl Line {
 
     fn wait_misses(&self, misses: &mut Vec<String>) {
         let Some(wait) = &self.wait else { return };
-        let allowed = 0.01 + if self.short { wait.error } else { 0.0 };
+        // With plain rights looks are fewer, and a bound is all that is told.
+        let scatters = self.short || self.rights == Rights::Plain;
+        let allowed = 0.01 + if scatters { wait.error } else { 0.0 };
         match self.rights {
             Rights::Plain => {
                 if wait.bias() > allowed {

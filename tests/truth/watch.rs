@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 use mltop::model::sample::LoaderSample;
 use mltop::model::{LoaderId, Pid};
 use mltop::source::Roots;
-use mltop::source::loader::{Loaders, Seen};
+use mltop::source::loader::{Ladder, Loaders, Seen};
 
 use crate::rows::Row;
 use crate::train::{Training, Truth};
@@ -37,6 +37,8 @@ pub(crate) struct Said {
     pub(crate) looks: Vec<Seen>,
     /// Rows, about a second apart, as a sampler takes them.
     pub(crate) ticks: Vec<(SystemTime, LoaderSample)>,
+    /// All rows of the last tick, in words.
+    pub(crate) last: String,
 }
 
 /// A watcher with its rights.
@@ -54,7 +56,7 @@ impl Watcher {
             theirs.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(seen);
         };
         let loaders = match rights {
-            Rights::Plain => Loaders::start_observed(Roots::default(), Vec::new(), note),
+            Rights::Plain => Loaders::start_observed(Roots::default(), Ladder::default(), note),
         };
         loaders.watch(&BTreeMap::from([(pid, Vec::new())]));
         Self { loaders, looks, ticks: Vec::new() }
@@ -77,7 +79,12 @@ impl Watcher {
         // A look that says nothing new repeats the one before.
         looks.dedup_by_key(|look| (look.loader, look.at));
         let ticks = self.ticks.iter().filter(|(_, row)| has(row)).cloned().collect();
-        Said { looks, ticks }
+        let end = self.ticks.last().map(|(at, _)| *at);
+        let rows = self.ticks.iter().filter(|(at, _)| Some(*at) == end).map(|(_, row)| row);
+        let word = |row: &LoaderSample| {
+            format!("{} workers {:?}, depth {:?}", row.loader.0, row.workers, row.ready)
+        };
+        Said { looks, ticks, last: rows.map(word).collect::<Vec<_>>().join("; ") }
     }
 }
 
