@@ -52,6 +52,7 @@ fn an_iterator_is_found_wherever_the_loop_holds_it() {
                 let said = (facts.num_workers, facts.batch_size, &*facts.dataset);
                 assert_eq!(said, (2, Some(4), "Numbers"), "{name} {shape}");
                 assert_eq!((facts.workers.len(), facts.capacity()), (2, 4), "{name} {shape}");
+                assert_eq!(facts.epoch_batches, Some(100_000), "{name} {shape}");
                 let depth = until(shape, || interpreter.depth(facts.id).ok());
                 assert!(depth.queues.is_some(), "{name} {shape}");
             }

@@ -137,8 +137,11 @@ impl Plan {
 
     /// Takes the places of a newer plan of the same iterator. Its number stays.
     pub(super) fn replace(&mut self, new: Self) {
-        let facts =
-            if new.facts == self.facts { Arc::clone(&self.facts) } else { new.facts.clone() };
+        let mut facts = (*new.facts).clone();
+        // At an epoch's end its sampler tells no more.
+        facts.epoch_batches = facts.epoch_batches.or(self.facts.epoch_batches);
+        let same = facts == *self.facts;
+        let facts = if same { Arc::clone(&self.facts) } else { Arc::new(facts) };
         *self = Self { facts, ..new };
     }
 

@@ -244,7 +244,7 @@ fn an_image_of_a_training_shows_its_two_iterators() {
     known.sort_by_key(|facts| facts.num_workers);
     let [inline, pinned] = known.try_into().unwrap();
     assert_eq!((inline.num_workers, inline.batch_size), (0, Some(4)));
-    assert_eq!(inline.prefetch_factor, None);
+    assert_eq!((inline.prefetch_factor, inline.epoch_batches), (None, Some(250)));
     assert_eq!((pinned.num_workers, pinned.prefetch_factor), (2, Some(2)));
     assert!(pinned.pinned && !pinned.persistent_workers);
     assert_eq!((&*pinned.dataset, pinned.workers.len()), ("range", 2));
