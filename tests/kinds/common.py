@@ -47,12 +47,6 @@ def time_torch():
 
     iterator = dataloader._BaseDataLoaderIter
     iterator.__next__ = timed(iterator.__next__)
-    try:
-        from torchdata.stateful_dataloader import stateful_dataloader
-    except ImportError:
-        return
-    iterator = stateful_dataloader._BaseDataLoaderIter
-    iterator.__next__ = timed(iterator.__next__)
 
 
 def step():
@@ -74,8 +68,8 @@ def finish():
 
 
 def loop(batches):
-    """The plain loop, over an iterator whose `__next__` is timed already or is timed here."""
-    take = timed(batches.__next__) if hasattr(batches, "__next__") else timed(batches)
+    """The plain loop, over an iterator or a function that gives the next batch."""
+    take = timed(batches.__next__ if hasattr(batches, "__next__") else batches)
     while True:
         take()
         if not step():

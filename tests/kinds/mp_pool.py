@@ -1,5 +1,4 @@
 """A multiprocessing.Pool whose results are taken in order."""
-import itertools
 import multiprocessing
 
 import common
@@ -11,12 +10,4 @@ def load(number):
 
 if __name__ == "__main__":
     with multiprocessing.Pool(common.WORKERS) as pool:
-        # A bounded number of tasks under way, as people do it.
-        results = [pool.apply_async(load, (n,)) for n in range(4)]
-        numbers = itertools.count(4)
-
-        def take():
-            results.append(pool.apply_async(load, (next(numbers),)))
-            return results.pop(0).get()
-
-        common.loop(take)
+        common.loop(pool.imap(load, range(100_000)))
