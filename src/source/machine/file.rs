@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use crate::model::reading::{Gap, Reading};
@@ -13,6 +14,8 @@ const CAP: usize = 1 << 20;
 #[derive(Debug, Default)]
 pub(in crate::source) struct Slurp {
     buffer: Vec<u8>,
+    /// Bytes of it that the last read filled.
+    filled: usize,
 }
 
 impl Slurp {
@@ -40,10 +43,34 @@ impl Slurp {
         }
     }
 
-    fn fill(&mut self, mut file: File) -> Result<&[u8], Gap> {
+    /// What the last read filled.
+    pub(super) fn filled(&self) -> &[u8] {
+        self.buffer.get(..self.filled).unwrap_or_default()
+    }
+
+    /// Reads a file of `/proc` that holds one record, from its start. The kernel gives such a file
+    /// whole where it fits, so that what came short of the room is the end.
+    pub(super) fn fill_record(&mut self, file: &File) -> Result<(), Gap> {
+        self.filled = 0;
+        self.make_room();
+        loop {
+            let got = file.read_at(&mut self.buffer, 0).map_err(|error| Gap::from(&error))?;
+            if got < self.buffer.len() || got >= CAP {
+                self.filled = got;
+                return Ok(());
+            }
+            self.buffer.resize(got * 2, 0);
+        }
+    }
+
+    fn make_room(&mut self) {
         if self.buffer.is_empty() {
             self.buffer.resize(4096, 0);
         }
+    }
+
+    fn fill(&mut self, mut file: File) -> Result<&[u8], Gap> {
+        self.make_room();
         let mut filled = 0;
         loop {
             if filled == self.buffer.len() {

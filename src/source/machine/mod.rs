@@ -7,6 +7,7 @@ mod disks;
 pub(super) mod file;
 mod host;
 mod info;
+mod kept;
 mod nets;
 mod own;
 mod proc_rows;
