@@ -34,7 +34,6 @@ fn table() -> Vec<ProcSeen> {
             parent: Pid(words[1].parse().ok()?),
             name: name.into(),
             start_ticks: words[19].parse().ok()?,
-            state: words[0].chars().next()?,
         })
     });
     rows.collect()

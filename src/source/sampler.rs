@@ -281,7 +281,6 @@ fn seen(stat: &ProcStat) -> ProcSeen {
         parent: stat.parent,
         name: stat.name.clone(),
         start_ticks: stat.start_ticks,
-        state: stat.state.code().chars().next().unwrap_or('?'),
     }
 }
 

@@ -77,6 +77,8 @@ pub(super) struct Request {
     pub(super) start_ticks: u64,
     /// The map need not be read: its name or its parent tells.
     pub(super) skip_maps: bool,
+    /// Its open files need not be looked through: it is a worker.
+    pub(super) skip_files: bool,
     /// Its descendants, where its loaders' workers are asked for.
     pub(super) descendants: Vec<Pid>,
 }
@@ -114,7 +116,7 @@ pub(super) fn inspect(roots: &Roots, request: &Request) -> Facts {
         env: environ(&folder),
         ml,
         python,
-        gpu_file: python && gpu_file(&folder),
+        gpu_file: python && !request.skip_files && gpu_file(&folder),
         uid: fs::metadata(&folder).ok().map(|data| data.uid()),
         contained: field(&status, "NSpid:").is_some_and(|ids| ids.split_whitespace().count() > 1),
         cgroup: cgroup(&cgroups),

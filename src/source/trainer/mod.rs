@@ -31,6 +31,8 @@ pub use check::{PidProblem, check_pid};
 const AGES: [u64; 6] = [500, 1000, 2000, 4000, 8000, 16_000];
 /// And from then on.
 const LATER: Duration = Duration::from_secs(30);
+/// What PyTorch calls the processes of its loader's workers.
+const WORKER: &str = "pt_data_worker";
 /// Least time between two reads for new descendants.
 const AGAIN: Duration = Duration::from_millis(900);
 
@@ -45,8 +47,6 @@ pub struct ProcSeen {
     pub name: Box<str>,
     /// Start in clock ticks since boot.
     pub start_ticks: u64,
-    /// State letter of the main thread.
-    pub state: char,
 }
 
 /// What is known of the training on this box.
@@ -93,6 +93,12 @@ pub struct Trainers {
     ticks_per_second: u64,
     run_ids: BTreeMap<String, RunId>,
     found: Arc<Found>,
+    /// The table and the holders of GPUs that `found` follows from.
+    table: (Vec<ProcSeen>, BTreeSet<Pid>),
+    /// When that, or anything else that was known, last changed.
+    changed_at: Option<Instant>,
+    /// Nothing is left to do about that change.
+    settled: bool,
 }
 
 impl Trainers {
@@ -116,6 +122,9 @@ impl Trainers {
                 descendants: BTreeMap::new(),
                 status: words::status(SourceState::Ok, "", ""),
             }),
+            table: (Vec::new(), BTreeSet::new()),
+            changed_at: None,
+            settled: false,
             roots,
         }
     }
@@ -123,11 +132,22 @@ impl Trainers {
     /// Takes the process table and the pids that hold a GPU. Reads nothing itself, never blocks.
     pub fn update(&mut self, procs: &[ProcSeen], gpu_pids: &BTreeSet<Pid>) {
         let now = Instant::now();
+        let stuck = self.inspector.stuck.len();
+        let fresh = self.inspector.take(now);
+        let known = fresh.is_empty() && stuck == self.inspector.stuck.len();
+        if !known || self.table.0 != procs || self.table.1 != *gpu_pids {
+            self.table = (procs.to_vec(), gpu_pids.clone());
+            (self.changed_at, self.settled) = (Some(now), false);
+        }
+        if self.settled && !self.known.values().any(|known| known.next.is_some_and(|at| at <= now))
+        {
+            return;
+        }
         // The kernel's own threads are children of kthreadd, and map nothing.
         let real = procs.iter().filter(|seen| seen.pid.0 != 2 && seen.parent.0 != 2);
         let procs: BTreeMap<Pid, ProcSeen> = real.map(|seen| (seen.pid, seen.clone())).collect();
         self.note(&procs, now);
-        for facts in self.inspector.take(now) {
+        for facts in fresh {
             self.keep(facts, now);
         }
         let world = World { procs: &procs, facts: &self.facts, gpu_pids };
@@ -139,6 +159,7 @@ impl Trainers {
         if *self.found != found {
             self.found = Arc::new(found);
         }
+        self.settled = self.changed_at.is_none_or(|at| now.saturating_duration_since(at) >= AGAIN);
     }
 
     /// What is known as of the last [`Self::update`].
@@ -181,7 +202,9 @@ impl Trainers {
         if let (true, Some(old)) = (read_before && !facts.ml.is(), self.facts.get(&facts.pid)) {
             facts.ml = old.ml;
         }
-        let again = if facts.python { AGES.len() } else { 3 };
+        // A worker that says so by its name is what it is; its libraries are its trainer's.
+        let may_learn = facts.python && &*known.name != WORKER;
+        let again = if may_learn { AGES.len() } else { 3 };
         known.next = if learns {
             None
         } else if let Some(&age) =
@@ -189,7 +212,7 @@ impl Trainers {
         {
             Some((known.seen_at + Duration::from_millis(age)).max(now))
         } else {
-            facts.python.then(|| now + LATER)
+            may_learn.then(|| now + LATER)
         };
         self.fresh.insert(facts.pid);
         self.facts.insert(facts.pid, facts);
@@ -223,10 +246,12 @@ impl Trainers {
             }
             known.next = None;
             known.descendants.clone_from(&own);
+            let worker = &*known.name == WORKER;
             requests.push(Request {
                 pid,
                 start_ticks: known.start_ticks,
-                skip_maps: &*known.name == "pt_data_worker" || trainer,
+                skip_maps: worker || trainer,
+                skip_files: worker,
                 descendants: own.into_iter().collect(),
             });
         }
