@@ -58,7 +58,7 @@ pub struct Notify {
     /// `MLTOP_PID`, `MLTOP_TITLE` and `MLTOP_ADVICE`.
     #[arg(long, value_name = "CMD")]
     pub on_finding: Option<String>,
-    /// Ring the terminal's bell when a finding opens.
+    /// Ring the terminal's bell when a finding opens that is a warning or worse.
     #[arg(long)]
     pub bell: bool,
 }

@@ -89,12 +89,14 @@ pub struct Trainers {
     /// Whose facts came since the last report: nothing else makes a row of another content.
     fresh: BTreeSet<Pid>,
     users: BTreeMap<u32, Box<str>>,
-    boot_ms: i64,
+    boot_ms: Option<i64>,
     ticks_per_second: u64,
     run_ids: BTreeMap<String, RunId>,
     found: Arc<Found>,
     /// The table and the holders of GPUs that `found` follows from.
     table: (Vec<ProcSeen>, BTreeSet<Pid>),
+    /// mltop sees a part of the box only, with pids of its own: those of the driver may be the host's.
+    contained: bool,
     /// When that, or anything else that was known, last changed.
     changed_at: Option<Instant>,
     /// Nothing is left to do about that change.
@@ -123,10 +125,17 @@ impl Trainers {
                 status: words::status(SourceState::Ok, "", ""),
             }),
             table: (Vec::new(), BTreeSet::new()),
+            contained: words::is_contained(&roots),
             changed_at: None,
             settled: false,
             roots,
         }
+    }
+
+    /// Whether a pid that the driver tells is the process that has it here. Within a container it may
+    /// be the host's number for another one, so there the process itself must hold a GPU.
+    pub fn vouches_for(&self, pid: Pid) -> bool {
+        !self.contained || self.facts.get(&pid).is_some_and(|facts| facts.gpu_file)
     }
 
     /// Takes the process table and the pids that hold a GPU. Reads nothing itself, never blocks.
@@ -150,11 +159,14 @@ impl Trainers {
         for facts in fresh {
             self.keep(facts, now);
         }
+        let told = gpu_pids;
+        let gpu_pids = &told.iter().copied().filter(|pid| self.vouches_for(*pid)).collect();
         let world = World { procs: &procs, facts: &self.facts, gpu_pids };
         let roles = world.roles();
         let requests = self.due(&procs, &roles, now);
         self.inspector.ask(requests);
-        let found = self.report(&procs, gpu_pids, &roles);
+        let strangers = told.len() - gpu_pids.len();
+        let found = self.report(&procs, (gpu_pids, strangers), &roles);
         self.fresh.clear();
         if *self.found != found {
             self.found = Arc::new(found);
@@ -261,7 +273,7 @@ impl Trainers {
     fn report(
         &mut self,
         procs: &BTreeMap<Pid, ProcSeen>,
-        gpu_pids: &BTreeSet<Pid>,
+        (gpu_pids, strangers): (&BTreeSet<Pid>, usize),
         roles: &Roles,
     ) -> Found {
         let world = World { procs, facts: &self.facts, gpu_pids };
@@ -326,7 +338,7 @@ impl Trainers {
             );
             infos.insert(*pid, info);
         }
-        let status = self.status(procs, gpu_pids, &trainers);
+        let status = self.status(procs, (gpu_pids, strangers), &trainers);
         let descendants = below_trainers(procs, &trainers);
         Found { runs, infos, trainers, workers, descendants, status }
     }
@@ -348,7 +360,10 @@ impl Trainers {
             pid: seen.pid,
             parent: seen.parent,
             start_ticks: seen.start_ticks,
-            start_ms: self.boot_ms.saturating_add(i64::try_from(since_boot).unwrap_or(0)),
+            start_ms: self
+                .boot_ms
+                .zip(i64::try_from(since_boot).ok())
+                .map(|(a, b)| a.saturating_add(b)),
             name: text::clean(seen.name.as_bytes(), 64),
             command: text::redact(&args).into(),
             user: user.unwrap_or_default(),
@@ -363,12 +378,12 @@ impl Trainers {
     fn status(
         &self,
         procs: &BTreeMap<Pid, ProcSeen>,
-        gpu_pids: &BTreeSet<Pid>,
+        (gpu_pids, strangers): (&BTreeSet<Pid>, usize),
         trainers: &[Pid],
     ) -> SourceStatus {
         let partial =
             |message: String, remedy| words::status(SourceState::Partial, &message, remedy);
-        let hidden = gpu_pids.iter().filter(|pid| !procs.contains_key(pid)).count();
+        let hidden = gpu_pids.iter().filter(|pid| !procs.contains_key(pid)).count() + strangers;
         let denied = trainers.iter().find(|pid| {
             self.facts.get(pid).is_some_and(|facts| facts.env.gap() == Some(Gap::Denied))
         });
