@@ -126,6 +126,9 @@ pub struct Demo {
     /// Print the session's lines instead of showing the screen, for this time.
     #[arg(long, value_name = "TIME", value_parser = span)]
     pub stream: Option<Duration>,
+    /// What to do when a finding opens.
+    #[command(flatten)]
+    pub notify: Notify,
 }
 
 /// The phases of the demo.

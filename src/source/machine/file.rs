@@ -1,7 +1,7 @@
-//! Small files of the kernel, read whole into a buffer that is kept.
+//! Small files of the kernel: read whole into a buffer that is kept, or once.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
@@ -82,7 +82,7 @@ impl Slurp {
             match file.read(&mut self.buffer[filled..]) {
                 Ok(0) => break,
                 Ok(count) => filled += count,
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 // A kernel without this pressure file's support answers the read, not the open.
                 Err(error) if error.raw_os_error() == Some(EOPNOTSUPP) => {
                     return Err(Gap::Unsupported);
@@ -92,6 +92,21 @@ impl Slurp {
         }
         Ok(&self.buffer[..filled])
     }
+}
+
+/// At most `cap` bytes of a file.
+pub(in crate::source) fn read_capped(path: &Path, cap: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(cap.min(1024));
+    File::open(path)?.take(cap as u64).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// A short file as text, without the newline at its end.
+pub(in crate::source) fn read_word(path: &Path) -> io::Result<String> {
+    let mut bytes = [0; 256];
+    let got = File::open(path)?.read(&mut bytes)?;
+    let text = String::from_utf8_lossy(bytes.get(..got).unwrap_or_default());
+    Ok(text.trim_end_matches(['\n', '\0']).to_owned())
 }
 
 /// `EOPNOTSUPP`: PSI is built in and switched off (`psi=0`).

@@ -13,7 +13,7 @@ mod own;
 mod proc_rows;
 pub(super) mod proc_stat;
 mod procs;
-mod run_delay;
+pub(super) mod run_delay;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -154,7 +154,7 @@ impl Sum {
             .values()
             .map(|thread| {
                 slurp.fill_record(thread.file.as_ref()?).ok()?;
-                run_delay(slurp.filled())
+                Some(schedstat(slurp.filled())?.1)
             })
             .collect();
         let Some(delays) = delays else { return false };
@@ -180,16 +180,19 @@ impl Sum {
 fn read(slurp: &mut Slurp, path: &Path, keep: bool) -> Result<Thread, Gap> {
     let file = File::open(path).map_err(|error| Gap::from(&error))?;
     slurp.fill_record(&file)?;
-    let delay_ns = run_delay(slurp.filled()).ok_or(Gap::Failed)?;
+    let (_, delay_ns) = schedstat(slurp.filled()).ok_or(Gap::Failed)?;
     Ok(Thread { delay_ns, file: keep.then_some(file) })
 }
 
-/// The second of the three numbers in `schedstat`, in nanoseconds.
-fn run_delay(bytes: &[u8]) -> Option<u64> {
+/// Time on a CPU and time ready without one, in nanoseconds: the first two of the three numbers in
+/// `schedstat`.
+pub(in crate::source) fn schedstat(bytes: &[u8]) -> Option<(u64, u64)> {
     let mut words = bytes.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
-    let delay = words.nth(1).and_then(decimal)?;
-    words.next().and_then(decimal)?;
-    Some(delay)
+    let mut next = || words.next().and_then(decimal);
+    let (run, delay) = (next()?, next()?);
+    // A last number may be cut.
+    next()?;
+    Some((run, delay))
 }
 
 #[cfg(test)]
@@ -200,14 +203,14 @@ mod tests {
 
     #[test]
     fn the_second_number_is_the_delay() {
-        assert_eq!(run_delay(b"175438004 11540193 446\n"), Some(11_540_193));
-        assert_eq!(run_delay(b"175438004 1154"), None);
+        assert_eq!(schedstat(b"175438004 11540193 446\n"), Some((175_438_004, 11_540_193)));
+        assert_eq!(schedstat(b"175438004 1154"), None);
     }
 
     proptest! {
         #[test]
         fn any_schedstat_is_read_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
-            run_delay(&bytes);
+            schedstat(&bytes);
         }
     }
 }

@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use crate::model::inventory::{ProcInfo, Role, RunInfo, SourceState, SourceStatus};
 use crate::model::{Gap, Pid, RunId};
+use crate::source::machine::container_of;
 use crate::source::root::Roots;
 use crate::source::text;
 
@@ -370,7 +371,7 @@ impl Trainers {
             role,
             run,
             rank,
-            container: facts.cgroup.as_deref().and_then(facts::container),
+            container: facts.cgroup.as_deref().and_then(container_of),
             cgroup: facts.cgroup.clone(),
         }
     }
