@@ -11,6 +11,7 @@ mod color;
 mod encode;
 mod glyph;
 mod heat;
+mod mix;
 mod paint;
 mod pane;
 mod picture;

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::model::inventory::{ProcInfo, Role, RunInfo, SourceState, SourceStatus};
-use crate::model::{Gap, Pid, RunId};
+use crate::model::{Gap, Pid, Reading, RunId};
 use crate::source::machine::container_of;
 use crate::source::root::Roots;
 use crate::source::text;
@@ -214,6 +214,10 @@ impl Trainers {
         // A library once mapped stays so; a look that skipped the map says nothing against it.
         if let (true, Some(old)) = (read_before && !facts.ml.is(), self.facts.get(&facts.pid)) {
             facts.ml = old.ml;
+        }
+        // Shut even to us, and named by the user: taken at their word.
+        if self.only == Some(facts.pid) && facts.ml == Reading::Not(Gap::Denied) {
+            facts.ml = Reading::Is(true);
         }
         // A worker that says so by its name is what it is; its libraries are its trainer's.
         let may_learn = facts.python && &*known.name != WORKER;
