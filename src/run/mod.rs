@@ -132,7 +132,7 @@ fn examine(pid: Option<Pid>) -> Result<(), Error> {
         _ => None,
     };
     let gpus = GpuFeed::Drivers(Gpus::start(&own_program()?, interval));
-    let plan = Plan { interval, roots: roots.clone(), only: pid, gpus };
+    let plan = Plan { interval, roots: roots.clone(), only: pid, gpus, elsewhere: None };
     let (sampler, samples) = sample(plan)?;
     let last = samples.iter().take(LOOKS).last().unwrap_or_default();
     drop(sampler);
@@ -165,7 +165,7 @@ fn show_demo(wanted: &cli::Demo, look: &cli::Look) -> Result<(), Error> {
     let setup = Setup {
         feed: Feed::Live { interval_ms: 1000 },
         looks: terminal_looks(look)?,
-        notifier: Notifier::default(),
+        notifier: Notifier::new(wanted.notify.clone()),
         settings: Settings::demo(),
         notice: Some("demo: a real loader over a SIMULATED GPU; windows are shortened".into()),
         ends: None,
@@ -192,7 +192,7 @@ fn show_recorded_demo(wanted: &cli::Demo, look: &cli::Look) -> Result<(), Error>
     let setup = Setup {
         feed: Feed::Replay { name: "bundled, no python3".into(), speed: 1.0, interval_ms },
         looks: terminal_looks(look)?,
-        notifier: Notifier::default(),
+        notifier: Notifier::new(wanted.notify.clone()),
         settings: Settings::demo(),
         notice: Some(format!("{WHY}; a real loader over a SIMULATED GPU, recorded elsewhere")),
         ends: None,

@@ -102,7 +102,14 @@ mod tests {
 
     fn look(rows: Vec<LoaderSample>) -> LoaderLook {
         let (infos, samples) = rows.into_iter().map(named).unzip();
-        LoaderLook { infos, samples, status: fine("loaders"), looks: 0, cost_cpu_seconds: 0.0 }
+        LoaderLook {
+            infos,
+            samples,
+            workers: Vec::new(),
+            status: fine("loaders"),
+            looks: 0,
+            cost_cpu_seconds: 0.0,
+        }
     }
 
     fn asked(theirs: Vec<LoaderSample>, look: &mut LoaderLook) -> BTreeSet<Pid> {
