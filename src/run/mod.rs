@@ -177,7 +177,7 @@ fn show_demo(wanted: &cli::Demo, look: &cli::Look) -> Result<(), Error> {
     let setup = Setup {
         feed: Feed::Live { interval_ms: 1000 },
         looks: terminal_looks(look)?,
-        notifier: Notifier::default(),
+        notifier: Notifier::new(wanted.notify.clone()),
         settings: Settings::demo(),
         notice: Some("demo: a real loader over a SIMULATED GPU; windows are shortened".into()),
         ends: None,
@@ -204,7 +204,7 @@ fn show_recorded_demo(wanted: &cli::Demo, look: &cli::Look) -> Result<(), Error>
     let setup = Setup {
         feed: Feed::Replay { name: "bundled, no python3".into(), speed: 1.0, interval_ms },
         looks: terminal_looks(look)?,
-        notifier: Notifier::default(),
+        notifier: Notifier::new(wanted.notify.clone()),
         settings: Settings::demo(),
         notice: Some(format!("{WHY}; a real loader over a SIMULATED GPU, recorded elsewhere")),
         ends: None,
