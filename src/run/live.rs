@@ -12,6 +12,7 @@ use futures_util::StreamExt;
 use rustix::process::{Signal, getpid, kill_process};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::Receiver;
+use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 
 use crate::app::{Effect, Feed, Msg, State};
@@ -48,15 +49,18 @@ pub(super) struct Setup {
     pub settings: Settings,
     /// A line for the start.
     pub notice: Option<String>,
+    /// Comes when what is watched has ended, with how.
+    pub ends: Option<oneshot::Receiver<String>>,
 }
 
 /// Shows the live screen until the user leaves it.
-pub(super) fn show(setup: Setup, samples: Receiver<Arc<Sample>>) -> Result<(), Error> {
+pub(super) fn show(mut setup: Setup, samples: Receiver<Arc<Sample>>) -> Result<(), Error> {
     let taken = Taken::take()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let result = runtime.block_on(async {
+        let ends = setup.ends.take();
         let mut live = Live::new(setup, &taken)?;
-        live.run(samples).await
+        live.run(samples, ends).await
     });
     drop(taken);
     // Threads that still read from a sick disk or driver are left where they are.
@@ -104,7 +108,11 @@ impl<'a> Live<'a> {
         })
     }
 
-    async fn run(&mut self, mut samples: Receiver<Arc<Sample>>) -> Result<(), Error> {
+    async fn run(
+        &mut self,
+        mut samples: Receiver<Arc<Sample>>,
+        mut ends: Option<oneshot::Receiver<String>>,
+    ) -> Result<(), Error> {
         let mut events = EventStream::new();
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
@@ -128,6 +136,7 @@ impl<'a> Live<'a> {
                     samples_last = false;
                     self.update(Msg::Ended("no more samples".into()))
                 },
+                how = end_of(&mut ends) => self.update(Msg::Ended(how)),
                 () = sleep_until(due), if self.dirty => {
                     self.paint()?;
                     Vec::new()
@@ -232,6 +241,18 @@ impl<'a> Live<'a> {
         self.dirty = false;
         Ok(())
     }
+}
+
+/// How what is watched has ended, once; never where nobody will tell.
+async fn end_of(ends: &mut Option<oneshot::Receiver<String>>) -> String {
+    if let Some(receiver) = ends {
+        let how = receiver.await;
+        *ends = None;
+        if let Ok(how) = how {
+            return how;
+        }
+    }
+    std::future::pending().await
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,8 +1,10 @@
 //! The verbs. The only place that knows everybody.
 
+mod asked;
 mod demo;
 mod doctor;
 mod keys;
+pub mod launch;
 mod live;
 mod looks;
 mod notify;
@@ -23,11 +25,13 @@ use crate::diagnose::Settings;
 use crate::error::Error;
 use crate::model::{Pid, Sample};
 use crate::source::Roots;
+use crate::source::elsewhere::Elsewhere;
 use crate::source::gpu::Gpus;
 use crate::source::sampler::{GpuFeed, Plan, Sampler};
 use crate::source::trainer::check_pid;
 use crate::term;
 
+use asked::Asked;
 use live::Setup;
 use looks::Looks;
 use notify::Notifier;
@@ -43,6 +47,7 @@ pub fn run(cli: Cli) -> Result<(), Error> {
         Some(Verb::Render(wanted)) => render::render(&wanted, &cli.look),
         Some(Verb::Doctor { pid }) => examine(pid),
         Some(Verb::Demo(demo)) => show_demo(&demo, &cli.look),
+        Some(Verb::Run(wanted)) => launch::run(&wanted, &cli.look),
     }
 }
 
@@ -53,7 +58,10 @@ fn plan(watch: &Watch) -> Result<Plan, Error> {
         check_pid(&roots, pid)?;
     }
     let gpus = GpuFeed::Drivers(Gpus::start(&own_program()?, watch.interval));
-    Ok(Plan { interval: watch.interval, roots, only: watch.pid, gpus })
+    let mut asked = Asked::default();
+    let elsewhere = Elsewhere::new(Box::new(move |trainers| asked.rows(trainers)));
+    let (interval, only) = (watch.interval, watch.pid);
+    Ok(Plan { interval, roots, only, gpus, elsewhere: Some(elsewhere) })
 }
 
 /// This program, to be started again as a collector.
@@ -71,6 +79,7 @@ fn live_screen(watch: &Watch, look: &cli::Look, notify: cli::Notify) -> Result<(
         notifier: Notifier::new(notify),
         settings: Settings::default(),
         notice: None,
+        ends: None,
     };
     show(setup, plan(watch)?)
 }
@@ -115,13 +124,19 @@ fn examine(pid: Option<Pid>) -> Result<(), Error> {
     // Long enough for young processes to be looked at and for a loader to be found.
     const LOOKS: usize = 5;
     let interval = Duration::from_millis(700);
-    let watch = Watch { pid, interval };
-    let plan = plan(&watch)?;
-    let roots = plan.roots.clone();
+    let roots = Roots::default();
+    // What may not be read is the question here, and no reason to stop.
+    let problem = match pid.map(|pid| check_pid(&roots, pid)) {
+        Some(Err(problem)) if !problem.is_of_rights() => return Err(problem.into()),
+        Some(Err(problem)) => Some(problem),
+        _ => None,
+    };
+    let gpus = GpuFeed::Drivers(Gpus::start(&own_program()?, interval));
+    let plan = Plan { interval, roots: roots.clone(), only: pid, gpus };
     let (sampler, samples) = sample(plan)?;
     let last = samples.iter().take(LOOKS).last().unwrap_or_default();
     drop(sampler);
-    doctor::report(&last, &roots)
+    doctor::report(&last, &roots, problem.as_ref())
 }
 
 fn show_demo(wanted: &cli::Demo, look: &cli::Look) -> Result<(), Error> {
@@ -137,6 +152,7 @@ fn show_demo(wanted: &cli::Demo, look: &cli::Look) -> Result<(), Error> {
         roots: Roots::default(),
         only: Some(running.pid()),
         gpus: GpuFeed::Simulated(gpu),
+        elsewhere: None,
     };
     if let Some(duration) = wanted.stream {
         let (sampler, samples) = sample(plan)?;
@@ -152,6 +168,7 @@ fn show_demo(wanted: &cli::Demo, look: &cli::Look) -> Result<(), Error> {
         notifier: Notifier::default(),
         settings: Settings::demo(),
         notice: Some("demo: a real loader over a SIMULATED GPU; windows are shortened".into()),
+        ends: None,
     };
     let result = show(setup, plan);
     drop(running);
@@ -178,6 +195,7 @@ fn show_recorded_demo(wanted: &cli::Demo, look: &cli::Look) -> Result<(), Error>
         notifier: Notifier::default(),
         settings: Settings::demo(),
         notice: Some(format!("{WHY}; a real loader over a SIMULATED GPU, recorded elsewhere")),
+        ends: None,
     };
     let (sender, samples) = tokio::sync::mpsc::channel(WAITING);
     replay::play(session, move |sample| sender.blocking_send(sample).is_ok())?;

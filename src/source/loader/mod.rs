@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `rung`, `ladder` | a source that knows the loaders better than the pipes; which one is in use |
 //! | `memory`, `python` | the best rung: the interpreter's memory |
+//! | `told`, `page` | beside it or in its place: what the probe of `mltop run` publishes |
 //! | `discover` | which pipes are a loader's queues |
 //! | `tap`, `frames` | what waits in a pipe, without taking it |
 //! | `semaphores` | how many messages a queue holds, and who waits for one |
@@ -30,6 +31,7 @@ pub mod frames;
 mod ladder;
 mod main_thread;
 pub mod memory;
+pub mod page;
 mod panel;
 mod pipes;
 pub mod place;
@@ -45,6 +47,7 @@ mod search;
 pub mod semaphores;
 mod storage;
 pub mod tap;
+pub mod told;
 pub mod tracked;
 mod trainer;
 mod workers;
@@ -112,7 +115,8 @@ impl Loaders {
     /// Starts the thread, with all rungs that there are. Nothing is looked at before
     /// [`Self::watch`].
     pub fn start(roots: Roots) -> Self {
-        Self::start_with(roots, Ladder { steps: vec![memory::step()], semaphores: true })
+        let steps = vec![told::timed(memory::step()), told::step()];
+        Self::start_with(roots, Ladder { steps, semaphores: true })
     }
 
     /// The same with another ladder.
