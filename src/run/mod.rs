@@ -132,7 +132,7 @@ fn examine(pid: Option<Pid>) -> Result<(), Error> {
         _ => None,
     };
     let gpus = GpuFeed::Drivers(Gpus::start(&own_program()?, interval));
-    let plan = Plan { interval, roots: roots.clone(), only: pid, gpus };
+    let plan = Plan { interval, roots: roots.clone(), only: pid, gpus, elsewhere: None };
     let (sampler, samples) = sample(plan)?;
     let last = samples.iter().take(LOOKS).last().unwrap_or_default();
     drop(sampler);
