@@ -55,7 +55,7 @@ fn compare(name: &str, python: &Path, args: &[&str]) -> Result<(), String> {
         eventually("told by the probe", || told_by_probe(source));
     }
     let before = [0, 1].map(|n| row(&sources[n]).unwrap());
-    thread::sleep(Duration::from_secs(4));
+    thread::sleep(Duration::from_secs(3));
     let after = [0, 1].map(|n| row(&sources[n]).unwrap());
     let truth = training.finish();
     let depths = [ReadySource::Probe, ReadySource::Memory];
@@ -80,7 +80,7 @@ fn rows_have_the_probes_wait_and_steps_with_the_memorys_depth_and_without() {
         for args in
             [["--workers", "2", "--mode", "starved"], ["--workers", "0", "--mode", "balanced"]]
         {
-            let args: Vec<&str> = args.into_iter().chain(["--seconds", "8"]).collect();
+            let args: Vec<&str> = args.into_iter().chain(["--seconds", "7"]).collect();
             let mut misses = Vec::new();
             while let Err(miss) = compare(name, &python, &args) {
                 println!("missed: {miss}");
