@@ -135,6 +135,9 @@ pub struct Render {
     /// Seconds that the lanes show.
     #[arg(long, value_name = "TIME", default_value = "120s", value_parser = span)]
     pub zoom: Duration,
+    /// Which screen: 1 is the lanes, 3 the loaders.
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub screen: u8,
     /// Where to: NAME.svg or NAME.txt.
     #[arg(short = 'o', long = "output", value_name = "OUT")]
     pub output: PathBuf,

@@ -22,6 +22,12 @@ pub enum Error {
     /// A moment that is not one, or outside of the recording.
     #[error("{0}")]
     Moment(String),
+    /// A screen that is not there.
+    #[error("--screen {number}: there is no such screen; there are 1 (lanes) and 3 (loaders)")]
+    Screen {
+        /// The number that was asked for.
+        number: u8,
+    },
     /// A theme that is not there.
     #[error("{0}")]
     Theme(String),

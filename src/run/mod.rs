@@ -124,13 +124,19 @@ fn examine(pid: Option<Pid>) -> Result<(), Error> {
     // Long enough for young processes to be looked at and for a loader to be found.
     const LOOKS: usize = 5;
     let interval = Duration::from_millis(700);
-    let watch = Watch { pid, interval };
-    let plan = plan(&watch)?;
-    let roots = plan.roots.clone();
+    let roots = Roots::default();
+    // What may not be read is the question here, and no reason to stop.
+    let problem = match pid.map(|pid| check_pid(&roots, pid)) {
+        Some(Err(problem)) if !problem.is_of_rights() => return Err(problem.into()),
+        Some(Err(problem)) => Some(problem),
+        _ => None,
+    };
+    let gpus = GpuFeed::Drivers(Gpus::start(&own_program()?, interval));
+    let plan = Plan { interval, roots: roots.clone(), only: pid, gpus };
     let (sampler, samples) = sample(plan)?;
     let last = samples.iter().take(LOOKS).last().unwrap_or_default();
     drop(sampler);
-    doctor::report(&last, &roots)
+    doctor::report(&last, &roots, problem.as_ref())
 }
 
 fn show_demo(wanted: &cli::Demo, look: &cli::Look) -> Result<(), Error> {

@@ -168,6 +168,7 @@ impl Sources {
             gpus: gpu_look.samples.clone(),
             gpu_procs: gpu_look.procs.clone(),
             loaders: loader_look.samples,
+            workers: loader_look.workers,
             procs: self.procs.sample(recorded.iter().copied()),
             ..Sample::default()
         };

@@ -46,6 +46,11 @@ pub(crate) fn has(python: &Path, modules: &[&str]) -> bool {
     asked.is_ok_and(|status| status.success())
 }
 
+/// A script of `tests/py`.
+pub(crate) fn script(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/py").join(name)
+}
+
 /// A training that runs. Ends with the value.
 pub(crate) struct Training {
     child: Child,
@@ -79,18 +84,17 @@ pub(crate) type Depth = (f64, Option<f64>, Option<f64>, f64);
 impl Training {
     /// Starts `tests/py/train.py` and waits until its loop runs.
     pub(crate) fn start(python: &Path, folder: &Path, args: &[&str]) -> Self {
-        Self::start_by(&mut Command::new(python), folder, args)
+        let out = folder.join("truth.jsonl");
+        let mut command = Command::new(python);
+        command.arg(script("train.py")).arg("--out").arg(&out).args(args);
+        let seconds = args.iter().skip_while(|arg| **arg != "--seconds").nth(1);
+        let seconds: f64 = seconds.map_or(0.0, |seconds| seconds.parse().unwrap());
+        Self::run(command, out, Duration::from_secs_f64(90.0 + seconds))
     }
 
-    /// The same by a command that takes the script and its arguments.
-    pub(crate) fn start_by(command: &mut Command, folder: &Path, args: &[&str]) -> Self {
-        let out = folder.join("truth.jsonl");
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/py/train.py");
+    /// Starts a training of another kind and waits until its loop runs.
+    pub(crate) fn run(mut command: Command, out: PathBuf, limit: Duration) -> Self {
         let mut child = command
-            .arg(script)
-            .arg("--out")
-            .arg(&out)
-            .args(args)
             .env("OMP_NUM_THREADS", "1")
             .stdout(Stdio::piped())
             .stdin(Stdio::null())
@@ -106,15 +110,13 @@ impl Training {
                 }
             }
         });
-        let seconds = args.iter().skip_while(|arg| **arg != "--seconds").nth(1);
-        let seconds: f64 = seconds.map_or(0.0, |seconds| seconds.parse().unwrap());
-        let deadline = Instant::now() + Duration::from_secs_f64(90.0 + seconds);
-        let training = Self { child, out, lines, deadline };
+        let training = Self { child, out, lines, deadline: Instant::now() + limit };
         training.expect_line("ready");
         training
     }
 
-    fn expect_line(&self, wanted: &str) {
+    /// Waits until it says so.
+    pub(crate) fn expect_line(&self, wanted: &str) {
         loop {
             let left = self.deadline.saturating_duration_since(Instant::now());
             let line = self.lines.recv_timeout(left);

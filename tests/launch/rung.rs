@@ -11,7 +11,7 @@ use mltop::source::Roots;
 use mltop::source::loader::{Ladder, Loaders, memory, told};
 
 use super::common::{Place, child_of, eventually};
-use super::train::{Training, Truth, interpreters};
+use super::train::{Training, Truth, interpreters, script};
 
 /// The moving loader of a source, with the time.
 fn row(loaders: &Loaders) -> Option<(SystemTime, LoaderSample)> {
@@ -45,7 +45,9 @@ fn compare(name: &str, python: &Path, args: &[&str]) -> Result<(), String> {
     let mut command = place.command(&[python.to_str().unwrap()]);
     // Where this process looks too.
     command.env_remove("XDG_RUNTIME_DIR");
-    let mut training = Training::start_by(&mut command, folder.path(), args);
+    let out = folder.path().join("truth.jsonl");
+    command.arg(script("train.py")).arg("--out").arg(&out).args(args);
+    let mut training = Training::run(command, out, Duration::from_mins(3));
     let trainer = Pid(child_of(training.pid()).unwrap());
     let ladder = |step| Ladder { steps: vec![step], semaphores: false };
     let sources = [told::step(), told::timed(memory::step())]

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::model::inventory::LoaderInfo;
-use crate::model::sample::LoaderSample;
+use crate::model::sample::{LoaderSample, WorkerSample};
 use crate::model::{LoaderId, Pid};
+use crate::source::rights;
 use crate::source::root::Roots;
 
 use super::beat::{Beat, Dice, Turn};
@@ -84,6 +85,9 @@ impl Engine {
             let Ok(stat) = proc::stat(&proc::folder(&self.roots.proc, pid)) else { continue };
             let mut trainer = Trainer::new(&self.roots, pid, stat.start_ticks, now);
             trainer.descendants = descendants;
+            if !rights::may_serve(&self.roots, pid) {
+                (trainer.denied, trainer.served) = (Some(0), false);
+            }
             self.trainers.insert(pid, trainer);
         }
     }
@@ -167,6 +171,13 @@ impl Engine {
         all
     }
 
+    /// The workers of the loaders that are there, as they stand.
+    pub fn workers(&self) -> Vec<WorkerSample> {
+        let loaders = self.trainers.values().flat_map(|trainer| &trainer.loaders);
+        let loaders = loaders.filter(|loader| loader.shown() && loader.gone.is_none());
+        loaders.flat_map(Tracked::workers_sample).collect()
+    }
+
     /// Trainers whose descriptors may not be read.
     pub fn denied(&self) -> Vec<Pid> {
         self.trainers.values().filter(|t| t.denied.is_some()).map(|t| t.pid).collect()
@@ -189,6 +200,9 @@ impl Trainer {
     /// Climbs and searches, where that is due.
     fn prepare(&mut self, shared: &mut Shared<'_>) {
         let now = shared.tools.now;
+        if !self.served {
+            return;
+        }
         if self.climb.due(shared.ladder).is_some_and(|at| at <= now)
             && self.climb.try_now(shared.tools.roots, self.pid, shared.ladder, now)
         {
@@ -202,7 +216,7 @@ impl Trainer {
 
     /// When it must be climbed or searched for.
     fn due(&self, ladder: &Ladder) -> Option<Instant> {
-        if self.ended {
+        if self.ended || !self.served {
             return None;
         }
         self.search_at.into_iter().chain(self.climb.due(ladder)).min()
@@ -222,7 +236,12 @@ impl Trainer {
         });
         let mut info = LoaderInfo { loader: id, pid: self.pid, ..Default::default() };
         info.refused = self.climb.refused().to_vec();
-        let row = if let Some(workers) = self.denied {
+        let row = if !self.served {
+            info.why_not_better = "With a file capability mltop serves only processes of its own \
+                                   user: run it as the user of the training, or as root."
+                .into();
+            rows::denied(id, self.pid, 0)
+        } else if let Some(workers) = self.denied {
             info.why_not_better = "Its descriptors may not be read: run mltop as the user of the \
                                    training, or as root."
                 .into();

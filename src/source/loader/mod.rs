@@ -12,6 +12,7 @@
 //! | `queue`, `capacity`, `position` | from that to depth, capacity and steps; pure |
 //! | `place`, `places` | what a wait in the kernel means; where threads wait |
 //! | `main_thread`, `workers`, `storage` | the trainer's main thread; its workers and their files |
+//! | `panel` | the workers one by one, and their tasks; pure |
 //! | `tracked`, `counts`, `progress`, `cross` | one loader over time; what looks at it add up to |
 //! | `trainer`, `search` | one trainer, and how its loaders are found |
 //! | `beat`, `engine` | when to look; all trainers |
@@ -31,6 +32,7 @@ mod ladder;
 mod main_thread;
 pub mod memory;
 pub mod page;
+mod panel;
 mod pipes;
 pub mod place;
 mod places;
@@ -59,7 +61,7 @@ use std::time::{Duration, Instant};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::model::inventory::{LoaderInfo, SourceState, SourceStatus};
-use crate::model::sample::LoaderSample;
+use crate::model::sample::{LoaderSample, WorkerSample};
 use crate::model::{Gap, Pid, Reading};
 use crate::source::root::Roots;
 
@@ -75,6 +77,7 @@ const PUBLISH: Duration = Duration::from_millis(100);
 struct Shared {
     wanted: Option<BTreeMap<Pid, Vec<Pid>>>,
     rows: Vec<(Arc<LoaderInfo>, LoaderSample)>,
+    workers: Vec<WorkerSample>,
     written: Option<Instant>,
     taken: bool,
     denied: Vec<Pid>,
@@ -98,6 +101,8 @@ pub struct LoaderLook {
     pub infos: Vec<Arc<LoaderInfo>>,
     /// Their rows, in the same order.
     pub samples: Vec<LoaderSample>,
+    /// The workers of all of them.
+    pub workers: Vec<WorkerSample>,
     /// How this source fares.
     pub status: SourceStatus,
     /// Looks taken since the start.
@@ -167,6 +172,8 @@ impl Loaders {
         LoaderLook {
             infos,
             samples,
+            // A worker's row says nothing that could stand while nobody looks.
+            workers: if late { Vec::new() } else { shared.workers.clone() },
             status: status(&shared, late),
             looks: shared.looks,
             cost_cpu_seconds: shared.cpu_seconds,
@@ -239,9 +246,10 @@ fn work(
         if taken || written.is_none_or(|at| now.duration_since(at) >= PUBLISH) {
             written = Some(now);
             let rows = engine.rows(now, false);
-            let denied = engine.denied();
+            let (workers, denied) = (engine.workers(), engine.denied());
             let mut shared = lock(shared);
             shared.rows = rows;
+            shared.workers = workers;
             shared.written = Some(now);
             shared.denied = denied;
             shared.looks = engine.looks;

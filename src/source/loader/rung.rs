@@ -36,6 +36,13 @@ pub struct Known {
     pub epoch_batches: Option<u64>,
 }
 
+impl Known {
+    /// A loader of torch's of which nothing but its place on the stack can be read.
+    pub fn unnamed() -> Self {
+        Self { key: u64::MAX, kind: "pytorch".into(), ..Self::default() }
+    }
+}
+
 /// One loader's queue at one look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Depth {

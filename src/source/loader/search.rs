@@ -50,7 +50,13 @@ impl Trainer {
         // Workers start one after the other: what is found may not be all of it yet. A rung is cheap
         // to ask, and a loader without workers shows in no other way.
         let more = on_rung || !complete || self.searches < SEARCH.len() || !self.growing.is_empty();
-        let step = if searched { step } else { step.min(500) };
+        // Of a rung that knows all there is, only a loader without workers could be new.
+        let known = on_rung && complete && self.live().all(|loader| loader.known.is_some());
+        let step = match (searched, known) {
+            (false, _) => step.min(500),
+            (true, true) if self.searches > SEARCH.len() => 2 * step,
+            (true, _) => step,
+        };
         self.search_at = more.then(|| now + Duration::from_millis(step));
     }
 
@@ -77,7 +83,10 @@ impl Trainer {
         let all = rung.known().to_vec();
         let now = shared.tools.now;
         let there = |loader: &Tracked| {
-            loader.known.as_ref().is_some_and(|known| all.iter().any(|one| one.key == known.key))
+            loader.known.as_ref().is_some_and(|known| {
+                let unnamed = known.key == Known::unnamed().key && all.is_empty();
+                unnamed || all.iter().any(|one| one.key == known.key)
+            })
         };
         for loader in self.loaders.iter_mut().filter(|loader| loader.known.is_some()) {
             if !there(loader) {
@@ -108,6 +117,7 @@ impl Trainer {
         let shares =
             |loader: &Tracked| loader.workers.pids().any(|pid| known.workers.contains(&pid));
         let alike = |loader: &Tracked| match &loader.known {
+            Some(old) if old.key == Known::unnamed().key => true,
             Some(old) => {
                 (&old.dataset, old.num_workers, old.batch_size)
                     == (&known.dataset, known.num_workers, known.batch_size)
@@ -148,7 +158,9 @@ impl Trainer {
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 let named = named_workers(roots, &descendants);
                 self.denied = Some(named.len());
-                self.sealed(shared, &named);
+                // Before torch 2.5 workers have no name: any descendant may be one.
+                let torch_names = !named.is_empty();
+                self.sealed(shared, &descendants, torch_names);
                 return;
             }
             Err(_) => Vec::new(),
@@ -240,10 +252,10 @@ impl Trainer {
     }
 
     /// A trainer whose descriptors may not be read may have workers whose semaphores can be.
-    fn sealed(&mut self, shared: &mut Shared<'_>, named: &[Pid]) {
+    fn sealed(&mut self, shared: &mut Shared<'_>, descendants: &[Pid], torch_names: bool) {
         let (roots, now) = (shared.tools.roots, shared.tools.now);
         let found = if shared.ladder.semaphores && !self.climb.on_rung() {
-            Semaphores::of_workers(roots, self.pid, named)
+            Semaphores::of_workers(roots, self.pid, descendants)
         } else {
             Vec::new()
         };
@@ -274,7 +286,8 @@ impl Trainer {
                 let Some(loader) = self.loaders.last_mut() else { return };
                 loader
             };
-            loader.queue = super::queue::Queue::new(list.len(), Some(!pins.is_empty()));
+            let pinned = torch_names.then_some(!pins.is_empty());
+            loader.queue = super::queue::Queue::new(list.len(), pinned);
             loader.employ(roots, &list);
             (loader.semaphores, loader.gone) = (Some(semaphores), None);
         }

@@ -22,6 +22,8 @@ const OF_LATE: f64 = 150.0;
 const MISSES: u32 = 10;
 /// And before it is given up.
 const TOO_MANY: u32 = 150;
+/// Inside of a loader that cannot be read for so long, the loop has one that never will be.
+const UNNAMED: Duration = Duration::from_secs(3);
 /// Between two checks of a rung against the pipes.
 const CHECK: Duration = Duration::from_secs(1);
 
@@ -40,6 +42,8 @@ pub(super) struct Trainer {
     /// Its descriptors may not be read; so many workers are known by name.
     pub(super) denied: Option<usize>,
     pub(super) ended: bool,
+    /// It may be shown to who runs this program.
+    pub(super) served: bool,
     pub(super) bare: Option<LoaderId>,
     /// Groups that may not be all there yet: result pipe and workers at the search before.
     pub(super) growing: Vec<(u64, usize)>,
@@ -54,6 +58,8 @@ pub(super) struct Trainer {
     next_pace: Pace,
     waits: f64,
     misses: u32,
+    /// Since when the loop is inside of a loader that cannot be read.
+    unnamed: Option<Instant>,
     checked_at: Option<Instant>,
 }
 
@@ -89,6 +95,7 @@ impl Trainer {
             pins_at: None,
             denied: None,
             ended: false,
+            served: true,
             bare: None,
             growing: Vec::new(),
             climb: Climb::new(now),
@@ -100,6 +107,7 @@ impl Trainer {
             next_pace: Pace::Slow,
             waits: 0.0,
             misses: 0,
+            unnamed: None,
             checked_at: None,
         }
     }
@@ -245,12 +253,14 @@ impl Trainer {
             let wait = Wait { waiting, delivery, sources, weight, workers };
             loader.by_rung(&mut shared.tools, depth, since, wait);
             lost |= loader.gone.is_some();
-            if *current == Some(loader.id) {
-                loader.counts.main(seen, weight);
-            }
+        }
+        // Between two epochs the loader in use is gone for a while; the loop starts its workers then.
+        if let Some(loader) = loaders.iter_mut().find(|loader| *current == Some(loader.id)) {
+            loader.counts.main(seen, weight);
         }
         let front = self.live().max_by_key(|loader| loader.moved_at).map(|loader| loader.id);
-        let gone = self.current.is_none_or(|id| self.live().all(|loader| loader.id != id));
+        let gone = front.is_some()
+            && self.current.is_none_or(|id| self.live().all(|loader| loader.id != id));
         let moved = self.live().any(|one| Some(one.id) == front && one.moved_at == Some(now));
         if target.is_none() && (gone || moved) {
             self.current = front;
@@ -273,16 +283,18 @@ impl Trainer {
 
     /// The loader that the loop is inside of.
     fn target(&mut self, shared: &mut Shared<'_>, seen: &Loop) -> Option<LoaderId> {
+        if seen.inside != Inside::Unnamed {
+            self.unnamed = None;
+        }
         match seen.inside {
             Inside::No => None,
             Inside::Of(key) => self.by_key(key),
             Inside::Unnamed => {
                 let current = self.live().find(|loader| Some(loader.id) == self.current);
                 let any = current.or_else(|| self.live().next()).map(|loader| loader.id);
-                any.or_else(|| {
-                    let known = Known { key: u64::MAX, kind: "pytorch".into(), ..Known::default() };
-                    Some(self.add(shared, known))
-                })
+                let since = *self.unnamed.get_or_insert(shared.tools.now);
+                let long = shared.tools.now.saturating_duration_since(since) > UNNAMED;
+                any.or_else(|| long.then(|| self.add(shared, Known::unnamed())))
             }
         }
     }
@@ -360,6 +372,7 @@ impl Trainer {
         for loader in loaders.iter_mut().filter(|loader| loader.gone.is_none()) {
             loader.workers.slow_facts(shared.tools.roots, now);
             let (Some(known), Some(group)) = (&loader.known, &loader.pipes) else { continue };
+            pipes::tasks(group, &mut loader.workers, &mut shared.tools);
             let told = |depth: Result<Depth, Gap>| depth.ok().and_then(|depth| depth.in_pipe);
             let Some(before) = told(rung.depth(known.key)) else { continue };
             // Pipes that are gone are those of an iterator before: the next search brings the new ones.

@@ -97,7 +97,7 @@ pub(super) fn find(memory: Box<dyn Memory>, files: &[Mapped]) -> Result<Attached
         return Err(Refusal::OtherPython("PyPy".into()));
     }
     let named = files.iter().any(|file| {
-        let rest = file.name().strip_prefix("lib").unwrap_or(file.name());
+        let rest = file.name().trim_start_matches("lib");
         rest.starts_with("python3")
     });
     Err(if named { Refusal::NoSymbols } else { Refusal::NotPython })

@@ -60,7 +60,7 @@ pub(super) struct Symbols {
     /// What is added to an address in the file.
     bias: u64,
     names: u64,
-    symbols: u64,
+    table: u64,
     hash: u64,
     buckets: u32,
     first: u32,
@@ -97,7 +97,7 @@ impl Symbols {
             // glibc has put the final addresses there; others leave those of the file.
             found.map(|entry| word_at(entry, 8)).map(|at| if at < bias { bias + at } else { at })
         };
-        let (Some(names), Some(symbols), Some(hash)) =
+        let (Some(names), Some(table), Some(hash)) =
             (entry(DT_STRTAB), entry(DT_SYMTAB), entry(DT_GNU_HASH))
         else {
             return Ok(None);
@@ -105,7 +105,7 @@ impl Symbols {
         let head: [u8; 16] = remote.bytes(hash)?;
         let [buckets, first, bloom] = [0, 4, 8].map(|at| half_at(&head, at));
         let sane = buckets > 0 && buckets < 1 << 24 && bloom < 1 << 24;
-        Ok(sane.then_some(Self { bias, names, symbols, hash, buckets, first, bloom }))
+        Ok(sane.then_some(Self { bias, names, table, hash, buckets, first, bloom }))
     }
 
     /// The address of a symbol in the process, where the file defines it.
@@ -119,7 +119,7 @@ impl Symbols {
             let link = remote.half(chains.wrapping_add(4 * u64::from(from.wrapping_add(step))))?;
             // The lowest bit marks the end of the chain.
             if link | 1 == hash | 1 {
-                let at = self.symbols.wrapping_add(24 * u64::from(start.wrapping_add(step)));
+                let at = self.table.wrapping_add(24 * u64::from(start.wrapping_add(step)));
                 let symbol: [u8; 24] = remote.bytes(at)?;
                 let text =
                     remote.c_text(self.names.wrapping_add(u64::from(half_at(&symbol, 0))))?;

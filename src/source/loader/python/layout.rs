@@ -147,7 +147,7 @@ impl Layout {
             _ => return None,
         };
         let field = |index: usize| word_at(table, 24 + 8 * index);
-        if at.known.iter().any(|&(index, value)| field(index) != value) {
+        if at.known.iter().zip(KNOWN).any(|(&index, value)| field(index) != value) {
             return None;
         }
         let layout = Self {
@@ -237,8 +237,8 @@ struct Table {
     code_name: usize,
     text: usize,
     generator_frame: Option<usize>,
-    /// Fields that have the same value in every version, with it.
-    known: [(usize, u64); 7],
+    /// Fields that have the same values in every version: [`KNOWN`].
+    known: [usize; 7],
 }
 
 /// From the header of 3.13.
@@ -257,7 +257,7 @@ const TABLE_3_13: Table = Table {
     code_name: 33,
     text: 67,
     generator_frame: None,
-    known: known([42, 44, 46, 51, 54, 55, 59]),
+    known: [42, 44, 46, 51, 54, 55, 59],
 };
 
 /// From the header of 3.14.
@@ -276,15 +276,12 @@ const TABLE_3_14: Table = Table {
     code_name: 38,
     text: 77,
     generator_frame: Some(82),
-    known: known([48, 50, 52, 57, 64, 65, 69]),
+    known: [48, 50, 52, 57, 64, 65, 69],
 };
 
 /// The type of an object; name and flags of a type; items of a list; keys and values of a
 /// dictionary; the tag of an integer.
-const fn known(fields: [usize; 7]) -> [(usize, u64); 7] {
-    let [a, b, c, d, e, f, g] = fields;
-    [(a, OB_TYPE), (b, TP_NAME), (c, TP_FLAGS), (d, ITEMS), (e, MA_KEYS), (f, MA_VALUES), (g, SIZE)]
-}
+const KNOWN: [u64; 7] = [OB_TYPE, TP_NAME, TP_FLAGS, ITEMS, MA_KEYS, MA_VALUES, SIZE];
 
 #[cfg(test)]
 mod tests {
@@ -293,8 +290,8 @@ mod tests {
     /// A table with the values that the headers of a version give.
     fn table(at: &Table, fields: &[(usize, u64)]) -> Vec<u8> {
         let mut words = vec![0_u64; (TABLE - 24) / 8];
-        for (index, value) in at.known.iter().chain(fields) {
-            words[*index] = *value;
+        for (index, value) in at.known.into_iter().zip(KNOWN).chain(fields.iter().copied()) {
+            words[index] = value;
         }
         let head = [&COOKIE[..], &[0; 16]].concat();
         head.into_iter().chain(words.into_iter().flat_map(u64::to_le_bytes)).collect()

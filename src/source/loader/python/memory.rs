@@ -67,11 +67,11 @@ impl Memory for Process {
         );
         match process_vm_readv(self.pid, &mut [IoSliceMut::new(bytes)], &self.remote) {
             Ok(got) if got == wanted => Ok(()),
-            Ok(_) | Err(Errno::EFAULT) => Err(Gap::Failed),
             Err(Errno::ESRCH) => Err(Gap::Lost),
             Err(Errno::EPERM | Errno::EACCES) => Err(Gap::Denied),
             Err(Errno::ENOSYS) => Err(Gap::Unsupported),
-            Err(_) => Err(Gap::Failed),
+            // Part of it, or nothing, is mapped.
+            Ok(_) | Err(_) => Err(Gap::Failed),
         }
     }
 }

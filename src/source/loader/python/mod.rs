@@ -249,15 +249,27 @@ impl Interpreter {
     fn begin(&mut self) -> Result<(), Gap> {
         self.heap.remote.allow(LOOK_CALLS);
         self.codes.looks = self.codes.looks.wrapping_add(1);
-        let first = stack::state(&self.heap.layout, self.main.state);
-        self.recall.begin(&mut self.heap.remote, first).or_else(|gap| {
+        self.read_anew().or_else(|gap| {
             self.same_program()?;
             Err(gap)
         })
     }
 
+    fn read_anew(&mut self) -> Result<(), Gap> {
+        let first = stack::state(&self.heap.layout, self.main.state);
+        self.recall.begin(&mut self.heap.remote, first)
+    }
+
     fn told(&mut self) -> Result<StackLook, Gap> {
-        let story = self.story(self.main)?;
+        // A stack that runs while it is read is read once more: to leave it out would leave out the
+        // moments in which the thread runs.
+        let story = match self.story(self.main) {
+            Err(Gap::Failed) => {
+                self.read_anew()?;
+                self.story(self.main)?
+            }
+            told => told?,
+        };
         let mut inside = self.inside(story, true);
         for index in 0..self.watched.len() {
             let Some(&thread) = self.watched.get(index).filter(|_| inside.is_none()) else { break };
@@ -291,6 +303,8 @@ impl Interpreter {
         let inline = iterator.as_ref().is_some_and(|facts| facts.num_workers == 0);
         let part = match kind {
             LoaderKind::Torch if inline || story.fetches => Part::Inline,
+            // At the end of an epoch it waits for its workers to end.
+            LoaderKind::Torch if story.activity == Some(Activity::StoppingWorkers) => Part::Unknown,
             LoaderKind::Torch => waits,
             // Whether what sleeps there sleeps for a batch is only known of the loaders above.
             LoaderKind::Grain if story.asleep => Part::QueueEmpty,

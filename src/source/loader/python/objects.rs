@@ -246,13 +246,12 @@ impl Heap {
         let mut slots = Vec::new();
         for (index, entry) in entries.chunks_exact(table.stride as usize).enumerate() {
             let at = index as u64;
-            let (place, value) = match apart.get(index) {
-                Some(&value) => (values + 8 * at, value),
-                None => {
-                    let offset = table.key + 8;
-                    (table.first + at * table.stride + offset as u64, word_at(entry, offset))
-                }
-            };
+            let offset = table.key + 8;
+            let beside = table.first + at * table.stride + offset as u64;
+            let (place, value) = apart.get(index).map_or_else(
+                || (beside, word_at(entry, offset)),
+                |&value| (values + 8 * at, value),
+            );
             let key = word_at(entry, table.key);
             if is_object(key) && is_object(value) {
                 slots.push((key, Slot { at: place, value }));

@@ -169,7 +169,7 @@ impl Plan {
             }
         }
         // Nobody holds it any more: what stands there is left over.
-        if recall.word(&mut heap.remote, self.object)? & 0xffff_ffff == 0 {
+        if recall.word(&mut heap.remote, self.object)? as u32 == 0 {
             return Err(Gap::Lost);
         }
         let Some(places) = &self.queues else {
@@ -250,11 +250,11 @@ impl Places {
             waiting,
         };
         if let Some(workers) = &self.workers {
-            let mut tasks = Vec::with_capacity(workers.len());
-            for worker in workers {
-                tasks.push(worker.look(heap, recall)?);
+            let mut tasks = [(0, false); EACH];
+            for (tasks, worker) in tasks.iter_mut().zip(workers) {
+                *tasks = worker.look(heap, recall)?;
             }
-            refine(&mut queues, &tasks, self.in_order);
+            refine(&mut queues, tasks.get(..workers.len()).unwrap_or_default(), self.in_order);
         }
         Ok(queues)
     }
@@ -270,15 +270,15 @@ fn refine(queues: &mut Queues, tasks: &[(u64, bool)], in_order: bool) {
         let below = |end: u64| (end + workers - 1 - worker) / workers;
         below(to) - below(from)
     };
-    let mut finished = Vec::with_capacity(tasks.len());
+    let mut finished = [0; EACH];
     let (mut queued, mut busy) = (0, 0);
-    for (worker, &(waiting_tasks, idle)) in tasks.iter().enumerate() {
+    for (worker, (finished, &(waiting_tasks, idle))) in finished.iter_mut().zip(tasks).enumerate() {
         let own = given(worker as u64, queues.received, queues.sent);
         let left = own.saturating_sub(waiting_tasks);
         let works = u64::from(!idle).min(left);
         queued += waiting_tasks;
         busy += works;
-        finished.push(left - works);
+        *finished = left - works;
     }
     queues.queued = Some(queued);
     queues.busy = Some(busy);

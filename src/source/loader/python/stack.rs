@@ -33,6 +33,7 @@ pub(super) struct Thread {
 }
 
 /// What a stack tells.
+#[expect(clippy::struct_excessive_bools, reason = "each is a thing of its own that was seen")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Story {
     /// The outermost call for a batch: whose, and its frame.

@@ -7,3 +7,7 @@ class Dataset:
 
 class IterableDataset(Dataset):
     pass
+
+
+def get_worker_info():
+    return None
