@@ -25,13 +25,11 @@ use crate::diagnose::Settings;
 use crate::error::Error;
 use crate::model::{Pid, Sample};
 use crate::source::Roots;
-use crate::source::elsewhere::Elsewhere;
 use crate::source::gpu::Gpus;
 use crate::source::sampler::{GpuFeed, Plan, Sampler};
 use crate::source::trainer::check_pid;
 use crate::term;
 
-use asked::Asked;
 use live::Setup;
 use looks::Looks;
 use notify::Notifier;
@@ -58,10 +56,8 @@ fn plan(watch: &Watch) -> Result<Plan, Error> {
         check_pid(&roots, pid)?;
     }
     let gpus = GpuFeed::Drivers(Gpus::start(&own_program()?, watch.interval));
-    let mut asked = Asked::default();
-    let elsewhere = Elsewhere::new(Box::new(move |trainers| asked.rows(trainers)));
-    let (interval, only) = (watch.interval, watch.pid);
-    Ok(Plan { interval, roots, only, gpus, elsewhere: Some(elsewhere) })
+    let (interval, only, elsewhere) = (watch.interval, watch.pid, Some(asked::elsewhere()));
+    Ok(Plan { interval, roots, only, gpus, elsewhere })
 }
 
 /// This program, to be started again as a collector.
@@ -132,7 +128,8 @@ fn examine(pid: Option<Pid>) -> Result<(), Error> {
         _ => None,
     };
     let gpus = GpuFeed::Drivers(Gpus::start(&own_program()?, interval));
-    let plan = Plan { interval, roots: roots.clone(), only: pid, gpus };
+    let elsewhere = Some(asked::elsewhere());
+    let plan = Plan { interval, roots: roots.clone(), only: pid, gpus, elsewhere };
     let (sampler, samples) = sample(plan)?;
     let last = samples.iter().take(LOOKS).last().unwrap_or_default();
     drop(sampler);
