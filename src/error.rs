@@ -22,6 +22,12 @@ pub enum Error {
     /// A moment that is not one, or outside of the recording.
     #[error("{0}")]
     Moment(String),
+    /// A screen that is not there.
+    #[error("--screen {number}: there is no such screen; there are 1 (lanes) and 3 (loaders)")]
+    Screen {
+        /// The number that was asked for.
+        number: u8,
+    },
     /// A theme that is not there.
     #[error("{0}")]
     Theme(String),
@@ -36,12 +42,25 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+    /// A recording that cannot be made or went wrong.
+    #[error("{0}")]
+    Record(String),
     /// Only one form of stream exists.
     #[error("only the plain form is there so far: use `mltop stream --plain`")]
     StreamForm,
     /// The demo cannot start its loop.
     #[error("the demo cannot start its training loop: {0}")]
     Demo(String),
+    /// The command of `mltop run` cannot be started.
+    #[error("cannot run '{program}': {source}")]
+    Command {
+        /// The command's first word.
+        program: String,
+        /// Why not.
+        source: std::io::Error,
+        /// A shell's exit code for that: 127 not found, 126 found and not to be run.
+        code: u8,
+    },
     /// The terminal or a pipe failed.
     #[error("{0}")]
     Io(#[from] std::io::Error),
@@ -51,7 +70,8 @@ impl Error {
     /// 2 for usage and input, 1 for what failed on the way.
     pub const fn exit_code(&self) -> u8 {
         match self {
-            Self::Io(_) | Self::Write { .. } | Self::Demo(_) => 1,
+            Self::Io(_) | Self::Write { .. } | Self::Demo(_) | Self::Record(_) => 1,
+            Self::Command { code, .. } => *code,
             _ => 2,
         }
     }

@@ -49,7 +49,7 @@ impl Place {
         let mut command = as_user(uid, Path::new("/usr/bin/python3"));
         command.arg("-W").arg("ignore").arg(&self.script).args([what, "300"]);
         command.env("HOME", self.folder.path()).stderr(Stdio::null());
-        Training::run(command, PathBuf::new(), Duration::from_mins(3))
+        Training::run(&mut command, PathBuf::new(), Duration::from_mins(3))
     }
 
     /// What that user's doctor says of a process, once it says `wanted`.

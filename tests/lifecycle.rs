@@ -175,7 +175,7 @@ fn a_process_that_becomes_another_program_is_read_anew() {
         let Some((_, python)) = interpreters().into_iter().next() else { return };
         let mut command = Command::new(&python);
         command.args(["-W", "ignore"]).arg(script("changes.py")).args(["exec", "12"]);
-        let training = Training::run(command, PathBuf::new(), Duration::from_mins(4));
+        let training = Training::run(&mut command, PathBuf::new(), Duration::from_mins(4));
         let all = ladders().map(|(name, ladder)| (name, Watched::new(&training, ladder())));
         for (name, watched) in &all {
             watched.until(name, |rows| live(rows) && rows[0].workers == Reading::Is(2));

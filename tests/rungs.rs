@@ -148,7 +148,7 @@ fn of_a_trainer_that_is_not_dumpable_the_semaphores_still_tell() {
         let Some((_, python)) = interpreters().into_iter().next() else { return };
         let mut command = Command::new(python);
         command.arg(script("changes.py")).args(["sealed", "60"]);
-        let training = Training::run(command, "".into(), Duration::from_mins(3));
+        let training = Training::run(&mut command, "".into(), Duration::from_mins(3));
         let semaphores = Watched::new(&training, by_semaphores());
         let (row, info) = semaphores.until("a depth", |rows| {
             rows.first().is_some_and(|row| row.ready_source == Reading::Is(ReadySource::Semaphore))

@@ -8,8 +8,9 @@ use crate::model::{Finding, Frame, Severity};
 use super::action::Action;
 use super::key::Key;
 use super::keymap::action_for;
+use super::prompt::{Asked, Prompt, Typed};
 use super::rows::rows;
-use super::state::{GpuMode, Message, Overlay, Recording, State};
+use super::state::{Feed, GpuMode, Message, Overlay, Recording, ScreenKind, State};
 use super::transport::{Transport, ZOOMS};
 
 /// How long a message stands, in milliseconds of the samples' time.
@@ -81,12 +82,24 @@ pub enum Effect {
     NextTheme,
     /// Ring the terminal's bell.
     Bell,
+    /// Begin to record, or stop.
+    Record,
+    /// Save what is in memory as a recording.
+    SaveLast,
+    /// Mark this moment.
+    Mark {
+        /// The moment, in milliseconds since the Unix epoch.
+        unix_ms: i64,
+        /// What the user says of it; may be empty.
+        note: String,
+    },
 }
 
 impl State {
     /// Takes a message in.
     pub fn update(&mut self, msg: Msg) -> Vec<Effect> {
         match msg {
+            Msg::Key(key) if self.prompt.is_some() => self.typed(key),
             Msg::Key(key) => action_for(key).map_or_else(Vec::new, |action| self.act(action)),
             Msg::Action(action) => self.act(action),
             Msg::Resize(width, height) => {
@@ -138,7 +151,7 @@ impl State {
         let seen = self.rung;
         self.rung = self.findings.iter().map(|finding| finding.id).fold(seen, u64::max);
         let severe = self.findings.iter().any(|finding| {
-            finding.id > seen && finding.end_ms.is_none() && finding.severity >= Severity::High
+            finding.id > seen && finding.end_ms.is_none() && finding.severity >= Severity::Warn
         });
         if self.bell && severe { vec![Effect::Bell] } else { Vec::new() }
     }
@@ -179,18 +192,57 @@ impl State {
                 self.bell = !self.bell;
                 self.say(format!("bell {}", if self.bell { "on" } else { "off" }));
             }
-            // The lanes are the one screen of this version; what is not there was answered above.
-            Action::Screen(_) => self.overlay = None,
-            Action::Mark
-            | Action::Record
-            | Action::SaveLast
-            | Action::GoToTime
-            | Action::Command => {}
+            Action::Screen(number) => self.show(number),
+            Action::Mark => return self.ask(Asked::Note),
+            Action::Record => return self.of_now(Effect::Record),
+            Action::SaveLast => return self.of_now(Effect::SaveLast),
+            Action::GoToTime | Action::Command => {}
         }
         Vec::new()
     }
 
-    fn say(&mut self, text: String) {
+    /// Shows the screen of this number. One that is not there was answered before.
+    fn show(&mut self, number: u8) {
+        self.overlay = None;
+        if let Some(screen) = ScreenKind::numbered(number) {
+            self.screen = screen;
+        }
+    }
+
+    /// Begins a line. A moment can only be named where there is one.
+    fn ask(&mut self, asked: Asked) -> Vec<Effect> {
+        if self.latest.is_some() {
+            self.prompt = Some(Prompt::new(asked));
+        }
+        Vec::new()
+    }
+
+    /// What can be done once there is a sample, and not in a recording: it is one already.
+    fn of_now(&mut self, effect: Effect) -> Vec<Effect> {
+        if matches!(self.feed, Feed::Replay { .. }) {
+            self.say("this is a recording already".to_owned());
+            return Vec::new();
+        }
+        if self.latest.is_some() { vec![effect] } else { Vec::new() }
+    }
+
+    fn typed(&mut self, key: Key) -> Vec<Effect> {
+        let Some(prompt) = &mut self.prompt else { return Vec::new() };
+        let asked = prompt.asked;
+        let typed = prompt.key(key);
+        if typed == Typed::On {
+            return Vec::new();
+        }
+        self.prompt = None;
+        match (typed, asked) {
+            (Typed::Done(note), Asked::Note) => {
+                vec![Effect::Mark { unix_ms: self.shown_unix_ms(), note }]
+            }
+            (Typed::On | Typed::Left, _) => Vec::new(),
+        }
+    }
+
+    pub(super) fn say(&mut self, text: String) {
         let until_ms = self.reach().newest_ms.saturating_add(MESSAGE_MS);
         self.message = Some(Message { text, until_ms });
     }
@@ -286,6 +338,8 @@ impl State {
     fn enter(&mut self) {
         if self.overlay.is_some() {
             self.overlay = None;
+        } else if self.drill() {
+            // What is below the chosen row is shown now.
         } else if let Some(finding) = self.verdict() {
             self.overlay = Some(Overlay::Finding { id: finding.id, scroll: 0 });
         } else {
@@ -326,10 +380,15 @@ impl State {
     }
 
     fn back(&mut self) {
-        if self.overlay.take().is_none() {
-            self.go_live();
-            self.selected = None;
+        if self.overlay.take().is_some() || self.climb() {
+            return;
         }
+        if self.screen != ScreenKind::Lanes && self.transport.cursor().is_none() {
+            self.screen = ScreenKind::Lanes;
+            return;
+        }
+        self.go_live();
+        self.selected = None;
     }
 
     fn toggle_help(&mut self) {
@@ -340,10 +399,17 @@ impl State {
     }
 
     fn move_by(&mut self, by: isize) {
-        if let Some(Overlay::Help { scroll } | Overlay::Finding { scroll, .. }) = &mut self.overlay
+        if let Some(
+            Overlay::Help { scroll }
+            | Overlay::Finding { scroll, .. }
+            | Overlay::Worker { scroll, .. },
+        ) = &mut self.overlay
         {
             *scroll = scroll.saturating_add_signed(by).min(SCROLL_MAX);
             return;
+        }
+        if self.screen == ScreenKind::Loaders {
+            return self.move_among_loaders(by);
         }
         let last = rows(self).len().saturating_sub(1);
         self.selected = Some(match self.selected {
@@ -354,6 +420,9 @@ impl State {
     }
 
     fn expand(&mut self) {
+        if self.screen == ScreenKind::Loaders {
+            return self.cross_over();
+        }
         let Some(row) = self.selected_row().or_else(|| rows(self).first().copied()) else { return };
         let Some(frame) = self.shown() else { return };
         let ranks = frame.sample.inventory.run(row.run).map_or(0, |run| run.trainers.len());

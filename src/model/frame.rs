@@ -29,6 +29,8 @@ pub struct Frame {
     pub procs: Vec<ProcRates>,
     /// Loaders, in the sample's order.
     pub loaders: Vec<LoaderRates>,
+    /// Workers of loaders, in the sample's order.
+    pub workers: Vec<WorkerRates>,
 }
 
 section! {
@@ -139,5 +141,20 @@ section! {
         main_logging_ratio: Reading<f64> => Rate, Ratio, 3, "Share that found it logging to a tracker.";
         main_import_ratio: Reading<f64> => Rate, Ratio, 3, "Share that found it importing modules.";
         main_validation_ratio: Reading<f64> => Rate, Ratio, 3, "Share that found it in a validation or a test.";
+    }
+}
+
+section! {
+    /// Shares of a worker over the tick.
+    WorkerRates, "workers" {
+        pid: Pid => Id, None, 0, "The worker's process.";
+        trainer: Pid => Id, None, 0, "The trainer that it works for.";
+        loader: LoaderId => Id, None, 0, "The loader that it works for.";
+        run_ratio: Reading<f64> => Rate, Ratio, 3, "Share of looks that found it on a CPU.";
+        runq_ratio: Reading<f64> => Rate, Ratio, 3, "Share that found it ready to run, without a CPU.";
+        disk_ratio: Reading<f64> => Rate, Ratio, 3, "Share that found it waiting for a disk.";
+        net_ratio: Reading<f64> => Rate, Ratio, 3, "Share that found it waiting for a network or a network filesystem.";
+        idle_ratio: Reading<f64> => Rate, Ratio, 3, "Share that found it waiting for work.";
+        other_ratio: Reading<f64> => Rate, Ratio, 3, "Share that found it waiting for anything else.";
     }
 }

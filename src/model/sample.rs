@@ -37,6 +37,8 @@ pub struct Sample {
     pub procs: Vec<ProcSample>,
     /// Loaders, by number.
     pub loaders: Vec<LoaderSample>,
+    /// Workers of loaders, by loader and number.
+    pub workers: Vec<WorkerSample>,
 }
 
 section! {
@@ -163,7 +165,7 @@ section! {
         memory_used_bytes: Reading<u64> => Gauge, Bytes, 0, "Device memory in use, without what the driver reserves where the driver tells them apart.";
         memory_total_bytes: Reading<u64> => Gauge, Bytes, 0, "Device memory.";
         memory_reserved_bytes: Reading<u64> => Gauge, Bytes, 0, "Device memory that the driver keeps for itself (R510 and later).";
-        power_watts: Reading<f64> => Gauge, Watts, 1, "Power draw; an average over a second on most cards since Ampere.";
+        power_watts: Reading<f64> => Gauge, Watts, 1, "Power draw at the moment of the read; where the driver tells only its average, that.";
         power_limit_watts: Reading<f64> => Gauge, Watts, 1, "Power limit in force.";
         energy_joules_total: Reading<f64> => Counter, Joules, 1, "Energy since the driver was loaded.";
         temperature_celsius: Reading<f64> => Gauge, Celsius, 0, "Temperature of the GPU die.";
@@ -348,5 +350,25 @@ section! {
         main_logging_samples_total: Reading<u64> => Counter, None, 0, "Of those, looks that found it logging to a tracker.";
         main_import_samples_total: Reading<u64> => Counter, None, 0, "Of those, looks that found it importing modules.";
         main_validation_samples_total: Reading<u64> => Counter, None, 0, "Of those, looks that found it in a validation or a test, whatever it did there.";
+    }
+}
+
+section! {
+    /// One worker of a loader. Counts are of looks, as those of its loader.
+    WorkerSample, "workers" {
+        pid: Pid => Id, None, 0, "The worker's process.";
+        trainer: Pid => Id, None, 0, "The trainer that it works for.";
+        loader: LoaderId => Id, None, 0, "The loader that it works for.";
+        worker: Reading<u64> => Gauge, None, 0, "Its number within the loader, in the order in which the workers started.";
+        state: Reading<Box<str>> => State, None, 0, "What it did at the last look, by the letters of the loader's worker_states.";
+        queued_tasks: Reading<u64> => Gauge, None, 0, "Tasks in its index queue at the last look.";
+        first_task: Reading<u64> => Gauge, None, 0, "Index of the batch that it is to begin next. Not applicable with an empty index queue.";
+        current_task: Reading<u64> => Gauge, None, 0, "Index of the batch that it works on, inferred from the order in which tasks are given out. Not applicable without work.";
+        run_samples_total: Reading<u64> => Counter, None, 0, "Looks that found it on a CPU.";
+        runq_samples_total: Reading<u64> => Counter, None, 0, "Looks that found it ready to run, by its share of run-queue delay.";
+        disk_samples_total: Reading<u64> => Counter, None, 0, "Looks that found it waiting for a disk.";
+        net_samples_total: Reading<u64> => Counter, None, 0, "Looks that found it waiting for a network or a network filesystem.";
+        idle_samples_total: Reading<u64> => Counter, None, 0, "Looks that found it waiting for work.";
+        other_samples_total: Reading<u64> => Counter, None, 0, "Looks that found it waiting for anything else.";
     }
 }

@@ -1,6 +1,6 @@
 //! The live loop: keys, samples and signals in; a frame at most thirty times a second out.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -12,6 +12,7 @@ use futures_util::StreamExt;
 use rustix::process::{Signal, getpid, kill_process};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::Receiver;
+use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 
 use crate::app::{Effect, Feed, Msg, State};
@@ -24,6 +25,7 @@ use crate::term::{Counted, Taken};
 use crate::ui::{Painter, Styles};
 use crate::view;
 
+use super::keeping::Keeping;
 use super::keys;
 use super::looks::Looks;
 use super::notify::Notifier;
@@ -48,17 +50,27 @@ pub(super) struct Setup {
     pub settings: Settings,
     /// A line for the start.
     pub notice: Option<String>,
+    /// Comes when what is watched has ended, with how.
+    pub ends: Option<oneshot::Receiver<String>>,
 }
 
 /// Shows the live screen until the user leaves it.
-pub(super) fn show(setup: Setup, samples: Receiver<Arc<Sample>>) -> Result<(), Error> {
+pub(super) fn show(mut setup: Setup, samples: Receiver<Arc<Sample>>) -> Result<(), Error> {
     let taken = Taken::take()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut told = Vec::new();
     let result = runtime.block_on(async {
+        let ends = setup.ends.take();
         let mut live = Live::new(setup, &taken)?;
-        live.run(samples).await
+        let result = live.run(samples, ends).await;
+        told = live.keeping.leave();
+        result
     });
     drop(taken);
+    for line in told {
+        // The screen is gone; whoever started mltop reads it, or nobody does.
+        let _ = writeln!(io::stderr(), "mltop: {line}");
+    }
     // Threads that still read from a sick disk or driver are left where they are.
     runtime.shutdown_background();
     result
@@ -72,6 +84,7 @@ struct Live<'a> {
     notifier: Notifier,
     pipeline: Pipeline,
     tape: Tape,
+    keeping: Keeping,
     state: State,
     painted: Instant,
     dirty: bool,
@@ -81,6 +94,9 @@ impl<'a> Live<'a> {
     fn new(setup: Setup, taken: &'a Taken) -> Result<Self, Error> {
         let (width, height) = terminal::size()?;
         let mut state = State::new(width, height);
+        let interval = Duration::from_millis(match &setup.feed {
+            Feed::Live { interval_ms } | Feed::Replay { interval_ms, .. } => *interval_ms,
+        });
         state.feed = setup.feed;
         setup.looks.theme_name().clone_into(&mut state.theme);
         state.bell = setup.notifier.bell();
@@ -98,17 +114,24 @@ impl<'a> Live<'a> {
             notifier: setup.notifier,
             pipeline: Pipeline::new(setup.settings),
             tape: Tape::new(TAPE_BYTES, TAPE_SPAN),
+            keeping: Keeping::new(interval),
             state,
             painted: Instant::now(),
             dirty: true,
         })
     }
 
-    async fn run(&mut self, mut samples: Receiver<Arc<Sample>>) -> Result<(), Error> {
+    async fn run(
+        &mut self,
+        mut samples: Receiver<Arc<Sample>>,
+        mut ends: Option<oneshot::Receiver<String>>,
+    ) -> Result<(), Error> {
         let mut events = EventStream::new();
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut hangup = signal(SignalKind::hangup())?;
+        let mut stop = signal(SignalKind::from_raw(Signal::TSTP.as_raw()))?;
+        let mut go_on = signal(SignalKind::from_raw(Signal::CONT.as_raw()))?;
         self.paint()?;
         let mut samples_last = true;
         loop {
@@ -118,6 +141,12 @@ impl<'a> Live<'a> {
                 _ = terminate.recv() => return Ok(()),
                 _ = interrupt.recv() => return Ok(()),
                 _ = hangup.recv() => return Ok(()),
+                _ = stop.recv() => vec![Effect::Suspend],
+                // After a stop that could not be seen coming the terminal is as the shell left it.
+                _ = go_on.recv() => {
+                    self.come_back()?;
+                    Vec::new()
+                }
                 event = events.next() => match event {
                     Some(event) => self.event(&event?),
                     None => return Ok(()),
@@ -128,6 +157,7 @@ impl<'a> Live<'a> {
                     samples_last = false;
                     self.update(Msg::Ended("no more samples".into()))
                 },
+                how = end_of(&mut ends) => self.update(Msg::Ended(how)),
                 () = sleep_until(due), if self.dirty => {
                     self.paint()?;
                     Vec::new()
@@ -171,10 +201,19 @@ impl<'a> Live<'a> {
             }
         }
         self.notifier.reap();
+        let said = self.keeping.tick(&frame, &changes);
+        self.tell(said);
         let oldest_ms =
             self.tape.span().map_or(frame.sample.stamp.mono_ms, |(from, _)| from.mono_ms);
         let tick = self.pipeline.tick(frame, oldest_ms);
         self.update(Msg::Tick(tick))
+    }
+
+    /// Hands the state what does not ask anything of it.
+    fn tell(&mut self, said: impl IntoIterator<Item = Msg>) {
+        for msg in said {
+            self.update(msg);
+        }
     }
 
     fn effect(&mut self, effect: Effect) -> io::Result<Flow> {
@@ -203,6 +242,23 @@ impl<'a> Live<'a> {
                 self.update(Msg::Theme(name));
             }
             Effect::Bell => self.painter.send(b"\x07")?,
+            Effect::Record => {
+                if let Some(latest) = self.state.latest.clone() {
+                    let said = self.keeping.toggle(&latest.sample);
+                    self.tell(said);
+                }
+            }
+            Effect::SaveLast => {
+                if let Some(latest) = self.state.latest.clone() {
+                    let findings = self.pipeline.engine.findings();
+                    let said = self.keeping.save(&self.tape, &latest.sample, findings);
+                    self.tell([said]);
+                }
+            }
+            Effect::Mark { unix_ms, note } => {
+                let said = self.keeping.mark(unix_ms, note);
+                self.tell([said]);
+            }
         }
         self.dirty = true;
         Ok(Flow::Stay)
@@ -216,11 +272,17 @@ impl<'a> Live<'a> {
 
     fn suspend(&mut self) -> io::Result<()> {
         self.taken.release();
-        kill_process(getpid(), Signal::TSTP)?;
+        // The gentler signal comes back to us.
+        kill_process(getpid(), Signal::STOP)?;
+        self.come_back()
+    }
+
+    /// The terminal is ours again, whatever is on it and whatever size it has by now.
+    fn come_back(&mut self) -> io::Result<()> {
         self.taken.retake()?;
         let (width, height) = terminal::size()?;
         self.painter.resize(width, height);
-        self.state.update(Msg::Resize(width, height));
+        self.update(Msg::Resize(width, height));
         self.painter.repaint()
     }
 
@@ -232,6 +294,18 @@ impl<'a> Live<'a> {
         self.dirty = false;
         Ok(())
     }
+}
+
+/// How what is watched has ended, once; never where nobody will tell.
+async fn end_of(ends: &mut Option<oneshot::Receiver<String>>) -> String {
+    if let Some(receiver) = ends {
+        let how = receiver.await;
+        *ends = None;
+        if let Ok(how) = how {
+            return how;
+        }
+    }
+    std::future::pending().await
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

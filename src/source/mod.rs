@@ -1,5 +1,7 @@
 //! What reads the machine. Knows the model and nothing else of mltop.
 
+pub mod beside;
+pub mod elsewhere;
 pub mod gpu;
 pub mod loader;
 pub mod machine;

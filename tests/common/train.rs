@@ -84,8 +84,12 @@ pub(crate) type Depth = (f64, Option<f64>, Option<f64>, f64);
 impl Training {
     /// Starts `tests/py/train.py` and waits until its loop runs.
     pub(crate) fn start(python: &Path, folder: &Path, args: &[&str]) -> Self {
+        Self::start_by(&mut Command::new(python), folder, args)
+    }
+
+    /// The same by a command that takes the script and its arguments.
+    pub(crate) fn start_by(command: &mut Command, folder: &Path, args: &[&str]) -> Self {
         let out = folder.join("truth.jsonl");
-        let mut command = Command::new(python);
         command.arg(script("train.py")).arg("--out").arg(&out).args(args);
         let seconds = args.iter().skip_while(|arg| **arg != "--seconds").nth(1);
         let seconds: f64 = seconds.map_or(0.0, |seconds| seconds.parse().unwrap());
@@ -93,7 +97,7 @@ impl Training {
     }
 
     /// Starts a training of another kind and waits until its loop runs.
-    pub(crate) fn run(mut command: Command, out: PathBuf, limit: Duration) -> Self {
+    pub(crate) fn run(command: &mut Command, out: PathBuf, limit: Duration) -> Self {
         let mut child = command
             .env("OMP_NUM_THREADS", "1")
             .stdout(Stdio::piped())

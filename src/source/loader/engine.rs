@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::model::inventory::LoaderInfo;
-use crate::model::sample::LoaderSample;
+use crate::model::sample::{LoaderSample, WorkerSample};
 use crate::model::{LoaderId, Pid};
 use crate::source::rights;
 use crate::source::root::Roots;
@@ -169,6 +169,13 @@ impl Engine {
             }
         }
         all
+    }
+
+    /// The workers of the loaders that are there, as they stand.
+    pub fn workers(&self) -> Vec<WorkerSample> {
+        let loaders = self.trainers.values().flat_map(|trainer| &trainer.loaders);
+        let loaders = loaders.filter(|loader| loader.shown() && loader.gone.is_none());
+        loaders.flat_map(Tracked::workers_sample).collect()
     }
 
     /// Trainers whose descriptors may not be read.

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `rung`, `ladder` | a source that knows the loaders better than the pipes; which one is in use |
 //! | `memory`, `python` | the best rung: the interpreter's memory |
+//! | `told`, `page` | beside it or in its place: what the probe of `mltop run` publishes |
 //! | `discover` | which pipes are a loader's queues |
 //! | `tap`, `frames` | what waits in a pipe, without taking it |
 //! | `semaphores` | how many messages a queue holds, and who waits for one |
@@ -11,6 +12,7 @@
 //! | `queue`, `capacity`, `position` | from that to depth, capacity and steps; pure |
 //! | `place`, `places` | what a wait in the kernel means; where threads wait |
 //! | `main_thread`, `workers`, `storage` | the trainer's main thread; its workers and their files |
+//! | `panel` | the workers one by one, and their tasks; pure |
 //! | `tracked`, `counts`, `progress`, `cross` | one loader over time; what looks at it add up to |
 //! | `trainer`, `search` | one trainer, and how its loaders are found |
 //! | `beat`, `engine` | when to look; all trainers |
@@ -29,6 +31,8 @@ pub mod frames;
 mod ladder;
 mod main_thread;
 pub mod memory;
+pub mod page;
+mod panel;
 mod pipes;
 pub mod place;
 mod places;
@@ -43,6 +47,7 @@ mod search;
 pub mod semaphores;
 mod storage;
 pub mod tap;
+pub mod told;
 pub mod tracked;
 mod trainer;
 mod workers;
@@ -56,7 +61,7 @@ use std::time::{Duration, Instant};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::model::inventory::{LoaderInfo, SourceState, SourceStatus};
-use crate::model::sample::LoaderSample;
+use crate::model::sample::{LoaderSample, WorkerSample};
 use crate::model::{Gap, Pid, Reading};
 use crate::source::root::Roots;
 
@@ -72,6 +77,7 @@ const PUBLISH: Duration = Duration::from_millis(100);
 struct Shared {
     wanted: Option<BTreeMap<Pid, Vec<Pid>>>,
     rows: Vec<(Arc<LoaderInfo>, LoaderSample)>,
+    workers: Vec<WorkerSample>,
     written: Option<Instant>,
     taken: bool,
     denied: Vec<Pid>,
@@ -88,6 +94,14 @@ pub struct Loaders {
     thread: Option<thread::Thread>,
 }
 
+impl Ladder {
+    /// All rungs that there are.
+    pub fn all() -> Self {
+        let steps = vec![told::timed(memory::step()), told::step()];
+        Self { steps, semaphores: true }
+    }
+}
+
 /// What is known of the loaders now.
 #[derive(Clone, Debug)]
 pub struct LoaderLook {
@@ -95,6 +109,8 @@ pub struct LoaderLook {
     pub infos: Vec<Arc<LoaderInfo>>,
     /// Their rows, in the same order.
     pub samples: Vec<LoaderSample>,
+    /// The workers of all of them.
+    pub workers: Vec<WorkerSample>,
     /// How this source fares.
     pub status: SourceStatus,
     /// Looks taken since the start.
@@ -107,7 +123,7 @@ impl Loaders {
     /// Starts the thread, with all rungs that there are. Nothing is looked at before
     /// [`Self::watch`].
     pub fn start(roots: Roots) -> Self {
-        Self::start_with(roots, Ladder { steps: vec![memory::step()], semaphores: true })
+        Self::start_with(roots, Ladder::all())
     }
 
     /// The same with another ladder.
@@ -163,6 +179,8 @@ impl Loaders {
         LoaderLook {
             infos,
             samples,
+            // A worker's row says nothing that could stand while nobody looks.
+            workers: if late { Vec::new() } else { shared.workers.clone() },
             status: status(&shared, late),
             looks: shared.looks,
             cost_cpu_seconds: shared.cpu_seconds,
@@ -235,9 +253,10 @@ fn work(
         if taken || written.is_none_or(|at| now.duration_since(at) >= PUBLISH) {
             written = Some(now);
             let rows = engine.rows(now, false);
-            let denied = engine.denied();
+            let (workers, denied) = (engine.workers(), engine.denied());
             let mut shared = lock(shared);
             shared.rows = rows;
+            shared.workers = workers;
             shared.written = Some(now);
             shared.denied = denied;
             shared.looks = engine.looks;

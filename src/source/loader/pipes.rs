@@ -108,6 +108,18 @@ pub(super) fn count(group: &Group, tools: &mut Tools<'_>) -> io::Result<Option<u
     Ok((!frames.truncated && frames.others == 0).then(|| frames.complete()))
 }
 
+/// The tasks that wait for each worker, where something else tells what they do.
+pub(super) fn tasks(group: &Group, workers: &mut Workers, tools: &mut Tools<'_>) {
+    if !workers.pids().eq(group.workers.iter().map(|worker| worker.pid)) {
+        return;
+    }
+    for (number, worker) in group.workers.iter().enumerate() {
+        // A queue that is gone is one of an iterator before.
+        let Ok(bytes) = tools.tap.look(&worker.index.link, worker.index.inode) else { return };
+        workers.tasks(number, &parse(bytes).indices);
+    }
+}
+
 /// Every worker: its tasks, and what it does.
 fn look_at_workers(
     group: &Group,
@@ -125,6 +137,7 @@ fn look_at_workers(
         let raw = workers.place(number, tools.places, waits == Some(true));
         let tasks = parse(tools.tap.look(&worker.index.link, worker.index.inode)?);
         let at = workers.note(number, raw, tasks.complete() > 0, waits, counts, weight);
+        workers.tasks(number, &tasks.indices);
         all.push(Tasks { indices: tasks.indices, idle: at == WorkerAt::Idle });
     }
     Ok(all)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::model::inventory::{LoaderInfo, Refused};
-use crate::model::sample::{Bound, LoaderSample, ReadySource, WaitSource};
+use crate::model::sample::{Bound, LoaderSample, ReadySource, WaitSource, WorkerSample};
 use crate::model::{Gap, LoaderId, Pid, Reading};
 use crate::source::root::Roots;
 
@@ -218,6 +218,11 @@ impl Tracked {
     /// Whether it may be shown: it is torch's, or has been of its shape for a while.
     pub(super) fn shown(&self) -> bool {
         self.verified || self.workers.count() >= 2 && self.looks >= SHAPE_LOOKS
+    }
+
+    /// Its workers as rows.
+    pub(super) fn workers_sample(&self) -> Vec<WorkerSample> {
+        self.workers.rows(self.id, self.trainer)
     }
 
     /// Whether a look tells anything without one at the workers.

@@ -382,6 +382,7 @@ impl Trainer {
         for loader in loaders.iter_mut().filter(|loader| loader.gone.is_none()) {
             loader.workers.slow_facts(shared.tools.roots, now);
             let (Some(known), Some(group)) = (&loader.known, &loader.pipes) else { continue };
+            pipes::tasks(group, &mut loader.workers, &mut shared.tools);
             let told = |depth: Result<Depth, Gap>| depth.ok().and_then(|depth| depth.in_pipe);
             let Some(before) = told(rung.depth(known.key)) else { continue };
             // Pipes that are gone are those of an iterator before: the next search brings the new ones.

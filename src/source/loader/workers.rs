@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use crate::model::Pid;
 use crate::model::inventory::Storage;
-use crate::model::sample::ProcState;
+use crate::model::sample::{ProcState, WorkerSample};
+use crate::model::{LoaderId, Pid};
 use crate::source::root::Roots;
 
 use super::counts::Counts;
+use super::panel::Panel;
 use super::place::{WorkerAt, only_sleeps, worker_at};
 use super::places::{Places, Wchan};
 use super::proc;
@@ -54,6 +55,7 @@ pub(super) struct Workers {
     files_at: Option<Instant>,
     turn: usize,
     remote: bool,
+    panel: Panel,
 }
 
 impl Workers {
@@ -76,6 +78,7 @@ impl Workers {
         if fresh > 0 {
             self.letters.clear();
         }
+        self.panel.resize(self.all.len(), fresh > 0);
         fresh
     }
 
@@ -90,6 +93,7 @@ impl Workers {
     /// Begins a look at all of them.
     pub(super) fn begin(&mut self, now: Instant) {
         self.letters.clear();
+        self.panel.begin();
         self.thorough = self.share_at.is_none_or(|at| now - at >= SHARE_EVERY);
         self.remote = self.files.remote();
     }
@@ -148,7 +152,7 @@ impl Workers {
         worker.ended = at == WorkerAt::Dead;
         let queued = if at == WorkerAt::Run { worker.queued } else { 0.0 };
         counts.worker(at, queued, weight);
-        self.letters.push(match at {
+        let letter = match at {
             WorkerAt::Run if queued > 0.5 => 'Q',
             WorkerAt::Run => 'R',
             WorkerAt::Disk => 'D',
@@ -156,7 +160,9 @@ impl Workers {
             WorkerAt::Idle => '.',
             WorkerAt::Other => 'S',
             WorkerAt::Dead => 'Z',
-        });
+        };
+        self.letters.push(letter);
+        self.panel.see(index, letter, queued, weight);
         at
     }
 
@@ -208,6 +214,16 @@ impl Workers {
                 self.files.look(roots, &worker.folder);
             }
         }
+    }
+
+    /// The indices of the tasks that wait for one of them, after the look at it.
+    pub(super) fn tasks(&mut self, index: usize, indices: &[u64]) {
+        self.panel.tasks(index, indices);
+    }
+
+    /// Each of them as a row.
+    pub(super) fn rows(&self, loader: LoaderId, trainer: Pid) -> Vec<WorkerSample> {
+        self.panel.rows(loader, trainer, self.pids())
     }
 
     /// The filesystems that their files are on, the most used first.
