@@ -3,6 +3,7 @@
 //! A rate that is wrong can then be mended for every old session too. Every column is declared once,
 //! by [`section!`](super::metric), and so reaches the file, the stream and the screens alike.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::id::{GpuId, LoaderId, Pid, Stamp};
@@ -37,6 +38,15 @@ pub struct Sample {
     pub procs: Vec<ProcSample>,
     /// Loaders, by number.
     pub loaders: Vec<LoaderSample>,
+}
+
+impl Sample {
+    /// The GPUs that a rank holds memory of, by its trainer or its workers.
+    pub fn rank_gpus(&self, trainer: Pid) -> BTreeSet<GpuId> {
+        let pids = self.inventory.rank_pids(trainer);
+        let held = self.gpu_procs.iter().filter(|held| pids.contains(&held.pid));
+        held.map(|held| held.gpu).collect()
+    }
 }
 
 section! {

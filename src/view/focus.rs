@@ -58,7 +58,7 @@ impl<'a> Look<'a> {
             .and_then(|row| row.rank)
             .or(judged)
             .or_else(|| run.and_then(|run| worst_rank(frame, run)));
-        look.loader = look.pid.and_then(|pid| moving_loader(frame, pid));
+        look.loader = look.pid.and_then(|pid| frame.moving_loader(pid));
         let of_run = run.map(|run| run_gpus(frame, run)).unwrap_or_default();
         look.gpus_of_run = !of_run.is_empty();
         look.gpus = if of_run.is_empty() {
@@ -117,7 +117,7 @@ fn default_run(state: &State, inventory: &Inventory) -> Option<RunId> {
 pub(super) fn worst_rank(frame: &Frame, run: &RunInfo) -> Option<Pid> {
     let mut worst: Option<(f64, Pid)> = None;
     for pid in &run.trainers {
-        let wait = moving_loader(frame, *pid)
+        let wait = frame.moving_loader(*pid)
             .and_then(|loader| frame.loaders.iter().find(|rates| rates.loader == loader.loader))
             .and_then(|rates| rates.wait_ratio.ok());
         if let Some(wait) = wait
@@ -129,40 +129,6 @@ pub(super) fn worst_rank(frame: &Frame, run: &RunInfo) -> Option<Pid> {
     worst.map(|(_, pid)| pid).or_else(|| run.trainers.first().copied())
 }
 
-/// The loader of a trainer that moves: during evaluation that is another than during training.
-pub(super) fn moving_loader(frame: &Frame, pid: Pid) -> Option<&LoaderSample> {
-    let mut best: Option<(f64, &LoaderSample)> = None;
-    for loader in frame.sample.loaders.iter().filter(|loader| loader.pid == pid) {
-        let rates = frame.loaders.iter().find(|rates| rates.loader == loader.loader);
-        let steps = rates.and_then(|rates| rates.steps_per_second.ok()).unwrap_or(0.0);
-        if best.is_none_or(|(most, _)| steps > most) {
-            best = Some((steps, loader));
-        }
-    }
-    best.map(|(_, loader)| loader)
-}
-
-/// The trainer and the workers of a rank.
-pub(super) fn rank_pids(inventory: &Inventory, trainer: Pid) -> BTreeSet<Pid> {
-    let mut pids = BTreeSet::from([trainer]);
-    for loader in inventory.loaders.iter().filter(|loader| loader.pid == trainer) {
-        pids.extend(loader.workers.iter().copied());
-    }
-    pids
-}
-
-/// The GPUs that a rank holds memory of.
-pub(super) fn rank_gpus(frame: &Frame, trainer: Pid) -> BTreeSet<GpuId> {
-    let pids = rank_pids(&frame.sample.inventory, trainer);
-    frame
-        .sample
-        .gpu_procs
-        .iter()
-        .filter(|held| pids.contains(&held.pid))
-        .map(|held| held.gpu)
-        .collect()
-}
-
 fn run_gpus(frame: &Frame, run: &RunInfo) -> BTreeSet<GpuId> {
-    run.trainers.iter().flat_map(|pid| rank_gpus(frame, *pid)).collect()
+    run.trainers.iter().flat_map(|pid| frame.sample.rank_gpus(*pid)).collect()
 }
