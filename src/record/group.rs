@@ -222,8 +222,18 @@ impl Groups {
         Some((first, last))
     }
 
+    /// The first and the last tick of a group.
+    pub(super) fn bounds(&self, index: usize) -> Option<(Stamp, Stamp)> {
+        self.group(index).map(|group| (group.first, group.last))
+    }
+
+    /// The samples of a group.
+    pub(super) fn unpacked(&self, index: usize) -> Vec<Arc<Sample>> {
+        self.look(index, <[Arc<Sample>]>::to_vec).unwrap_or_default()
+    }
+
     /// Groups that hold a tick.
-    fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.closed.len() + usize::from(self.open.ticks > 0)
     }
 

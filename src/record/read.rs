@@ -158,7 +158,7 @@ pub struct Session {
     /// What could not be read.
     pub health: Health,
     span: (Stamp, Stamp),
-    groups: Groups,
+    pub(super) groups: Groups,
 }
 
 impl Session {
