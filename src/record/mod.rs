@@ -10,6 +10,7 @@
 //! ```
 
 mod columns;
+mod container;
 pub mod decode;
 pub mod encode;
 mod group;

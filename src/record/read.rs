@@ -192,6 +192,12 @@ impl Session {
 
 /// Reads a recording, packed (`.zst`) or plain; the content tells, not the name.
 pub fn open(path: &Path) -> Result<Session, ReadError> {
+    let (name, file) = open_file(path)?;
+    read(&name, file)
+}
+
+/// Opens the file of a recording, and its name for errors.
+pub(super) fn open_file(path: &Path) -> Result<(String, File), ReadError> {
     let name = || shown(path);
     let refused = |source: io::Error| match source.kind() {
         io::ErrorKind::NotFound => ReadError::NotFound { file: name() },
@@ -203,7 +209,7 @@ pub fn open(path: &Path) -> Result<Session, ReadError> {
     if file.metadata().map_err(refused)?.is_dir() {
         return Err(ReadError::Directory { file: name() });
     }
-    read(&name(), file)
+    Ok((name(), file))
 }
 
 /// Reads a recording from anywhere, as from bytes in the program; `name` stands in errors.

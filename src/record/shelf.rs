@@ -132,3 +132,14 @@ pub(super) fn overview(
     }
     sums.iter().map(|parts| parts.iter().map(Gather::extent).collect()).collect()
 }
+
+/// The moment of the last tick at or before a moment of the wall clock; the first tick's before it.
+/// Where the wall clock was set back, the tick that was taken later.
+pub(super) fn mono_at(shelf: &impl Shelf, unix_ms: i64) -> u64 {
+    let reached =
+        |index: &usize| shelf.bounds(*index).is_some_and(|(first, _)| first.unix_ms <= unix_ms);
+    let end = (0..shelf.len()).rev().find(reached).map_or(0, |index| index + 1);
+    let found = last_of(shelf, end, |sample| sample.stamp.unix_ms <= unix_ms);
+    let found = found.and_then(|(_, at, samples)| samples.get(at).map(|found| found.stamp.mono_ms));
+    found.unwrap_or_else(|| shelf.bounds(0).map_or(0, |(first, _)| first.mono_ms))
+}

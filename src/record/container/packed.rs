@@ -1,0 +1,538 @@
+//! A packed file as groups that are unpacked one by one. Of the file itself only the index is in
+//! memory, and the few groups that were looked at last.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rustix::fs::{FlockOperation, flock};
+
+use crate::derive;
+use crate::model::{Event, Sample, Stamp};
+use crate::record::decode::{Decoder, End, Item};
+use crate::record::encode::rows;
+use crate::record::head::SessionInfo;
+use crate::record::line::{Damage, FORMAT, MAX_ROWS, VERSION};
+use crate::record::read::{Health, ReadError};
+use crate::record::series::{Extent, Gather, Parts, Series};
+use crate::record::shelf::{self, Shelf};
+
+use super::entry::{Entry, IX, Tally};
+use super::frame::{FrameReader, Outcome};
+use super::{FRAME_MAGIC, FileHead, HEAD_TAG, SKIP_HEAD, find, read_at, skippable};
+
+/// Groups in the index: 15 days at ten seconds each.
+pub(in crate::record) const MAX_ENTRIES: usize = 131_072;
+/// Groups that stay unpacked, and rows in them: 32 groups of a box with 8 GPUs are a third of it.
+const UNPACKED: usize = 32;
+const UNPACKED_ROWS: usize = 65_536;
+/// What the text of HEAD may take.
+const MAX_HEAD: usize = 64 << 10;
+/// What the events of a session may take of memory, about.
+const MAX_EVENTS: usize = 32_768;
+
+/// What was found in a frame.
+#[derive(Debug, Default)]
+pub(in crate::record) struct Contents {
+    pub(in crate::record) samples: Vec<Arc<Sample>>,
+    pub(in crate::record) events: Vec<Event>,
+    pub(in crate::record) head: Option<Arc<SessionInfo>>,
+    pub(in crate::record) end: Option<End>,
+    pub(in crate::record) lines: u64,
+    pub(in crate::record) damaged: u64,
+    pub(in crate::record) outcome: Outcome,
+    /// Written for a newer reader, and the version that it asks for.
+    pub(in crate::record) newer: Option<u32>,
+}
+
+impl Contents {
+    /// Whether every byte of it is as it was written.
+    pub(in crate::record) const fn is_whole(&self) -> bool {
+        self.outcome.whole && self.damaged == 0
+    }
+}
+
+/// Reads everything in the frame at `from`.
+pub(in crate::record) fn contents(
+    reader: &mut FrameReader,
+    file: &File,
+    from: u64,
+    to: u64,
+) -> io::Result<Contents> {
+    let mut found = Contents::default();
+    let mut decoder = Decoder::new();
+    let mut room = MAX_ROWS;
+    let mut last: Option<(u64, u64)> = None;
+    found.outcome = reader.read(file, from, to, |line| {
+        found.lines += 1;
+        match decoder.line(line) {
+            Ok(Some(Item::Sample(sample))) => {
+                let now = (sample.seq, sample.stamp.mono_ms);
+                let in_order = last.is_none_or(|(seq, ms)| now.0 > seq && now.1 >= ms);
+                // One row more for the tick itself: a frame of empty ticks is bounded too.
+                match room.checked_sub(rows(&sample) + 1).filter(|_| in_order) {
+                    Some(left) => {
+                        room = left;
+                        last = Some(now);
+                        found.samples.push(sample);
+                    }
+                    None => found.damaged += 1,
+                }
+            }
+            Ok(Some(Item::Event(event))) if found.events.len() < MAX_EVENTS => {
+                found.events.push(event);
+            }
+            Ok(Some(Item::Head(head))) => found.head = Some(head),
+            Ok(Some(Item::End(end))) => found.end = Some(end),
+            Ok(Some(Item::Event(_)) | None) => {}
+            Err(Damage::Newer { needs }) => {
+                found.newer = Some(needs);
+                return false;
+            }
+            Err(_) => found.damaged += 1,
+        }
+        true
+    })?;
+    found.damaged += found.outcome.too_long;
+    Ok(found)
+}
+
+/// The entry that a frame would have had.
+fn entry_of(found: &Contents, from: u64) -> Option<Entry> {
+    let mut tally = Tally::default();
+    let mut before: Option<&Arc<Sample>> = None;
+    for sample in &found.samples {
+        tally.tick(&derive::frame(before.map(|sample| &**sample), Arc::clone(sample)));
+        before = Some(sample);
+    }
+    found.events.iter().for_each(|event| tally.event(event));
+    let length = found.outcome.end.saturating_sub(from).min(u64::from(u32::MAX));
+    tally.entry(from, length as u32)
+}
+
+/// A group while it is unpacked.
+#[derive(Debug)]
+struct Unpacked {
+    offset: u64,
+    ticks: u32,
+    samples: Vec<Arc<Sample>>,
+    rows: usize,
+}
+
+/// What looking at groups needs and leaves behind.
+#[derive(Debug)]
+struct Looking {
+    reader: FrameReader,
+    unpacked: Vec<Unpacked>,
+    health: Health,
+    /// Groups whose damage has been counted.
+    counted: Vec<u64>,
+    events: Option<Arc<Vec<Event>>>,
+}
+
+/// A file of ours.
+#[derive(Debug)]
+pub(in crate::record) struct Packed {
+    pub(in crate::record) file: File,
+    pub(in crate::record) head: Option<Arc<SessionInfo>>,
+    pub(in crate::record) end: Option<End>,
+    pub(in crate::record) entries: Vec<Entry>,
+    /// Entries before this one are in the file's own index; those behind it were found by reading.
+    settled: usize,
+    /// Where the part that is not indexed begins.
+    tail: u64,
+    length: u64,
+    closed: bool,
+    looking: Mutex<Looking>,
+}
+
+/// Whether a file is one of ours, by its first or its last bytes.
+pub(in crate::record) fn is_ours(file: &File) -> io::Result<bool> {
+    let mut bytes = [0; 16];
+    let first = read_at(file, &mut bytes, 0)?;
+    if matches!(skippable(first), Some((HEAD_TAG, _))) {
+        return Ok(true);
+    }
+    if first.starts_with(b"{\"k\":") || first.starts_with(&FRAME_MAGIC) {
+        return Ok(false);
+    }
+    // Its first bytes may be the damaged ones.
+    find::has_index(file, file.metadata()?.len())
+}
+
+impl Packed {
+    /// Reads the index of a file, and what lies beside it.
+    pub(in crate::record) fn open(name: &str, file: File) -> Result<Self, ReadError> {
+        let failed = |source| ReadError::Io { file: name.to_owned(), source };
+        let looking = Looking {
+            reader: FrameReader::new().map_err(failed)?,
+            unpacked: Vec::new(),
+            health: Health::default(),
+            counted: Vec::new(),
+            events: None,
+        };
+        let length = file.metadata().map_err(failed)?.len();
+        let mut this = Self {
+            file,
+            head: None,
+            end: None,
+            entries: Vec::new(),
+            settled: 0,
+            tail: 0,
+            length,
+            closed: false,
+            looking: Mutex::new(looking),
+        };
+        let needs = this.read_head().map_err(failed)?;
+        let needs = match needs {
+            Some(needs) => Some(needs),
+            None => this.index().map_err(failed)?,
+        };
+        if let Some(needs) = needs {
+            return Err(ReadError::Newer { file: name.to_owned(), needs });
+        }
+        if this.entries.len() >= MAX_ENTRIES {
+            return Err(ReadError::TooLarge { file: name.to_owned() });
+        }
+        if this.entries.is_empty() {
+            let Health { lines_damaged: damaged, lines_read: lines, .. } = this.health();
+            return Err(ReadError::NoTicks { file: name.to_owned(), damaged, lines });
+        }
+        Ok(this)
+    }
+
+    /// HEAD, and the head line behind it. The version of the reader that it asks for, where this
+    /// one is too old.
+    fn read_head(&mut self) -> io::Result<Option<u32>> {
+        let mut bytes = [0; SKIP_HEAD];
+        let Some((HEAD_TAG, body)) = skippable(read_at(&self.file, &mut bytes, 0)?) else {
+            return Ok(None);
+        };
+        let mut text = vec![0; body.min(MAX_HEAD)];
+        let text = read_at(&self.file, &mut text, SKIP_HEAD as u64)?;
+        if let Ok(head) = serde_json::from_slice::<FileHead>(text)
+            && &*head.format == FORMAT
+            && head.min_reader_v > VERSION
+        {
+            return Ok(Some(head.min_reader_v));
+        }
+        let from = (SKIP_HEAD + body) as u64;
+        let found = contents(&mut self.looking().reader, &self.file, from, self.length)?;
+        if found.samples.is_empty() && found.outcome.whole {
+            self.tail = found.outcome.end;
+        }
+        self.head = found.head;
+        Ok(found.newer)
+    }
+
+    /// Finds all frames.
+    fn index(&mut self) -> io::Result<Option<u32>> {
+        if let Some(table) = find::table(&self.file, self.length, MAX_ENTRIES)? {
+            self.entries = in_order(table.entries, table.offset);
+            self.end = table.summary.end;
+            self.closed = true;
+            self.settled = self.entries.len();
+            self.tail = table.offset;
+            return Ok(None);
+        }
+        let known = find::entries(&self.file, self.length, MAX_ENTRIES)?;
+        let mut from = self.tail;
+        for entry in in_order(known, self.length) {
+            // What lies between two entries has lost its own.
+            if entry.offset > from {
+                let newer = self.walk(from, entry.offset)?;
+                if newer.is_some() {
+                    return Ok(newer);
+                }
+            }
+            from = entry.end() + IX as u64;
+            self.push(entry);
+        }
+        self.settled = self.entries.len();
+        self.tail = from;
+        let newer = self.walk(from, self.length)?;
+        self.looking().health.truncated = self.end.is_none();
+        Ok(newer)
+    }
+
+    /// Reads a part of the file that has no index, frame by frame.
+    fn walk(&mut self, from: u64, to: u64) -> io::Result<Option<u32>> {
+        let mut at = from;
+        while let Some(start) = find::search_frame(&self.file, at, to)? {
+            if self.entries.len() >= MAX_ENTRIES {
+                break;
+            }
+            if let Some((entry, _)) = find::index_at(&self.file, start)? {
+                at = start + IX as u64;
+                drop(entry);
+                continue;
+            }
+            let found = contents(&mut self.looking().reader, &self.file, start, to)?;
+            if found.newer.is_some() {
+                return Ok(found.newer);
+            }
+            at = if found.outcome.whole { found.outcome.end } else { start + 4 };
+            let Some(entry) = entry_of(&found, start) else {
+                self.keep_head_and_end(&found);
+                continue;
+            };
+            at = at.max(found.outcome.end.min(to));
+            self.keep_head_and_end(&found);
+            self.count(&found, start);
+            self.push(entry);
+        }
+        Ok(None)
+    }
+
+    fn keep_head_and_end(&mut self, found: &Contents) {
+        if self.head.is_none() {
+            self.head.clone_from(&found.head);
+        }
+        if found.end.is_some() {
+            self.end.clone_from(&found.end);
+        }
+    }
+
+    /// Adds an entry, where it comes after all others.
+    fn push(&mut self, entry: Entry) {
+        if self.entries.last().is_none_or(|last| follows(last, &entry)) {
+            self.entries.push(entry);
+        } else {
+            self.looking().health.frames_damaged += 1;
+        }
+    }
+
+    /// What could not be read so far.
+    pub(in crate::record) fn health(&self) -> Health {
+        self.looking().health
+    }
+
+    fn looking(&self) -> std::sync::MutexGuard<'_, Looking> {
+        // What a panic elsewhere left behind is at worst a group that is not kept.
+        self.looking.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn count(&self, found: &Contents, offset: u64) {
+        let mut looking = self.looking();
+        count(&mut looking, found, offset);
+    }
+
+    /// The first and the last tick.
+    pub(in crate::record) fn span(&self) -> (Stamp, Stamp) {
+        let first = self.entries.first().map(|entry| entry.first).unwrap_or_default();
+        let last = self.entries.last().map(|entry| entry.last).unwrap_or_default();
+        (first, last)
+    }
+
+    /// Ticks, by the index.
+    pub(in crate::record) fn ticks(&self) -> u64 {
+        self.entries.iter().map(|entry| u64::from(entry.ticks)).sum()
+    }
+
+    /// All events, from the frames that hold one.
+    pub(in crate::record) fn events(&self) -> Arc<Vec<Event>> {
+        if let Some(events) = &self.looking().events {
+            return Arc::clone(events);
+        }
+        let mut events = Vec::new();
+        for entry in self.entries.iter().filter(|entry| entry.has_events()) {
+            if events.len() >= MAX_EVENTS {
+                break;
+            }
+            let looking = &mut *self.looking();
+            if let Ok(found) = contents(&mut looking.reader, &self.file, entry.offset, entry.end())
+            {
+                count(looking, &found, entry.offset);
+                events.extend(found.events);
+            }
+        }
+        let events = Arc::new(events);
+        self.looking().events = Some(Arc::clone(&events));
+        events
+    }
+
+    /// Whether some writer still holds the file.
+    pub(in crate::record) fn is_growing(&self) -> bool {
+        match flock(self.file.as_fd(), FlockOperation::NonBlockingLockShared) {
+            Ok(()) => {
+                let _ = flock(self.file.as_fd(), FlockOperation::Unlock);
+                false
+            }
+            Err(error) => error == rustix::io::Errno::WOULDBLOCK,
+        }
+    }
+
+    /// Reads what was appended. True where there is anything new.
+    pub(in crate::record) fn follow(&mut self) -> io::Result<bool> {
+        let length = self.file.metadata()?.len();
+        if self.closed || length <= self.length {
+            return Ok(false);
+        }
+        let ticks = self.ticks();
+        self.length = length;
+        self.entries.truncate(self.settled);
+        self.looking().events = None;
+        // A frame that has its index now is settled for good.
+        let mut at = self.tail;
+        while let Some(start) = find::search_frame(&self.file, at, length)? {
+            let found = contents(&mut self.looking().reader, &self.file, start, length)?;
+            let entry = match find::index_at(&self.file, found.outcome.end)? {
+                Some((entry, _)) if found.outcome.whole => Some(entry),
+                _ => None,
+            };
+            self.keep_head_and_end(&found);
+            match entry {
+                Some(entry) => {
+                    at = entry.end() + IX as u64;
+                    self.push(entry);
+                    self.settled = self.entries.len();
+                    self.tail = at;
+                }
+                None => {
+                    if let Some(entry) = entry_of(&found, start) {
+                        self.push(entry);
+                    }
+                    at = if found.outcome.whole { found.outcome.end } else { length };
+                }
+            }
+        }
+        if self.end.is_some() {
+            self.looking().health.truncated = false;
+        }
+        Ok(self.ticks() != ticks || self.end.is_some())
+    }
+}
+
+/// Counts what a frame could not give, once.
+fn count(looking: &mut Looking, found: &Contents, offset: u64) {
+    if looking.counted.contains(&offset) {
+        return;
+    }
+    let health = &mut looking.health;
+    health.lines_read += found.lines;
+    if !found.outcome.broken && found.damaged == 0 {
+        return;
+    }
+    health.lines_damaged += found.damaged;
+    health.frames_damaged += u64::from(found.outcome.broken);
+    let at = found.samples.last().map(|sample| sample.stamp.unix_ms);
+    health.first_damage_ms = match (health.first_damage_ms, at) {
+        (Some(known), Some(at)) => Some(known.min(at)),
+        (known, at) => known.or(at),
+    };
+    if looking.counted.len() < MAX_ENTRIES {
+        looking.counted.push(offset);
+    }
+}
+
+fn follows(last: &Entry, next: &Entry) -> bool {
+    next.offset >= last.end()
+        && next.first.mono_ms >= last.last.mono_ms
+        && next.seq_first >= last.seq_first.saturating_add(u64::from(last.ticks))
+}
+
+/// The entries that follow one another within the file.
+fn in_order(entries: Vec<Entry>, end: u64) -> Vec<Entry> {
+    let mut kept: Vec<Entry> = Vec::with_capacity(entries.len());
+    for entry in entries {
+        if entry.end() <= end && kept.last().is_none_or(|last| follows(last, &entry)) {
+            kept.push(entry);
+        }
+    }
+    kept
+}
+
+impl Shelf for Packed {
+    fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    fn bounds(&self, index: usize) -> Option<(Stamp, Stamp)> {
+        self.entries.get(index).map(|entry| (entry.first, entry.last))
+    }
+
+    fn unpacked(&self, index: usize) -> Vec<Arc<Sample>> {
+        let Some(entry) = self.entries.get(index) else { return Vec::new() };
+        let looking = &mut *self.looking();
+        let known = looking
+            .unpacked
+            .iter()
+            .position(|one| one.offset == entry.offset && one.ticks == entry.ticks);
+        if let Some(known) = known {
+            let one = looking.unpacked.remove(known);
+            let samples = one.samples.clone();
+            looking.unpacked.push(one);
+            return samples;
+        }
+        let Ok(mut found) = contents(&mut looking.reader, &self.file, entry.offset, entry.end())
+        else {
+            looking.health.frames_damaged += 1;
+            return Vec::new();
+        };
+        count(looking, &found, entry.offset);
+        // A frame may not hold what its entry does not tell: moments are looked up by the entry.
+        let within = entry.first.mono_ms..=entry.last.mono_ms;
+        found.samples.retain(|sample| within.contains(&sample.stamp.mono_ms));
+        keep(looking, entry, &found.samples);
+        found.samples
+    }
+}
+
+/// Keeps a group unpacked, and forgets those that were not looked at for the longest time.
+fn keep(looking: &mut Looking, entry: &Entry, samples: &[Arc<Sample>]) {
+    let total = samples.iter().map(|sample| rows(sample) + 1).sum();
+    let one = Unpacked {
+        offset: entry.offset,
+        ticks: entry.ticks,
+        samples: samples.to_vec(),
+        rows: total,
+    };
+    looking.unpacked.push(one);
+    let kept = |unpacked: &[Unpacked]| unpacked.iter().map(|one| one.rows).sum::<usize>();
+    while looking.unpacked.len() > UNPACKED
+        || (looking.unpacked.len() > 1 && kept(&looking.unpacked) > UNPACKED_ROWS)
+    {
+        looking.unpacked.remove(0);
+    }
+}
+
+/// Groups that are read tick by tick for an overview, so that a short session is not drawn in steps
+/// of ten seconds.
+const FINE_GROUPS: usize = 24;
+
+impl Packed {
+    /// The series over a span in equal parts, from the index; over a short span from the ticks.
+    pub(in crate::record) fn overview(
+        &self,
+        series: &[Series],
+        from_ms: u64,
+        to_ms: u64,
+        parts: usize,
+    ) -> Vec<Vec<Option<Extent>>> {
+        let overlaps =
+            |entry: &&Entry| entry.last.mono_ms >= from_ms && entry.first.mono_ms <= to_ms;
+        let groups = self.entries.iter().filter(overlaps).count();
+        if groups <= FINE_GROUPS {
+            return shelf::overview(self, series, from_ms, to_ms, parts);
+        }
+        let mut sums = vec![vec![Gather::default(); parts]; series.len()];
+        if let Some(places) = Parts::new(from_ms, to_ms, parts) {
+            for entry in self.entries.iter().filter(overlaps) {
+                let (first, last) =
+                    (entry.first.mono_ms.max(from_ms), entry.last.mono_ms.min(to_ms));
+                let (Some(first), Some(last)) = (places.part_of(first), places.part_of(last))
+                else {
+                    continue;
+                };
+                for (series, sums) in series.iter().zip(&mut sums) {
+                    let Some(extent) = entry.extent(*series) else { continue };
+                    for sum in sums.get_mut(first..=last).unwrap_or_default() {
+                        sum.merge(extent, u64::from(entry.ticks));
+                    }
+                }
+            }
+        }
+        sums.iter().map(|parts| parts.iter().map(Gather::extent).collect()).collect()
+    }
+}
