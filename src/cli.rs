@@ -7,6 +7,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::model::Pid;
 
+mod session;
+
+pub use session::{Diff, Export, Form, Part, Replay, Report};
+
 /// See why the GPUs of a running training job wait.
 ///
 /// Attaches to training that is already running, with no change to its code and no restart, and
@@ -70,6 +74,10 @@ pub enum Verb {
     Stream(Stream),
     /// Draw the screen of a recorded stream at one moment, as SVG or text.
     Render(Render),
+    /// Tell what a recorded session came to: findings with evidence, runs, gaps.
+    Report(Report),
+    /// Compare two sessions of the same training, before and after a change.
+    Diff(Diff),
     /// Say what can be read here, what cannot, why, and what would allow it.
     Doctor {
         /// Look at this training process in particular.

@@ -32,6 +32,7 @@ pub mod fmt;
 pub mod history;
 pub mod model;
 pub mod record;
+pub mod report;
 pub mod run;
 pub mod source;
 pub mod term;

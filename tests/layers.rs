@@ -18,13 +18,14 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("view", &["model", "history", "diagnose", "app", "fmt"]),
     ("ui", &["view"]),
     ("export", &["ui", "view"]),
+    ("report", &["model", "history", "diagnose", "fmt"]),
     ("cli", &["model"]),
     ("term", &[]),
     ("error", &["record", "source"]),
 ];
 
 /// Modules without a clock, a file, an environment or a terminal.
-const PURE: &[&str] = &["model", "derive", "history", "diagnose", "view", "fmt", "app"];
+const PURE: &[&str] = &["model", "derive", "history", "diagnose", "view", "fmt", "app", "report"];
 
 const IMPURE: &[&str] = &[
     "std::fs",

@@ -1,14 +1,18 @@
 //! The verbs. The only place that knows everybody.
 
 mod demo;
+mod diff;
 mod doctor;
 mod keys;
 mod live;
 mod looks;
+mod moment;
 mod notify;
 mod pipeline;
+mod recorded;
 mod render;
 mod replay;
+mod report;
 mod stream;
 
 use std::io::{self, Write};
@@ -41,6 +45,8 @@ pub fn run(cli: Cli) -> Result<(), Error> {
         None => live_screen(&cli.watch, &cli.look, cli.notify),
         Some(Verb::Stream(stream)) => stream_lines(&stream),
         Some(Verb::Render(wanted)) => render::render(&wanted, &cli.look),
+        Some(Verb::Report(wanted)) => report::report(&wanted),
+        Some(Verb::Diff(wanted)) => diff::diff(&wanted),
         Some(Verb::Doctor { pid }) => examine(pid),
         Some(Verb::Demo(demo)) => show_demo(&demo, &cli.look),
     }

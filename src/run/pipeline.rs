@@ -35,6 +35,18 @@ impl Pipeline {
         (frame, changes)
     }
 
+    /// Takes all samples of a session in, and hands each frame with what it changed to `each`.
+    pub(super) fn play(
+        &mut self,
+        samples: impl IntoIterator<Item = Arc<Sample>>,
+        mut each: impl FnMut(&Self, &Arc<Frame>, &[Change]),
+    ) {
+        for sample in samples {
+            let (frame, changes) = self.push(sample);
+            each(self, &frame, &changes);
+        }
+    }
+
     /// The newest frame with the verdict on it, for the state. `oldest_ms` is the oldest moment that
     /// can be gone back to.
     pub(super) fn tick(&self, frame: Arc<Frame>, oldest_ms: u64) -> Tick {

@@ -117,7 +117,8 @@ fn default_run(state: &State, inventory: &Inventory) -> Option<RunId> {
 pub(super) fn worst_rank(frame: &Frame, run: &RunInfo) -> Option<Pid> {
     let mut worst: Option<(f64, Pid)> = None;
     for pid in &run.trainers {
-        let wait = frame.moving_loader(*pid)
+        let wait = frame
+            .moving_loader(*pid)
             .and_then(|loader| frame.loaders.iter().find(|rates| rates.loader == loader.loader))
             .and_then(|rates| rates.wait_ratio.ok());
         if let Some(wait) = wait

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use crate::model::{Bound, Frame, Gap, GpuId, Pid, Reading};
 
-
 /// A value with how it relates to the truth.
 pub(super) type Bounded = Option<(f64, Bound)>;
 
