@@ -6,7 +6,7 @@ use crate::record::series::{Extent, Gather, SERIES, Series};
 use super::{INDEX_TAG, push_skippable};
 
 /// Bytes of an entry in IX and in EX, its checksum included.
-pub(in crate::record) const ENTRY: usize = 76 + SERIES * 6;
+pub(in crate::record) const ENTRY: usize = 72 + SERIES * 6;
 /// Bytes of an IX.
 pub(in crate::record) const IX: usize = ENTRY + super::SKIP_HEAD;
 /// There is no entry before this one.

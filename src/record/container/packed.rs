@@ -252,7 +252,8 @@ impl Packed {
         self.settled = self.entries.len();
         self.tail = from;
         let newer = self.walk(from, self.length)?;
-        self.looking().health.truncated = self.end.is_none();
+        // Closed well, it would have a table.
+        self.looking().health.truncated = true;
         Ok(newer)
     }
 
@@ -397,10 +398,11 @@ impl Packed {
                 }
             }
         }
-        if self.end.is_some() {
+        if find::table(&self.file, length, MAX_ENTRIES)?.is_some() {
+            self.closed = true;
             self.looking().health.truncated = false;
         }
-        Ok(self.ticks() != ticks || self.end.is_some())
+        Ok(self.ticks() != ticks || self.closed)
     }
 }
 
