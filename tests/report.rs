@@ -184,3 +184,19 @@ fn zoom(browser: &mut Chromium) {
     }
     browser.wait_for(&format!("JSON.stringify({SPAN}) === '{whole}'"));
 }
+
+#[test]
+#[ignore = "writes sessions to look at, into the folder that MLTOP_SESSIONS names"]
+fn write_sessions_to_look_at() {
+    let folder = PathBuf::from(std::env::var_os("MLTOP_SESSIONS").unwrap());
+    let hour = Made {
+        ticks: 3600,
+        gpus: 8,
+        starved: 1200..2400,
+        gap: 600..700,
+        mark: Some((1500, "moved to NVMe".to_owned())),
+        ..Made::default()
+    };
+    hour.write(&folder, "hour.mltop.jsonl.zst");
+    hostile(&folder);
+}
