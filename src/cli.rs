@@ -7,8 +7,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::model::Pid;
 
+mod record;
 mod session;
 
+pub use record::{Cut, Flight, FlightVerb, KeepOptions, Record, Ring, SyncWhen, Verify};
 pub use session::{Diff, Export, Form, Part, Replay, Report};
 
 /// See why the GPUs of a running training job wait.
@@ -74,10 +76,21 @@ pub enum Verb {
     Stream(Stream),
     /// Draw the screen of a recorded stream at one moment, as SVG or text.
     Render(Render),
+    /// Show a recorded session on the same screens: play, pause, scrub, jump between findings.
+    Replay(Replay),
     /// Tell what a recorded session came to: findings with evidence, runs, gaps.
     Report(Report),
     /// Compare two sessions of the same training, before and after a change.
     Diff(Diff),
+    /// Record to a file, without a screen.
+    Record(Record),
+    /// Keep the last days in a ring of files on disk, always on.
+    Flight(Flight),
+    /// Say whether a recording is whole, and where it is not (exit code 0 whole, 1 damaged, 2 not
+    /// usable).
+    Verify(Verify),
+    /// Cut a span out of a recording into a new one.
+    Cut(Cut),
     /// Say what can be read here, what cannot, why, and what would allow it.
     Doctor {
         /// Look at this training process in particular.

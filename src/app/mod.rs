@@ -3,14 +3,17 @@
 pub mod action;
 pub mod key;
 pub mod keymap;
+pub mod prompt;
 pub mod rows;
 pub mod state;
 pub mod transport;
+pub mod travel;
 pub mod update;
 
 pub use action::Action;
 pub use key::{Key, KeyCode};
+pub use prompt::{Asks, Prompt};
 pub use rows::Row;
-pub use state::{Feed, GpuMode, Message, Overlay, Recording, State};
+pub use state::{Feed, GpuMode, Mark, Message, Overlay, Recording, State, Whole};
 pub use transport::{Reach, Transport};
 pub use update::{Effect, Msg, Tick};

@@ -41,6 +41,7 @@ pub(super) struct Groups {
     unpacked: Mutex<Vec<Unpacked>>,
 }
 
+#[derive(Clone)]
 struct Group {
     id: u64,
     first: Stamp,
@@ -49,6 +50,7 @@ struct Group {
     body: Body,
 }
 
+#[derive(Clone)]
 enum Body {
     Text(String),
     Packed { bytes: Box<[u8]>, text_len: usize },
@@ -191,6 +193,17 @@ impl Groups {
         }
         self.closed_bytes += group.bytes();
         self.closed.push_back(group);
+    }
+
+    /// The same ticks once more, packed as they are.
+    pub(super) fn snapshot(&self) -> Self {
+        Self {
+            closed: self.closed.clone(),
+            open: self.open.clone(),
+            closed_bytes: self.closed_bytes,
+            next_id: self.next_id,
+            ..Self::default()
+        }
     }
 
     /// Forgets the oldest complete group. False where there is none.

@@ -21,7 +21,7 @@ pub struct SessionFile {
 
 /// Where the ticks are.
 #[derive(Debug)]
-enum Held {
+pub(super) enum Held {
     /// In a file of ours: a group is read when it is looked at.
     Packed(Box<Packed>),
     /// In memory, as they came in a stream or in a file that others packed.
@@ -57,6 +57,11 @@ impl SessionFile {
     /// A session that is in memory already.
     pub fn of(session: Session) -> Self {
         Self { held: Held::Loaded(Box::new(session)) }
+    }
+
+    /// Where its ticks are.
+    pub(super) const fn held(&self) -> &Held {
+        &self.held
     }
 
     /// What the session is; `None` where its head is damaged or missing.

@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::report::compare::{self, Windows};
 
 use super::pipeline::Pipeline;
-use super::recorded::{Recorded, put};
+use super::session::{Recorded, put};
 
 /// Compares and writes what came of it.
 pub(super) fn diff(wanted: &cli::Diff) -> Result<(), Error> {

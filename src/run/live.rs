@@ -12,9 +12,10 @@ use futures_util::StreamExt;
 use rustix::process::{Signal, getpid, kill_process};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::Receiver;
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-use crate::app::{Effect, Feed, Msg, State};
+use crate::app::{Effect, Feed, Msg, State, Transport, Whole};
 use crate::derive;
 use crate::diagnose::{Change, Settings};
 use crate::error::Error;
@@ -26,8 +27,10 @@ use crate::view;
 
 use super::keys;
 use super::looks::Looks;
+use super::moment::moment;
 use super::notify::Notifier;
 use super::pipeline::Pipeline;
+use super::replay::{Begin, Reel};
 
 /// Between two frames. Keys are answered at once when the last frame is older than that.
 const FRAME: Duration = Duration::from_millis(33);
@@ -50,13 +53,19 @@ pub(super) struct Setup {
     pub notice: Option<String>,
 }
 
+/// Shows what is sampled now until the user leaves it.
+pub(super) fn watch(setup: Setup, samples: Receiver<Arc<Sample>>) -> Result<(), Error> {
+    let tape = Tape::new(TAPE_BYTES, TAPE_SPAN);
+    show(setup, Reel::Live { samples, tape }, Begin::Start)
+}
+
 /// Shows the live screen until the user leaves it.
-pub(super) fn show(setup: Setup, samples: Receiver<Arc<Sample>>) -> Result<(), Error> {
+pub(super) fn show(setup: Setup, reel: Reel, begin: Begin) -> Result<(), Error> {
     let taken = Taken::take()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let result = runtime.block_on(async {
-        let mut live = Live::new(setup, &taken)?;
-        live.run(samples).await
+        let mut live = Live::new(setup, &taken, reel, begin)?;
+        live.run().await
     });
     drop(taken);
     // Threads that still read from a sick disk or driver are left where they are.
@@ -71,14 +80,18 @@ struct Live<'a> {
     styles: Styles,
     notifier: Notifier,
     pipeline: Pipeline,
-    tape: Tape,
+    reel: Reel,
+    /// What is known of a recorded session, while more becomes known.
+    whole: Option<watch::Receiver<Arc<Whole>>>,
+    /// A finding that is to be gone to once it is known.
+    wanted_finding: Option<usize>,
     state: State,
     painted: Instant,
     dirty: bool,
 }
 
 impl<'a> Live<'a> {
-    fn new(setup: Setup, taken: &'a Taken) -> Result<Self, Error> {
+    fn new(setup: Setup, taken: &'a Taken, reel: Reel, begin: Begin) -> Result<Self, Error> {
         let (width, height) = terminal::size()?;
         let mut state = State::new(width, height);
         state.feed = setup.feed;
@@ -90,29 +103,59 @@ impl<'a> Live<'a> {
         }
         let styles = setup.looks.styles();
         let painter = Painter::new(Counted::new(Arc::new(AtomicU64::new(0))), width, height)?;
-        Ok(Self {
+        let mut this = Self {
             taken,
             painter,
             looks: setup.looks,
             styles,
             notifier: setup.notifier,
             pipeline: Pipeline::new(setup.settings),
-            tape: Tape::new(TAPE_BYTES, TAPE_SPAN),
+            reel,
+            whole: None,
+            wanted_finding: None,
             state,
             painted: Instant::now(),
             dirty: true,
-        })
+        };
+        this.begin(begin);
+        Ok(this)
     }
 
-    async fn run(&mut self, mut samples: Receiver<Arc<Sample>>) -> Result<(), Error> {
+    /// Takes in what is known of a recorded session, and goes where the user wants to begin.
+    fn begin(&mut self, begin: Begin) {
+        let Reel::File(player) = &self.reel else { return };
+        let whole = player.whole();
+        self.state.whole = Some(Arc::clone(&whole.borrow()));
+        self.whole = Some(whole);
+        self.state.marks = player.marks();
+        let first_ms = player.file().span().0.mono_ms;
+        match begin {
+            Begin::Start => {}
+            Begin::At(mono_ms) => self.stand_at(mono_ms),
+            Begin::Finding(number) => {
+                self.wanted_finding = Some(number);
+                self.stand_at(first_ms);
+            }
+        }
+    }
+
+    /// Stands still at a moment of a recorded session, as if it had been played to it.
+    fn stand_at(&mut self, mono_ms: u64) {
+        self.play_from(mono_ms);
+        self.state.transport = Transport::pause(self.state.reach());
+        self.state.moment = self.state.latest.clone();
+    }
+
+    async fn run(&mut self) -> Result<(), Error> {
         let mut events = EventStream::new();
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut hangup = signal(SignalKind::hangup())?;
         self.paint()?;
-        let mut samples_last = true;
         loop {
             let due = self.painted + FRAME;
+            // A replay stands still while the user does; what is live comes all the same.
+            let plays = !self.state.is_replay() || self.state.transport.cursor().is_none();
             let effects = tokio::select! {
                 biased;
                 _ = terminate.recv() => return Ok(()),
@@ -122,12 +165,11 @@ impl<'a> Live<'a> {
                     Some(event) => self.event(&event?),
                     None => return Ok(()),
                 },
-                sample = samples.recv(), if samples_last => if let Some(sample) = sample {
-                    self.sample(sample)
-                } else {
-                    samples_last = false;
-                    self.update(Msg::Ended("no more samples".into()))
+                sample = self.reel.next(), if plays && self.state.ended.is_none() => match sample {
+                    Some(sample) => self.sample(sample),
+                    None => self.update(Msg::Ended(self.end_words().into())),
                 },
+                whole = grown(&mut self.whole) => self.update(Msg::Whole(whole)),
                 () = sleep_until(due), if self.dirty => {
                     self.paint()?;
                     Vec::new()
@@ -138,6 +180,7 @@ impl<'a> Live<'a> {
                     return Ok(());
                 }
             }
+            self.go_to_wanted()?;
             if self.dirty && self.painted.elapsed() >= FRAME {
                 self.paint()?;
             }
@@ -161,7 +204,7 @@ impl<'a> Live<'a> {
     }
 
     fn sample(&mut self, sample: Arc<Sample>) -> Vec<Effect> {
-        self.tape.push(&sample);
+        self.reel.keep(&sample);
         let (frame, changes) = self.pipeline.push(sample);
         for change in &changes {
             if let Change::Opened(finding) = change
@@ -172,9 +215,16 @@ impl<'a> Live<'a> {
         }
         self.notifier.reap();
         let oldest_ms =
-            self.tape.span().map_or(frame.sample.stamp.mono_ms, |(from, _)| from.mono_ms);
+            self.reel.span().map_or(frame.sample.stamp.mono_ms, |(from, _)| from.mono_ms);
         let tick = self.pipeline.tick(frame, oldest_ms);
         self.update(Msg::Tick(tick))
+    }
+
+    const fn end_words(&self) -> &'static str {
+        match self.reel {
+            Reel::Live { .. } => "no more samples",
+            Reel::File(_) => "end of the session",
+        }
     }
 
     fn effect(&mut self, effect: Effect) -> io::Result<Flow> {
@@ -185,6 +235,14 @@ impl<'a> Live<'a> {
             Effect::Seek { mono_ms } => {
                 let frame = self.moment(mono_ms);
                 self.update(Msg::Moment { mono_ms, frame });
+            }
+            Effect::Step { forward } => self.step(forward),
+            Effect::GoTo(text) => self.go_to(&text),
+            Effect::Play { from_ms } => self.play_from(from_ms),
+            Effect::Speed(speed) => {
+                if let Reel::File(player) = &mut self.reel {
+                    player.set_speed(speed);
+                }
             }
             Effect::Copy(text) => {
                 let mut escape = String::new();
@@ -208,10 +266,72 @@ impl<'a> Live<'a> {
         Ok(Flow::Stay)
     }
 
-    /// What was at a moment of the scroll-back.
-    fn moment(&mut self, mono_ms: u64) -> Option<Arc<Frame>> {
-        let (before, sample) = self.tape.at(mono_ms)?;
+    /// What was at a moment of the scroll-back or of the session.
+    fn moment(&self, mono_ms: u64) -> Option<Arc<Frame>> {
+        let (before, sample) = self.reel.at(mono_ms)?;
         Some(Arc::new(derive::frame(before.as_deref(), sample)))
+    }
+
+    /// To the tick before or after the one that is shown.
+    fn step(&mut self, forward: bool) {
+        let here = self.state.shown().map(|frame| frame.sample.stamp.mono_ms);
+        let Some(here) = here.or_else(|| self.state.transport.cursor()) else { return };
+        let msg = match self.reel.beside(here, forward) {
+            Some((before, sample)) => {
+                let mono_ms = sample.stamp.mono_ms;
+                let frame = Some(Arc::new(derive::frame(before.as_deref(), sample)));
+                Msg::Arrive { mono_ms, frame }
+            }
+            None => Msg::Notice(format!("no {} tick", if forward { "later" } else { "earlier" })),
+        };
+        self.update(msg);
+    }
+
+    /// To a moment in words.
+    fn go_to(&mut self, text: &str) {
+        let Some((first, last)) = self.reel.span() else { return };
+        let span_ms = (first.unix_ms, last.unix_ms);
+        let msg = match moment("time", text, span_ms, self.state.utc_offset_seconds) {
+            Ok(at_ms) => {
+                let mono_ms = match &self.reel {
+                    Reel::File(player) => player.file().mono_at(at_ms),
+                    Reel::Live { .. } => self.state.mono_ms(at_ms),
+                };
+                Msg::Arrive { mono_ms, frame: self.moment(mono_ms) }
+            }
+            Err(error) => Msg::Notice(error.to_string()),
+        };
+        self.update(msg);
+    }
+
+    /// Plays a recorded session on from a moment: the screen is then what the live one was.
+    fn play_from(&mut self, from_ms: u64) {
+        let Reel::File(player) = &mut self.reel else { return };
+        let here = self.state.latest.as_ref().map(|frame| frame.sample.stamp.mono_ms);
+        let there = player.at(from_ms).map(|(_, sample)| sample.stamp.mono_ms);
+        if here.is_some() && here == there {
+            player.resume();
+            return;
+        }
+        if let Some((pipeline, sample)) = player.pipeline_at(from_ms) {
+            self.pipeline = pipeline;
+            self.sample(sample);
+        }
+    }
+
+    /// To the finding that the user wants to begin with, once it is known.
+    fn go_to_wanted(&mut self) -> io::Result<()> {
+        let Some(number) = self.wanted_finding else { return Ok(()) };
+        let Some(whole) = &self.state.whole else { return Ok(()) };
+        if whole.findings.len() < number && !whole.complete {
+            return Ok(());
+        }
+        self.wanted_finding = None;
+        for effect in self.state.go_to_finding(number) {
+            self.effect(effect)?;
+        }
+        self.dirty = true;
+        Ok(())
     }
 
     fn suspend(&mut self) -> io::Result<()> {
@@ -226,12 +346,25 @@ impl<'a> Live<'a> {
 
     fn paint(&mut self) -> io::Result<()> {
         let (width, height) = self.state.size;
-        let screen = view::build(&self.state, &self.pipeline.history, width, height);
+        let past = self.reel.past(&self.state, &self.pipeline.history);
+        let screen = view::build(&self.state, past, width, height);
         self.painter.draw(&screen, &self.styles)?;
         self.painted = Instant::now();
         self.dirty = false;
         Ok(())
     }
+}
+
+/// What is known of a session, once more of it is known.
+async fn grown(whole: &mut Option<watch::Receiver<Arc<Whole>>>) -> Arc<Whole> {
+    if let Some(known) = whole
+        && known.changed().await.is_ok()
+    {
+        return Arc::clone(&known.borrow_and_update());
+    }
+    // All of it is known.
+    *whole = None;
+    std::future::pending().await
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -240,6 +373,7 @@ enum Flow {
     Leave,
 }
 
-fn utc_offset_seconds() -> i32 {
+/// Seconds that this machine's clock is east of Greenwich.
+pub(super) fn utc_offset_seconds() -> i32 {
     jiff::Zoned::now().offset().seconds()
 }

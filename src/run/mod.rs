@@ -1,5 +1,6 @@
 //! The verbs. The only place that knows everybody.
 
+mod bundled;
 mod demo;
 mod diff;
 mod doctor;
@@ -9,11 +10,14 @@ mod looks;
 mod moment;
 mod notify;
 mod pipeline;
-mod recorded;
+mod record;
+mod recorder;
 mod render;
 mod replay;
 mod report;
+mod session;
 mod stream;
+mod verify;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -26,6 +30,7 @@ use crate::cli::{self, Cli, Verb, Watch};
 use crate::diagnose::Settings;
 use crate::error::Error;
 use crate::model::{Pid, Sample};
+use crate::record::SessionFile;
 use crate::source::Roots;
 use crate::source::gpu::Gpus;
 use crate::source::sampler::{GpuFeed, Plan, Sampler};
@@ -39,17 +44,23 @@ use notify::Notifier;
 /// Samples that may wait for a reader that is late; a reader that is later than that misses some.
 const WAITING: usize = 16;
 
-/// Does what the command line asks for.
-pub fn run(cli: Cli) -> Result<(), Error> {
+/// Does what the command line asks for, and says with which exit code to end.
+pub fn run(cli: Cli) -> Result<u8, Error> {
     match cli.verb {
+        Some(Verb::Record(wanted)) => return record::record(&wanted),
+        Some(Verb::Verify(wanted)) => return verify::verify(&wanted),
+        Some(Verb::Cut(wanted)) => verify::cut(&wanted),
+        Some(Verb::Flight(_)) => Ok(()),
         None => live_screen(&cli.watch, &cli.look, cli.notify),
         Some(Verb::Stream(stream)) => stream_lines(&stream),
         Some(Verb::Render(wanted)) => render::render(&wanted, &cli.look),
+        Some(Verb::Replay(wanted)) => replay::replay(&wanted, terminal_looks(&cli.look)?),
         Some(Verb::Report(wanted)) => report::report(&wanted),
         Some(Verb::Diff(wanted)) => diff::diff(&wanted),
         Some(Verb::Doctor { pid }) => examine(pid),
         Some(Verb::Demo(demo)) => show_demo(&demo, &cli.look),
     }
+    .map(|()| 0)
 }
 
 /// What to sample on this machine.
@@ -92,7 +103,7 @@ fn show(setup: Setup, plan: Plan) -> Result<(), Error> {
         // A full channel leaves a hole in the numbering, which is shown as a gap.
         !matches!(sender.try_send(sample), Err(TrySendError::Closed(_)))
     })?;
-    let result = live::show(setup, samples);
+    let result = live::watch(setup, samples);
     drop(sampler);
     result
 }
@@ -173,7 +184,7 @@ fn show_recorded_demo(wanted: &cli::Demo, look: &cli::Look) -> Result<(), Error>
         // Without it a script would take the recorded box for this one.
         let _ = writeln!(io::stderr(), "mltop: {WHY}");
         let (sender, samples) = mpsc::sync_channel(WAITING);
-        replay::play(session, move |sample| sender.send(sample).is_ok())?;
+        bundled::play(session, move |sample| sender.send(sample).is_ok())?;
         let interval = Duration::from_millis(interval_ms);
         let stdout = io::stdout().lock();
         return stream::write_lines(&samples, interval, Some(duration), Settings::demo(), stdout);
@@ -185,7 +196,6 @@ fn show_recorded_demo(wanted: &cli::Demo, look: &cli::Look) -> Result<(), Error>
         settings: Settings::demo(),
         notice: Some(format!("{WHY}; a real loader over a SIMULATED GPU, recorded elsewhere")),
     };
-    let (sender, samples) = tokio::sync::mpsc::channel(WAITING);
-    replay::play(session, move |sample| sender.blocking_send(sample).is_ok())?;
-    live::show(setup, samples)
+    let (file, other) = (SessionFile::of(session), SessionFile::of(demo::recorded()?));
+    replay::play(setup, file, other, false, replay::Begin::Start)
 }

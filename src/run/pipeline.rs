@@ -21,6 +21,16 @@ pub(super) struct Pipeline {
 }
 
 impl Pipeline {
+    /// One that goes on where an engine stood. What came before it is not in the plots.
+    pub(super) fn after(engine: Engine, before: Option<Arc<Sample>>) -> Self {
+        Self { history: History::new(POINTS), engine, before }
+    }
+
+    /// Puts a frame into the plots alone, as one of the time before.
+    pub(super) fn remember(&mut self, frame: &Frame) {
+        self.history.push(frame);
+    }
+
     /// An empty one.
     pub(super) fn new(settings: Settings) -> Self {
         Self { history: History::new(POINTS), engine: Engine::new(settings), before: None }

@@ -24,7 +24,7 @@ pub(super) fn render(render: &cli::Render, look: &cli::Look) -> Result<(), Error
     }
     let session = record::read::open(&render.file)?;
     let (first, last) = session.span();
-    let until = moment("--at", &render.at, first.unix_ms, last.unix_ms)?;
+    let until = moment("--at", &render.at, (first.unix_ms, last.unix_ms), 0)?;
     let mut pipeline = Pipeline::new(Settings::default());
     let (width, height) = render.size;
     let mut state = State::new(width, height);

@@ -7,7 +7,7 @@ use crate::report::{self, About, Gather, Report};
 
 use super::moment::part;
 use super::pipeline::Pipeline;
-use super::recorded::{Recorded, damage, put};
+use super::session::{Recorded, damage, put};
 
 /// Makes the report and writes it.
 pub(super) fn report(wanted: &cli::Report) -> Result<(), Error> {

@@ -23,6 +23,15 @@ const LISTED: [(Action, Option<Action>); 10] = [
 
 /// The row.
 pub(super) fn footer(look: &Look<'_>, width: usize) -> TextRow {
+    if let Some(prompt) = &look.state.prompt {
+        let left = vec![
+            strong(format!(" {}: ", prompt.asks.words()), Role::Key),
+            word(&prompt.text, Role::Text),
+            strong("▏", Role::Cursor),
+        ];
+        let right = vec![span("Enter go   Esc leave ", Role::Dim)];
+        return TextRow { left, right, ..TextRow::default() };
+    }
     if let Some(message) = look.state.message() {
         let left = vec![word(&format!(" {message}"), Role::Accent)];
         return TextRow { left, ..TextRow::default() };
@@ -31,6 +40,7 @@ pub(super) fn footer(look: &Look<'_>, width: usize) -> TextRow {
     for (action, partner) in LISTED {
         let keys = key_of(action) + &partner.map(key_of).unwrap_or_default();
         let word = match action {
+            Action::Pause if !look.live() && look.state.is_replay() => "play",
             Action::Pause if !look.live() => "go on",
             _ => action.short(),
         };

@@ -142,6 +142,8 @@ pub(in crate::record) struct Packed {
     settled: usize,
     /// Where the part that is not indexed begins.
     tail: u64,
+    /// Where the first frame with ticks should begin.
+    begin: u64,
     length: u64,
     closed: bool,
     looking: Mutex<Looking>,
@@ -180,6 +182,7 @@ impl Packed {
             entries: Vec::new(),
             settled: 0,
             tail: 0,
+            begin: 0,
             length,
             closed: false,
             looking: Mutex::new(looking),
@@ -221,6 +224,7 @@ impl Packed {
         let found = contents(&mut self.looking().reader, &self.file, from, self.length)?;
         if found.samples.is_empty() && found.outcome.whole {
             self.tail = found.outcome.end;
+            self.begin = self.tail;
         }
         self.head = found.head;
         Ok(found.newer)
@@ -351,6 +355,26 @@ impl Packed {
         let events = Arc::new(events);
         self.looking().events = Some(Arc::clone(&events));
         events
+    }
+
+    /// Whether the file was closed well.
+    pub(in crate::record) const fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// Where the first frame with ticks should begin.
+    pub(in crate::record) const fn begin(&self) -> u64 {
+        self.begin
+    }
+
+    /// Whether a frame is the last of a file that was not closed, so that it may lack its end.
+    pub(in crate::record) const fn is_open_frame(&self, index: usize) -> bool {
+        !self.closed && index + 1 == self.entries.len()
+    }
+
+    /// Whether the index behind a frame is whole.
+    pub(in crate::record) fn has_index(&self, entry: &Entry) -> io::Result<bool> {
+        Ok(find::index_at(&self.file, entry.end())?.is_some_and(|(found, _)| found == *entry))
     }
 
     /// Whether some writer still holds the file.

@@ -31,6 +31,11 @@ impl Recorded {
         Ok(Self { file, name, span_ms: (first.unix_ms, last.unix_ms.max(first.unix_ms)) })
     }
 
+    /// What could not be read so far, in words; `None` where all was.
+    pub(super) fn damage(&self) -> Option<String> {
+        Some(damage(&self.file.health())).filter(|words| !words.is_empty())
+    }
+
     /// Milliseconds between ticks.
     pub(super) fn interval_ms(&self) -> u64 {
         self.file.head().map_or(1000, |head| head.interval_ms)
