@@ -95,7 +95,7 @@ impl<K: Ord + Clone> Rows<K> {
             gap: self.times[from..to].iter().all(|row| row.gap),
         };
         self.times = kept.iter().map(row).collect();
-        self.ticks_a_row *= 2;
+        self.ticks_a_row = self.ticks_a_row.saturating_mul(2);
         // The last row is begun anew rather than filled up: it may hold fewer ticks than the others.
         self.filled = self.ticks_a_row;
     }
