@@ -10,8 +10,8 @@ mod program;
 
 use std::sync::Arc;
 
-use frames::{START_MONO_MS, World, util_at};
-use mltop::app::{Effect, Feed, Key, KeyCode, Msg, State, Tick};
+use frames::{START_MONO_MS, START_UNIX_MS, World, util_at};
+use mltop::app::{Effect, Feed, Key, KeyCode, Msg, Recording, State, Tick};
 use mltop::model::Reading;
 use mltop::view::screen::{Body, Shade};
 use mltop::view::{NoPast, build};
@@ -396,4 +396,32 @@ proptest! {
             prop_assert_eq!(paint(&screen).len(), usize::from(height));
         }
     }
+}
+
+#[test]
+fn a_mark_takes_a_note_and_the_keys_typed_for_it_do_nothing_else() {
+    let mut program = Program::after(World::default(), 20);
+    program.keys("mq T");
+    let text = program.text(120, 36);
+    assert!(text.contains("mark this moment; a note: q T_"), "{text}");
+    assert!(program.effects.is_empty());
+    program.key(Key::plain(KeyCode::Enter));
+    let unix_ms = START_UNIX_MS + 19_000;
+    assert_eq!(program.effects, [Effect::Mark { unix_ms, note: "q T".to_owned() }]);
+    program.keys("mx");
+    program.key(Key::plain(KeyCode::Esc));
+    assert_eq!(program.effects.len(), 1);
+    assert!(!program.text(120, 36).contains("a note"));
+}
+
+#[test]
+fn recording_is_asked_for_by_a_key_and_seen_in_the_first_row() {
+    let mut program = Program::after(World::default(), 20);
+    program.keys("RS");
+    assert_eq!(program.effects, [Effect::Record, Effect::SaveLast]);
+    let recording = Recording { seconds: 75, bytes: 4_200_000, paused: false };
+    program.send(Msg::Recording(Some(recording)));
+    assert!(program.text(120, 36).contains("REC 00:01:15 4.20 MB"), "{}", program.text(120, 36));
+    program.send(Msg::Recording(Some(Recording { paused: true, ..recording })));
+    assert!(program.text(120, 36).contains("REC PAUSED"));
 }

@@ -131,9 +131,9 @@ impl Action {
             Self::Screen(5) => "findings",
             Self::Screen(6) => "host",
             Self::Screen(_) => "no such screen",
-            Self::Mark => "mark this moment",
+            Self::Mark => "mark this moment, with a note; it is kept with the recording",
             Self::Record => "record to a file, or stop",
-            Self::SaveLast => "save the last minutes",
+            Self::SaveLast => "save what the screen remembers as a recording",
             Self::GoToTime => "go to a time: 14:02:31, 1m30s from the start, -5s from the end",
             Self::Command => "run any action by its name",
         }
@@ -161,9 +161,6 @@ impl Action {
     pub fn unavailable(self) -> Option<String> {
         let what = match self {
             Self::Screen(number @ 2..) => format!("screen {number} ({})", self.help()),
-            Self::Mark => "marking a moment".to_owned(),
-            Self::Record => "recording from this screen".to_owned(),
-            Self::SaveLast => "saving the last minutes".to_owned(),
             Self::Command => "running an action by its name".to_owned(),
             _ => return None,
         };

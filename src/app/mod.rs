@@ -12,7 +12,7 @@ pub mod update;
 
 pub use action::Action;
 pub use key::{Key, KeyCode};
-pub use prompt::{Asks, Prompt};
+pub use prompt::{Asked, Prompt, Typed};
 pub use rows::Row;
 pub use state::{Feed, GpuMode, Mark, Message, Overlay, Recording, State, Whole};
 pub use transport::{Reach, Transport};

@@ -81,6 +81,8 @@ pub struct Recording {
     pub seconds: u64,
     /// Bytes written.
     pub bytes: u64,
+    /// Nothing can be written now.
+    pub paused: bool,
 }
 
 /// A moment that the user marked.
@@ -137,12 +139,12 @@ pub struct State {
     pub gpu_mode: GpuMode,
     /// What lies over the lanes.
     pub overlay: Option<Overlay>,
+    /// The line that the user types.
+    pub prompt: Option<Prompt>,
     /// The finding that the user jumped to.
     pub focused: Option<u64>,
     /// The findings that the user has put aside, by number.
     pub aside: BTreeSet<u64>,
-    /// A question that the user answers by typing.
-    pub prompt: Option<Prompt>,
     /// A line for the user.
     pub message: Option<Message>,
     /// Where the samples come from.

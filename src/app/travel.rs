@@ -5,8 +5,6 @@ use std::sync::Arc;
 
 use crate::model::Frame;
 
-use super::key::Key;
-use super::prompt::{Asks, Typed};
 use super::state::{Feed, Overlay, State};
 use super::transport::Transport;
 use super::update::Effect;
@@ -132,27 +130,6 @@ impl State {
             *speed = faster;
         }
         self.say(format!("{faster}× real time"));
-    }
-
-    pub(super) fn type_in(&mut self, key: Key) -> Vec<Effect> {
-        let Some(prompt) = &mut self.prompt else { return Vec::new() };
-        match prompt.take(key) {
-            Typed::On => Vec::new(),
-            Typed::Left => {
-                self.prompt = None;
-                Vec::new()
-            }
-            Typed::Done => self.answer(),
-        }
-    }
-
-    fn answer(&mut self) -> Vec<Effect> {
-        let Some(prompt) = self.prompt.take() else { return Vec::new() };
-        let text = prompt.text.trim();
-        match prompt.asks {
-            Asks::Time if text.is_empty() || self.latest.is_none() => Vec::new(),
-            Asks::Time => vec![Effect::GoTo(text.to_owned())],
-        }
     }
 
     /// To the next finding or mark, or to the one before.

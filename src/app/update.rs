@@ -8,9 +8,9 @@ use crate::model::{Finding, Frame, Severity};
 use super::action::Action;
 use super::key::Key;
 use super::keymap::action_for;
-use super::prompt::{Asks, Prompt};
+use super::prompt::{Asked, Prompt, Typed};
 use super::rows::rows;
-use super::state::{GpuMode, Message, Overlay, Recording, State, Whole};
+use super::state::{Feed, GpuMode, Message, Overlay, Recording, State, Whole};
 use super::transport::ZOOMS;
 
 /// How long a message stands, in milliseconds of the samples' time.
@@ -107,13 +107,24 @@ pub enum Effect {
     NextTheme,
     /// Ring the terminal's bell.
     Bell,
+    /// Begin to record, or stop.
+    Record,
+    /// Save what is in memory as a recording.
+    SaveLast,
+    /// Mark this moment.
+    Mark {
+        /// The moment, in milliseconds since the Unix epoch.
+        unix_ms: i64,
+        /// What the user says of it; may be empty.
+        note: String,
+    },
 }
 
 impl State {
     /// Takes a message in.
     pub fn update(&mut self, msg: Msg) -> Vec<Effect> {
         match msg {
-            Msg::Key(key) if self.prompt.is_some() => self.type_in(key),
+            Msg::Key(key) if self.prompt.is_some() => self.typed(key),
             Msg::Key(key) => action_for(key).map_or_else(Vec::new, |action| self.act(action)),
             Msg::Action(action) => self.act(action),
             Msg::Resize(width, height) => {
@@ -206,7 +217,6 @@ impl State {
             Action::StepForward => return self.step_by_tick(true),
             Action::Slower => return self.change_speed(0.5),
             Action::Faster => return self.change_speed(2.0),
-            Action::GoToTime => self.prompt = Some(Prompt::new(Asks::Time)),
             Action::Start => return self.seek(self.reach().oldest_ms),
             Action::Live => return self.go_to_end(),
             Action::ZoomIn => self.zoom(-1),
@@ -229,9 +239,47 @@ impl State {
             }
             // The lanes are the one screen of this version; what is not there was answered above.
             Action::Screen(_) => self.overlay = None,
-            Action::Mark | Action::Record | Action::SaveLast | Action::Command => {}
+            Action::Mark => return self.ask(Asked::Note),
+            Action::Record => return self.of_now(Effect::Record),
+            Action::SaveLast => return self.of_now(Effect::SaveLast),
+            Action::GoToTime => return self.ask(Asked::Time),
+            Action::Command => {}
         }
         Vec::new()
+    }
+
+    /// Begins a line. A moment can only be named where there is one.
+    fn ask(&mut self, asked: Asked) -> Vec<Effect> {
+        if self.latest.is_some() {
+            self.prompt = Some(Prompt::new(asked));
+        }
+        Vec::new()
+    }
+
+    /// What can be done once there is a sample, and not in a recording: it is one already.
+    fn of_now(&mut self, effect: Effect) -> Vec<Effect> {
+        if matches!(self.feed, Feed::Replay { .. }) {
+            self.say("this is a recording already".to_owned());
+            return Vec::new();
+        }
+        if self.latest.is_some() { vec![effect] } else { Vec::new() }
+    }
+
+    fn typed(&mut self, key: Key) -> Vec<Effect> {
+        let Some(prompt) = &mut self.prompt else { return Vec::new() };
+        let asked = prompt.asked;
+        let typed = prompt.key(key);
+        if typed == Typed::On {
+            return Vec::new();
+        }
+        self.prompt = None;
+        match (typed, asked) {
+            (Typed::Done(note), Asked::Note) => {
+                vec![Effect::Mark { unix_ms: self.shown_unix_ms(), note }]
+            }
+            (Typed::Done(text), Asked::Time) if !text.is_empty() => vec![Effect::GoTo(text)],
+            (Typed::On | Typed::Left | Typed::Done(_), _) => Vec::new(),
+        }
     }
 
     pub(super) fn say(&mut self, text: String) {

@@ -73,7 +73,7 @@ pub struct Verify {
 /// `mltop cut`
 #[derive(Debug, Args)]
 pub struct Cut {
-    /// A recording.
+    /// A recording, or of the flight ring: last-night, @03:12.
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
     /// From this moment: seconds from the start (90, 1m30s), from the end (-5m), or a time of day

@@ -1,6 +1,7 @@
 //! The verbs over sessions that were recorded.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
@@ -94,9 +95,12 @@ pub enum Form {
 /// `mltop replay`
 #[derive(Debug, Args)]
 pub struct Replay {
-    /// A recorded session.
-    #[arg(value_name = "FILE")]
-    pub file: PathBuf,
+    /// A recorded session; or of the flight ring `last-night`, or `@03:12`.
+    #[arg(value_name = "FILE", required_unless_present = "since")]
+    pub file: Option<PathBuf>,
+    /// The last while of the flight ring: 8h.
+    #[arg(long, value_name = "TIME", value_parser = super::span, conflicts_with = "file")]
+    pub since: Option<Duration>,
     /// Begin at this moment, and stand still: seconds from the start (90, 1m30s), from the end (-5s),
     /// or a time of day in UTC (14:02:31).
     #[arg(long, value_name = "T", allow_hyphen_values = true)]

@@ -21,6 +21,7 @@ pub mod line;
 pub mod read;
 mod reasons;
 mod rewrite;
+pub mod ring;
 pub mod series;
 pub mod session_file;
 mod shelf;

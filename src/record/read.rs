@@ -136,6 +136,12 @@ pub enum ReadError {
         /// The last line that held something.
         line: u64,
     },
+    /// The flight ring holds nothing of the time asked for.
+    #[error("{folder}: no recording of that time in this ring; `mltop flight` keeps one")]
+    NoRing {
+        /// The folder of the ring.
+        folder: String,
+    },
     /// Another session begins in it.
     #[error("{file}: a second session begins at line {line}; split the file there")]
     SecondSession {

@@ -1,5 +1,7 @@
 //! The sixteen quantities that draw a whole session, however long, without reading its ticks.
 
+use std::ops::RangeInclusive;
+
 use crate::model::metric::states;
 use crate::model::{Frame, Reading};
 
@@ -147,5 +149,11 @@ impl Parts {
         let place = u128::from(at_ms - self.from_ms) * self.parts as u128;
         let part = (place / u128::from(self.to_ms - self.from_ms)) as usize;
         Some(part.min(self.parts - 1))
+    }
+
+    /// The parts that a span reaches into.
+    pub(super) fn parts_of(&self, from_ms: u64, to_ms: u64) -> Option<RangeInclusive<usize>> {
+        let first = self.part_of(from_ms.max(self.from_ms))?;
+        Some(first..=self.part_of(to_ms.min(self.to_ms))?)
     }
 }

@@ -1,15 +1,18 @@
 //! A recording as it lies on disk: any moment of it, without all of it in memory.
 
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::model::{Event, Sample, Stamp};
 
+use super::container::entry::Entry;
 use super::container::packed::{Packed, is_ours};
 use super::decode::End;
 use super::group::Pair;
 use super::head::SessionInfo;
 use super::read::{self, Health, ReadError, Session, open_file};
+use super::ring::Timeline;
 use super::series::{Extent, Series};
 use super::shelf;
 
@@ -26,6 +29,8 @@ pub(super) enum Held {
     Packed(Box<Packed>),
     /// In memory, as they came in a stream or in a file that others packed.
     Loaded(Box<Session>),
+    /// In the files of a flight ring, one behind the other.
+    Ring(Box<Timeline>),
 }
 
 /// Does the same with either.
@@ -33,6 +38,7 @@ macro_rules! either {
     ($held:expr, $packed:ident => $of_packed:expr, $loaded:ident => $of_loaded:expr) => {
         match $held {
             Held::Packed($packed) => $of_packed,
+            Held::Ring($packed) => $of_packed,
             Held::Loaded($loaded) => $of_loaded,
         }
     };
@@ -54,6 +60,14 @@ impl SessionFile {
         Ok((this, health))
     }
 
+    /// Opens the segments of a flight ring that overlap a span of the wall clock (milliseconds since
+    /// the Unix epoch) as one session. Its monotonic clock is made to go on over pauses and boots.
+    pub fn of_ring(folder: &Path, span: RangeInclusive<i64>) -> Result<(Self, Health), ReadError> {
+        let this = Self { held: Held::Ring(Box::new(Timeline::open(folder, &span)?)) };
+        let health = this.health();
+        Ok((this, health))
+    }
+
     /// A session that is in memory already.
     pub fn of(session: Session) -> Self {
         Self { held: Held::Loaded(Box::new(session)) }
@@ -66,12 +80,21 @@ impl SessionFile {
 
     /// What the session is; `None` where its head is damaged or missing.
     pub fn head(&self) -> Option<&Arc<SessionInfo>> {
-        either!(&self.held, packed => packed.head.as_ref(), loaded => loaded.head.as_ref())
+        match &self.held {
+            Held::Packed(packed) => packed.head.as_ref(),
+            Held::Ring(ring) => ring.head(),
+            Held::Loaded(loaded) => loaded.head.as_ref(),
+        }
     }
 
     /// How it ended; `None` where it has no end: cut off, or still being written.
     pub fn end(&self) -> Option<&End> {
-        either!(&self.held, packed => packed.end.as_ref(), loaded => loaded.end.as_ref())
+        match &self.held {
+            Held::Packed(packed) => packed.end.as_ref(),
+            // The ring goes on, or will.
+            Held::Ring(_) => None,
+            Held::Loaded(loaded) => loaded.end.as_ref(),
+        }
     }
 
     /// The first and the last tick.
@@ -97,6 +120,15 @@ impl SessionFile {
             packed => packed.events(),
             loaded => Arc::new(loaded.events.clone())
         )
+    }
+
+    /// Bytes of the frames that overlap a span of the wall clock.
+    pub(super) fn packed_bytes(&self, span: &RangeInclusive<i64>) -> u64 {
+        let Held::Packed(packed) = &self.held else { return 0 };
+        let overlaps = |entry: &&Entry| {
+            entry.first.unix_ms <= *span.end() && entry.last.unix_ms >= *span.start()
+        };
+        packed.entries.iter().filter(overlaps).map(|entry| u64::from(entry.length)).sum()
     }
 
     /// The last tick at or before a moment, and the one before it. `None` before the first tick.
@@ -156,19 +188,22 @@ impl SessionFile {
     ) -> Vec<Vec<Option<Extent>>> {
         either!(
             &self.held,
-            packed => packed.overview(series, from_ms, to_ms, parts),
+            packed => shelf::overview(&**packed, series, from_ms, to_ms, parts),
             loaded => shelf::overview(&loaded.groups, series, from_ms, to_ms, parts)
         )
     }
 
     /// Whether a writer holds the file, so that there may be more of it.
     pub fn is_growing(&self) -> bool {
-        either!(&self.held, packed => packed.is_growing(), _loaded => false)
+        matches!(&self.held, Held::Packed(packed) if packed.is_growing())
     }
 
     /// Looks whether the file has grown. True where there are ticks or an end that were not there
     /// before. A file that was shrunk or replaced is left as it was read.
     pub fn follow(&mut self) -> std::io::Result<bool> {
-        either!(&mut self.held, packed => packed.follow(), _loaded => Ok(false))
+        match &mut self.held {
+            Held::Packed(packed) => packed.follow(),
+            Held::Ring(_) | Held::Loaded(_) => Ok(false),
+        }
     }
 }

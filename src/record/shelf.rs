@@ -1,12 +1,18 @@
 //! Groups of ticks that are unpacked one by one, whatever holds them, as one run of ticks.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::derive;
 use crate::model::{Sample, Stamp};
 
+use super::container::entry::Entry;
 use super::group::{Groups, Pair};
 use super::series::{Extent, Gather, Parts, Series};
+
+/// Groups that are read tick by tick for an overview, so that a short session is not drawn in steps
+/// of ten seconds.
+const FINE_GROUPS: usize = 24;
 
 /// What holds groups, in the order in which they were taken.
 pub(super) trait Shelf {
@@ -16,6 +22,8 @@ pub(super) trait Shelf {
     fn bounds(&self, index: usize) -> Option<(Stamp, Stamp)>;
     /// The ticks of a group that can be read.
     fn unpacked(&self, index: usize) -> Vec<Arc<Sample>>;
+    /// The entry of a group in an index, where there is one.
+    fn entry(&self, index: usize) -> Option<&Entry>;
 }
 
 impl Shelf for Groups {
@@ -29,6 +37,10 @@ impl Shelf for Groups {
 
     fn unpacked(&self, index: usize) -> Vec<Arc<Sample>> {
         Self::unpacked(self, index)
+    }
+
+    fn entry(&self, _index: usize) -> Option<&Entry> {
+        None
     }
 }
 
@@ -108,7 +120,8 @@ pub(super) fn samples(
         .filter(move |sample| (from_ms..=to_ms).contains(&sample.stamp.mono_ms))
 }
 
-/// The series over a span in `parts` equal parts, by a look at every tick.
+/// The series over a span in `parts` equal parts: from the index where there is one and the span is
+/// long, else by a look at every tick.
 pub(super) fn overview(
     shelf: &impl Shelf,
     series: &[Series],
@@ -118,19 +131,56 @@ pub(super) fn overview(
 ) -> Vec<Vec<Option<Extent>>> {
     let mut sums = vec![vec![Gather::default(); parts]; series.len()];
     if let Some(places) = Parts::new(from_ms, to_ms, parts) {
-        let mut before: Option<Arc<Sample>> = None;
-        for sample in samples(shelf, from_ms, to_ms) {
-            let part = places.part_of(sample.stamp.mono_ms);
-            let frame = derive::frame(before.as_deref(), Arc::clone(&sample));
-            before = Some(sample);
-            for (series, sums) in series.iter().zip(&mut sums) {
-                if let Some(sum) = part.and_then(|part| sums.get_mut(part)) {
-                    series.read(&frame, |value| sum.add(value));
-                }
-            }
+        let first = first_after(shelf, from_ms).saturating_sub(1);
+        let groups = first..first_after(shelf, to_ms);
+        if groups.len() > FINE_GROUPS && shelf.entry(first).is_some() {
+            by_index(shelf, series, groups, &places, &mut sums);
+        } else {
+            by_ticks(shelf, series, (from_ms, to_ms), &places, &mut sums);
         }
     }
     sums.iter().map(|parts| parts.iter().map(Gather::extent).collect()).collect()
+}
+
+fn by_index(
+    shelf: &impl Shelf,
+    series: &[Series],
+    groups: Range<usize>,
+    places: &Parts,
+    sums: &mut [Vec<Gather>],
+) {
+    for index in groups {
+        let (Some(entry), Some((first, last))) = (shelf.entry(index), shelf.bounds(index)) else {
+            continue;
+        };
+        let Some(parts) = places.parts_of(first.mono_ms, last.mono_ms) else { continue };
+        for (series, sums) in series.iter().zip(&mut *sums) {
+            let Some(extent) = entry.extent(*series) else { continue };
+            for sum in sums.get_mut(parts.clone()).unwrap_or_default() {
+                sum.merge(extent, u64::from(entry.ticks));
+            }
+        }
+    }
+}
+
+fn by_ticks(
+    shelf: &impl Shelf,
+    series: &[Series],
+    (from_ms, to_ms): (u64, u64),
+    places: &Parts,
+    sums: &mut [Vec<Gather>],
+) {
+    let mut before: Option<Arc<Sample>> = None;
+    for sample in samples(shelf, from_ms, to_ms) {
+        let part = places.part_of(sample.stamp.mono_ms);
+        let frame = derive::frame(before.as_deref(), Arc::clone(&sample));
+        before = Some(sample);
+        for (series, sums) in series.iter().zip(&mut *sums) {
+            if let Some(sum) = part.and_then(|part| sums.get_mut(part)) {
+                series.read(&frame, |value| sum.add(value));
+            }
+        }
+    }
 }
 
 /// The moment of the last tick at or before a moment of the wall clock; the first tick's before it.

@@ -58,6 +58,8 @@ pub fn verify(path: &Path) -> Result<Verdict, ReadError> {
     let failed = |source| ReadError::Io { file: path.display().to_string(), source };
     match file.held() {
         Held::Packed(packed) => verify_packed(packed).map_err(failed),
+        // No file opens as a ring.
+        Held::Ring(_) => Ok(Verdict::default()),
         Held::Loaded(session) => {
             let (first, last) = session.span();
             let mut verdict = Verdict {
@@ -153,6 +155,14 @@ fn part(
             |entry| entry.first.unix_ms <= *span.end() && entry.last.unix_ms >= *span.start(),
             why,
         ),
+        Held::Ring(ring) => {
+            let info = ring.head().map(|head| (**head).clone()).unwrap_or_default();
+            let samples =
+                file.samples(0, u64::MAX).filter(|sample| span.contains(&sample.stamp.unix_ms));
+            let events: Vec<_> =
+                ring.events().iter().filter(|one| span.contains(&one.t_ms)).cloned().collect();
+            rewrite::ticks(samples, &events, info, to, why)
+        }
         Held::Loaded(session) => {
             let info = session.head.as_deref().cloned().unwrap_or_default();
             let samples = session.samples().filter(|sample| span.contains(&sample.stamp.unix_ms));

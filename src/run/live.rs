@@ -1,6 +1,8 @@
 //! The live loop: keys, samples and signals in; a frame at most thirty times a second out.
 
-use std::io;
+mod travel;
+
+use std::io::{self, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -15,19 +17,18 @@ use tokio::sync::mpsc::Receiver;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-use crate::app::{Effect, Feed, Msg, State, Transport, Whole};
-use crate::derive;
+use crate::app::{Effect, Feed, Mark, Msg, State, Whole};
 use crate::diagnose::{Change, Settings};
 use crate::error::Error;
-use crate::model::{Frame, Sample};
+use crate::model::Sample;
 use crate::record::Tape;
 use crate::term::{Counted, Taken};
 use crate::ui::{Painter, Styles};
 use crate::view;
 
+use super::keeping::Keeping;
 use super::keys;
 use super::looks::Looks;
-use super::moment::moment;
 use super::notify::Notifier;
 use super::pipeline::Pipeline;
 use super::replay::{Begin, Reel};
@@ -63,11 +64,18 @@ pub(super) fn watch(setup: Setup, samples: Receiver<Arc<Sample>>) -> Result<(), 
 pub(super) fn show(setup: Setup, reel: Reel, begin: Begin) -> Result<(), Error> {
     let taken = Taken::take()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut told = Vec::new();
     let result = runtime.block_on(async {
         let mut live = Live::new(setup, &taken, reel, begin)?;
-        live.run().await
+        let result = live.run().await;
+        told = live.keeping.leave();
+        result
     });
     drop(taken);
+    for line in told {
+        // The screen is gone; whoever started mltop reads it, or nobody does.
+        let _ = writeln!(io::stderr(), "mltop: {line}");
+    }
     // Threads that still read from a sick disk or driver are left where they are.
     runtime.shutdown_background();
     result
@@ -81,6 +89,7 @@ struct Live<'a> {
     notifier: Notifier,
     pipeline: Pipeline,
     reel: Reel,
+    keeping: Keeping,
     /// What is known of a recorded session, while more becomes known.
     whole: Option<watch::Receiver<Arc<Whole>>>,
     /// A finding that is to be gone to once it is known.
@@ -94,6 +103,9 @@ impl<'a> Live<'a> {
     fn new(setup: Setup, taken: &'a Taken, reel: Reel, begin: Begin) -> Result<Self, Error> {
         let (width, height) = terminal::size()?;
         let mut state = State::new(width, height);
+        let interval = Duration::from_millis(match &setup.feed {
+            Feed::Live { interval_ms } | Feed::Replay { interval_ms, .. } => *interval_ms,
+        });
         state.feed = setup.feed;
         setup.looks.theme_name().clone_into(&mut state.theme);
         state.bell = setup.notifier.bell();
@@ -111,6 +123,7 @@ impl<'a> Live<'a> {
             notifier: setup.notifier,
             pipeline: Pipeline::new(setup.settings),
             reel,
+            keeping: Keeping::new(interval),
             whole: None,
             wanted_finding: None,
             state,
@@ -119,31 +132,6 @@ impl<'a> Live<'a> {
         };
         this.begin(begin);
         Ok(this)
-    }
-
-    /// Takes in what is known of a recorded session, and goes where the user wants to begin.
-    fn begin(&mut self, begin: Begin) {
-        let Reel::File(player) = &self.reel else { return };
-        let whole = player.whole();
-        self.state.whole = Some(Arc::clone(&whole.borrow()));
-        self.whole = Some(whole);
-        self.state.marks = player.marks();
-        let first_ms = player.file().span().0.mono_ms;
-        match begin {
-            Begin::Start => {}
-            Begin::At(mono_ms) => self.stand_at(mono_ms),
-            Begin::Finding(number) => {
-                self.wanted_finding = Some(number);
-                self.stand_at(first_ms);
-            }
-        }
-    }
-
-    /// Stands still at a moment of a recorded session, as if it had been played to it.
-    fn stand_at(&mut self, mono_ms: u64) {
-        self.play_from(mono_ms);
-        self.state.transport = Transport::pause(self.state.reach());
-        self.state.moment = self.state.latest.clone();
     }
 
     async fn run(&mut self) -> Result<(), Error> {
@@ -214,6 +202,8 @@ impl<'a> Live<'a> {
             }
         }
         self.notifier.reap();
+        let said = self.keeping.tick(&frame, &changes);
+        self.tell(said);
         let oldest_ms =
             self.reel.span().map_or(frame.sample.stamp.mono_ms, |(from, _)| from.mono_ms);
         let tick = self.pipeline.tick(frame, oldest_ms);
@@ -224,6 +214,13 @@ impl<'a> Live<'a> {
         match self.reel {
             Reel::Live { .. } => "no more samples",
             Reel::File(_) => "end of the session",
+        }
+    }
+
+    /// Hands the state what does not ask anything of it.
+    fn tell(&mut self, said: impl IntoIterator<Item = Msg>) {
+        for msg in said {
+            self.update(msg);
         }
     }
 
@@ -261,77 +258,37 @@ impl<'a> Live<'a> {
                 self.update(Msg::Theme(name));
             }
             Effect::Bell => self.painter.send(b"\x07")?,
+            Effect::Record | Effect::SaveLast | Effect::Mark { .. } => self.keep(effect),
         }
         self.dirty = true;
         Ok(Flow::Stay)
     }
 
-    /// What was at a moment of the scroll-back or of the session.
-    fn moment(&self, mono_ms: u64) -> Option<Arc<Frame>> {
-        let (before, sample) = self.reel.at(mono_ms)?;
-        Some(Arc::new(derive::frame(before.as_deref(), sample)))
-    }
-
-    /// To the tick before or after the one that is shown.
-    fn step(&mut self, forward: bool) {
-        let here = self.state.shown().map(|frame| frame.sample.stamp.mono_ms);
-        let Some(here) = here.or_else(|| self.state.transport.cursor()) else { return };
-        let msg = match self.reel.beside(here, forward) {
-            Some((before, sample)) => {
-                let mono_ms = sample.stamp.mono_ms;
-                let frame = Some(Arc::new(derive::frame(before.as_deref(), sample)));
-                Msg::Arrive { mono_ms, frame }
+    fn keep(&mut self, effect: Effect) {
+        let Some(latest) = self.state.latest.clone() else { return };
+        match (effect, &self.reel) {
+            (Effect::Record, _) => {
+                let said = self.keeping.toggle(&latest.sample);
+                self.tell(said);
             }
-            None => Msg::Notice(format!("no {} tick", if forward { "later" } else { "earlier" })),
-        };
-        self.update(msg);
-    }
-
-    /// To a moment in words.
-    fn go_to(&mut self, text: &str) {
-        let Some((first, last)) = self.reel.span() else { return };
-        let span_ms = (first.unix_ms, last.unix_ms);
-        let msg = match moment("time", text, span_ms, self.state.utc_offset_seconds) {
-            Ok(at_ms) => {
-                let mono_ms = match &self.reel {
-                    Reel::File(player) => player.file().mono_at(at_ms),
-                    Reel::Live { .. } => self.state.mono_ms(at_ms),
+            (Effect::SaveLast, Reel::Live { tape, .. }) => {
+                let findings = self.pipeline.engine.findings();
+                let said = self.keeping.save(tape, &latest.sample, findings);
+                self.tell([said]);
+            }
+            (Effect::Mark { unix_ms, note }, reel) => {
+                self.state.marks.push(Mark { at_ms: unix_ms, note: note.clone() });
+                self.state.marks.sort_by_key(|mark| mark.at_ms);
+                let said = match reel {
+                    Reel::Live { .. } => self.keeping.mark(unix_ms, note),
+                    Reel::File(_) => {
+                        Msg::Notice("marked for this replay; the file stays as it is".into())
+                    }
                 };
-                Msg::Arrive { mono_ms, frame: self.moment(mono_ms) }
+                self.tell([said]);
             }
-            Err(error) => Msg::Notice(error.to_string()),
-        };
-        self.update(msg);
-    }
-
-    /// Plays a recorded session on from a moment: the screen is then what the live one was.
-    fn play_from(&mut self, from_ms: u64) {
-        let Reel::File(player) = &mut self.reel else { return };
-        let here = self.state.latest.as_ref().map(|frame| frame.sample.stamp.mono_ms);
-        let there = player.at(from_ms).map(|(_, sample)| sample.stamp.mono_ms);
-        if here.is_some() && here == there {
-            player.resume();
-            return;
+            _ => {}
         }
-        if let Some((pipeline, sample)) = player.pipeline_at(from_ms) {
-            self.pipeline = pipeline;
-            self.sample(sample);
-        }
-    }
-
-    /// To the finding that the user wants to begin with, once it is known.
-    fn go_to_wanted(&mut self) -> io::Result<()> {
-        let Some(number) = self.wanted_finding else { return Ok(()) };
-        let Some(whole) = &self.state.whole else { return Ok(()) };
-        if whole.findings.len() < number && !whole.complete {
-            return Ok(());
-        }
-        self.wanted_finding = None;
-        for effect in self.state.go_to_finding(number) {
-            self.effect(effect)?;
-        }
-        self.dirty = true;
-        Ok(())
     }
 
     fn suspend(&mut self) -> io::Result<()> {

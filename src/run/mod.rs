@@ -4,6 +4,8 @@ mod bundled;
 mod demo;
 mod diff;
 mod doctor;
+mod flight;
+mod keeping;
 mod keys;
 mod live;
 mod looks;
@@ -50,7 +52,7 @@ pub fn run(cli: Cli) -> Result<u8, Error> {
         Some(Verb::Record(wanted)) => return record::record(&wanted),
         Some(Verb::Verify(wanted)) => return verify::verify(&wanted),
         Some(Verb::Cut(wanted)) => verify::cut(&wanted),
-        Some(Verb::Flight(_)) => Ok(()),
+        Some(Verb::Flight(wanted)) => return flight::flight(&wanted),
         None => live_screen(&cli.watch, &cli.look, cli.notify),
         Some(Verb::Stream(stream)) => stream_lines(&stream),
         Some(Verb::Render(wanted)) => render::render(&wanted, &cli.look),

@@ -1,5 +1,6 @@
 //! `mltop record`: a session to a file, without a screen.
 
+use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus};
@@ -29,9 +30,34 @@ const LOOK: Duration = Duration::from_millis(50);
 /// A shell's way to say that a signal ended something.
 const BY_SIGNAL: i32 = 128;
 
-/// Records until it is asked to stop, and says with which exit code to end.
+/// A recording without a screen: what to read, for how long, and where it goes.
+pub(super) struct Headless<'a> {
+    pub(super) watch: &'a cli::Watch,
+    pub(super) duration: Option<Duration>,
+    pub(super) command: &'a [OsString],
+    /// Begins it with the first sample, and says where.
+    pub(super) begin: Box<dyn Fn(&Sample) -> Result<Recorder, Error> + 'a>,
+}
+
+/// Records to a file until it is asked to stop, and says with which exit code to end.
 pub(super) fn record(wanted: &cli::Record) -> Result<u8, Error> {
-    let plan = plan(&wanted.watch)?;
+    let interval = wanted.watch.interval;
+    let options = options(wanted.keep, wanted.max_bytes);
+    let begin = move |first: &Sample| {
+        let path = wanted.output.clone().unwrap_or_else(|| default_path(first));
+        Recorder::start(&path, first, interval, options)
+    };
+    run(&Headless {
+        watch: &wanted.watch,
+        duration: wanted.duration,
+        command: &wanted.command,
+        begin: Box::new(begin),
+    })
+}
+
+/// Records until it is asked to stop, and says with which exit code to end.
+pub(super) fn run(wanted: &Headless<'_>) -> Result<u8, Error> {
+    let plan = plan(wanted.watch)?;
     let (sender, samples) = tokio::sync::mpsc::channel(WAITING);
     let sampler = Sampler::start(plan, move |sample: Arc<Sample>| {
         use tokio::sync::mpsc::error::TrySendError;
@@ -47,7 +73,7 @@ pub(super) fn record(wanted: &cli::Record) -> Result<u8, Error> {
 
 /// What a recording hears.
 struct Recording<'a> {
-    wanted: &'a cli::Record,
+    wanted: &'a Headless<'a>,
     pipeline: Pipeline,
     recorder: Option<Recorder>,
     terminate: Signals,
@@ -58,7 +84,7 @@ struct Recording<'a> {
 }
 
 impl<'a> Recording<'a> {
-    fn new(wanted: &'a cli::Record) -> io::Result<Self> {
+    fn new(wanted: &'a Headless<'a>) -> io::Result<Self> {
         Ok(Self {
             wanted,
             pipeline: Pipeline::new(Settings::default()),
@@ -121,11 +147,9 @@ impl<'a> Recording<'a> {
     fn sample(&mut self, sample: Arc<Sample>) -> Result<Option<&'static str>, Error> {
         let first = self.recorder.is_none();
         if first {
-            let path = self.wanted.output.clone().unwrap_or_else(|| default_path(&sample));
-            let options = options(self.wanted.keep, self.wanted.max_bytes);
-            let interval = self.wanted.watch.interval;
-            self.recorder = Some(Recorder::start(&path, &sample, interval, options)?);
-            say(&format!("recording to {}; Ctrl-C ends it", path.display()));
+            let recorder = (self.wanted.begin)(&sample)?;
+            say(&format!("recording to {}; Ctrl-C ends it", recorder.path().display()));
+            self.recorder = Some(recorder);
         }
         let (frame, changes) = self.pipeline.push(sample);
         if let Some(recorder) = &mut self.recorder {

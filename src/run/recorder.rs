@@ -35,6 +35,11 @@ impl Recorder {
         Ok(Self { writer, begun: first.stamp, last: first.stamp })
     }
 
+    /// One that writes somewhere else than to a file of its own.
+    pub(super) const fn of(writer: Writer, first: &Sample) -> Self {
+        Self { writer, begun: first.stamp, last: first.stamp }
+    }
+
     /// Takes a tick with what was found at it.
     pub(super) fn tick(&mut self, frame: &Arc<Frame>, changes: &[Change]) {
         self.last = frame.sample.stamp;
@@ -49,6 +54,11 @@ impl Recorder {
         self.writer.event(gaps::event(kind, at, at, title))
     }
 
+    /// Marks a moment. False where there was no room.
+    pub(super) fn mark(&mut self, unix_ms: i64, title: String) -> bool {
+        self.writer.event(gaps::event(EventKind::Mark, unix_ms, unix_ms, title))
+    }
+
     /// Where it is recorded to.
     pub(super) fn path(&self) -> &Path {
         self.writer.path()
@@ -61,9 +71,11 @@ impl Recorder {
 
     /// How it fares, for the screen.
     pub(super) fn shown(&self) -> app::Recording {
+        let progress = self.progress();
         app::Recording {
             seconds: self.last.mono_ms.saturating_sub(self.begun.mono_ms) / 1000,
-            bytes: self.progress().bytes,
+            bytes: progress.bytes,
+            paused: progress.paused.is_some(),
         }
     }
 

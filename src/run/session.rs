@@ -1,13 +1,17 @@
 //! What the verbs over recorded sessions share: a session opened, its name and its health in words,
 //! and a place for what is made of it.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
+use std::time::Duration;
 
 use crate::error::Error;
 use crate::model::text::clean;
 use crate::record::{Health, SessionFile};
+
+use super::flight::opened;
 
 /// A session that was opened.
 #[derive(Debug)]
@@ -18,17 +22,24 @@ pub(super) struct Recorded {
     pub name: String,
     /// The first and the last moment, in milliseconds since the Unix epoch.
     pub span_ms: (i64, i64),
+    /// The moment that the name itself means, as `@03:12` does.
+    pub at_ms: Option<i64>,
 }
 
 impl Recorded {
-    /// Opens a session.
+    /// Opens a session: a file, or a word for a part of the flight ring.
     pub(super) fn open(path: &Path) -> Result<Self, Error> {
+        Self::of(path, None)
+    }
+
+    /// The same, or with an empty path the last while of the flight ring.
+    pub(super) fn of(path: &Path, since: Option<Duration>) -> Result<Self, Error> {
         const LONGEST: usize = 120;
-        let (file, _) = SessionFile::open(path)?;
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let (file, at_ms) = opened(path, since)?;
+        let name = path.file_name().map_or("flight".into(), OsStr::to_string_lossy);
         let (first, last) = file.span();
         let name = clean(name.as_bytes(), LONGEST).into_string();
-        Ok(Self { file, name, span_ms: (first.unix_ms, last.unix_ms.max(first.unix_ms)) })
+        Ok(Self { file, name, span_ms: (first.unix_ms, last.unix_ms.max(first.unix_ms)), at_ms })
     }
 
     /// What could not be read so far, in words; `None` where all was.

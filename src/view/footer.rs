@@ -5,7 +5,7 @@ use crate::app::keymap::key_of;
 
 use super::focus::Look;
 use super::screen::{Line, Role, TextRow, span, strong};
-use super::text::{line_width, word};
+use super::text::{line_width, safe, tail, width as columns, word};
 
 /// What the footer lists while there is room, the most wanted first. Two actions share one word.
 const LISTED: [(Action, Option<Action>); 10] = [
@@ -24,13 +24,14 @@ const LISTED: [(Action, Option<Action>); 10] = [
 /// The row.
 pub(super) fn footer(look: &Look<'_>, width: usize) -> TextRow {
     if let Some(prompt) = &look.state.prompt {
-        let left = vec![
-            strong(format!(" {}: ", prompt.asks.words()), Role::Key),
-            word(&prompt.text, Role::Text),
-            strong("▏", Role::Cursor),
-        ];
-        let right = vec![span("Enter go   Esc leave ", Role::Dim)];
-        return TextRow { left, right, ..TextRow::default() };
+        let question = span(format!(" {} ", prompt.asked.question()), Role::Dim);
+        let keys = span("   Enter, or Esc to leave", Role::Dim);
+        // The end of the line is where one types.
+        let room = width.saturating_sub(columns(&question.text) + columns(&keys.text) + 1);
+        let text = safe(&prompt.text);
+        let typed = format!("{}_", tail(&text, room));
+        let left = vec![question, strong(typed, Role::Accent), keys];
+        return TextRow { left, ..TextRow::default() };
     }
     if let Some(message) = look.state.message() {
         let left = vec![word(&format!(" {message}"), Role::Accent)];

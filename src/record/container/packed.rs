@@ -15,8 +15,7 @@ use crate::record::encode::rows;
 use crate::record::head::SessionInfo;
 use crate::record::line::{Damage, FORMAT, MAX_ROWS, VERSION};
 use crate::record::read::{Health, ReadError};
-use crate::record::series::{Extent, Gather, Parts, Series};
-use crate::record::shelf::{self, Shelf};
+use crate::record::shelf::Shelf;
 
 use super::entry::{Entry, IX, Tally};
 use super::frame::{FrameReader, Outcome};
@@ -123,12 +122,23 @@ struct Unpacked {
 /// What looking at groups needs and leaves behind.
 #[derive(Debug)]
 struct Looking {
-    reader: FrameReader,
+    /// Made when it is needed.
+    reader: Option<FrameReader>,
     unpacked: Vec<Unpacked>,
     health: Health,
     /// Groups whose damage has been counted.
     counted: Vec<u64>,
     events: Option<Arc<Vec<Event>>>,
+}
+
+impl Looking {
+    fn contents(&mut self, file: &File, from: u64, to: u64) -> io::Result<Contents> {
+        let reader = match &mut self.reader {
+            Some(reader) => reader,
+            none => none.insert(FrameReader::new()?),
+        };
+        contents(reader, file, from, to)
+    }
 }
 
 /// A file of ours.
@@ -168,7 +178,7 @@ impl Packed {
     pub(in crate::record) fn open(name: &str, file: File) -> Result<Self, ReadError> {
         let failed = |source| ReadError::Io { file: name.to_owned(), source };
         let looking = Looking {
-            reader: FrameReader::new().map_err(failed)?,
+            reader: None,
             unpacked: Vec::new(),
             health: Health::default(),
             counted: Vec::new(),
@@ -221,7 +231,7 @@ impl Packed {
             return Ok(Some(head.min_reader_v));
         }
         let from = (SKIP_HEAD + body) as u64;
-        let found = contents(&mut self.looking().reader, &self.file, from, self.length)?;
+        let found = self.looking().contents(&self.file, from, self.length)?;
         if found.samples.is_empty() && found.outcome.whole {
             self.tail = found.outcome.end;
             self.begin = self.tail;
@@ -273,7 +283,7 @@ impl Packed {
                 drop(entry);
                 continue;
             }
-            let found = contents(&mut self.looking().reader, &self.file, start, to)?;
+            let found = self.looking().contents(&self.file, start, to)?;
             if found.newer.is_some() {
                 return Ok(found.newer);
             }
@@ -346,8 +356,7 @@ impl Packed {
                 break;
             }
             let looking = &mut *self.looking();
-            if let Ok(found) = contents(&mut looking.reader, &self.file, entry.offset, entry.end())
-            {
+            if let Ok(found) = looking.contents(&self.file, entry.offset, entry.end()) {
                 count(looking, &found, entry.offset);
                 events.extend(found.events);
             }
@@ -355,6 +364,13 @@ impl Packed {
         let events = Arc::new(events);
         self.looking().events = Some(Arc::clone(&events));
         events
+    }
+
+    /// Forgets what was unpacked: only the index stays in memory.
+    pub(in crate::record) fn release(&self) {
+        let mut looking = self.looking();
+        looking.reader = None;
+        looking.unpacked = Vec::new();
     }
 
     /// Whether the file was closed well.
@@ -401,7 +417,7 @@ impl Packed {
         // A frame that has its index now is settled for good.
         let mut at = self.tail;
         while let Some(start) = find::search_frame(&self.file, at, length)? {
-            let found = contents(&mut self.looking().reader, &self.file, start, length)?;
+            let found = self.looking().contents(&self.file, start, length)?;
             let entry = match find::index_at(&self.file, found.outcome.end)? {
                 Some((entry, _)) if found.outcome.whole => Some(entry),
                 _ => None,
@@ -491,8 +507,7 @@ impl Shelf for Packed {
             looking.unpacked.push(one);
             return samples;
         }
-        let Ok(mut found) = contents(&mut looking.reader, &self.file, entry.offset, entry.end())
-        else {
+        let Ok(mut found) = looking.contents(&self.file, entry.offset, entry.end()) else {
             looking.health.frames_damaged += 1;
             return Vec::new();
         };
@@ -502,6 +517,10 @@ impl Shelf for Packed {
         found.samples.retain(|sample| within.contains(&sample.stamp.mono_ms));
         keep(looking, entry, &found.samples);
         found.samples
+    }
+
+    fn entry(&self, index: usize) -> Option<&Entry> {
+        self.entries.get(index)
     }
 }
 
@@ -520,45 +539,5 @@ fn keep(looking: &mut Looking, entry: &Entry, samples: &[Arc<Sample>]) {
         || (looking.unpacked.len() > 1 && kept(&looking.unpacked) > UNPACKED_ROWS)
     {
         looking.unpacked.remove(0);
-    }
-}
-
-/// Groups that are read tick by tick for an overview, so that a short session is not drawn in steps
-/// of ten seconds.
-const FINE_GROUPS: usize = 24;
-
-impl Packed {
-    /// The series over a span in equal parts, from the index; over a short span from the ticks.
-    pub(in crate::record) fn overview(
-        &self,
-        series: &[Series],
-        from_ms: u64,
-        to_ms: u64,
-        parts: usize,
-    ) -> Vec<Vec<Option<Extent>>> {
-        let overlaps =
-            |entry: &&Entry| entry.last.mono_ms >= from_ms && entry.first.mono_ms <= to_ms;
-        let groups = self.entries.iter().filter(overlaps).count();
-        if groups <= FINE_GROUPS {
-            return shelf::overview(self, series, from_ms, to_ms, parts);
-        }
-        let mut sums = vec![vec![Gather::default(); parts]; series.len()];
-        if let Some(places) = Parts::new(from_ms, to_ms, parts) {
-            for entry in self.entries.iter().filter(overlaps) {
-                let (first, last) =
-                    (entry.first.mono_ms.max(from_ms), entry.last.mono_ms.min(to_ms));
-                let (Some(first), Some(last)) = (places.part_of(first), places.part_of(last))
-                else {
-                    continue;
-                };
-                for (series, sums) in series.iter().zip(&mut sums) {
-                    let Some(extent) = entry.extent(*series) else { continue };
-                    for sum in sums.get_mut(first..=last).unwrap_or_default() {
-                        sum.merge(extent, u64::from(entry.ticks));
-                    }
-                }
-            }
-        }
-        sums.iter().map(|parts| parts.iter().map(Gather::extent).collect()).collect()
     }
 }

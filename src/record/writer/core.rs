@@ -62,21 +62,6 @@ impl<D: Disk> Core<D> {
         })
     }
 
-    /// The tick that was taken last.
-    pub(crate) const fn before(&self) -> Option<&Arc<Sample>> {
-        self.before.as_ref()
-    }
-
-    /// Bytes that the file has or will have.
-    pub(crate) fn bytes(&self) -> u64 {
-        self.packer.at()
-    }
-
-    /// Bytes that closing the file would add, about.
-    pub(crate) fn closing_bytes(&self) -> u64 {
-        self.packer.closing_bytes()
-    }
-
     /// Numbers an event that is no finding; those were numbered by who raised them.
     fn numbered(&mut self, mut event: Event) -> Event {
         if event.kind != EventKind::Finding {
@@ -185,7 +170,10 @@ impl<D: Disk> Core<D> {
     }
 
     /// Whether the next tick would not fit under the cap with what closing the file needs.
-    fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
+        if self.packer.ticks() == 0 {
+            return false;
+        }
         let tick = self.packer.at() / self.packer.ticks().max(1);
         let next = self.packer.at() + self.packer.closing_bytes() + tick;
         self.options.max_bytes.is_some_and(|most| next > most)
@@ -201,7 +189,7 @@ impl<D: Disk> Keep for Core<D> {
             self.keep((frame, events));
             return self.resume(now);
         }
-        if self.packer.ticks() > 0 && self.is_full() {
+        if self.is_full() {
             self.progress.full = true;
             return Ok(());
         }
@@ -266,7 +254,9 @@ impl<D: Disk> Keep for Core<D> {
     }
 
     fn progress(&self) -> Progress {
-        self.progress.clone()
+        // A line that no reader would take is lost too.
+        let lost = self.progress.lost + self.packer.skipped();
+        Progress { lost, ..self.progress.clone() }
     }
 }
 

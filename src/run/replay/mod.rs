@@ -39,8 +39,12 @@ pub(super) enum Begin {
 
 /// Shows a session until the user leaves it.
 pub(super) fn replay(wanted: &cli::Replay, looks: Looks) -> Result<(), Error> {
-    let recorded = Recorded::open(&wanted.file)?;
+    let path = wanted.file.clone().unwrap_or_default();
+    let recorded = Recorded::of(&path, wanted.since)?;
     let begin = match (&wanted.at, wanted.finding) {
+        (None, None) if recorded.at_ms.is_some() => {
+            Begin::At(recorded.file.mono_at(recorded.at_ms.unwrap_or_default()))
+        }
         (Some(text), _) => {
             let offset = live::utc_offset_seconds();
             let at_ms = moment("--at", text, recorded.span_ms, offset)?;
@@ -53,7 +57,7 @@ pub(super) fn replay(wanted: &cli::Replay, looks: Looks) -> Result<(), Error> {
         return Err(Error::NoTerminal);
     }
     // What goes through the whole session has the file to itself: both hold a few groups at a time.
-    let (other, _) = SessionFile::open(&wanted.file)?;
+    let other = Recorded::of(&path, wanted.since)?.file;
     let feed = Feed::Replay {
         name: recorded.name.clone(),
         speed: wanted.speed,
