@@ -12,10 +12,13 @@ mod sessions;
 #[path = "common/tmux.rs"]
 mod tmux;
 
+use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::Path;
 use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use sessions::Made;
 use tmux::Tmux;
@@ -91,9 +94,12 @@ fn the_overview_shows_the_whole_session_and_help_names_the_keys() {
     opened(&terminal, &format!("{} --finding 1", made(folder.path())), "STARVED");
     let strip = terminal.wait_until("the strip", 20, |screen| {
         let row = screen.lines().nth(1).unwrap_or_default();
-        row.contains("14:00:00") && row.contains("14:04:59") && row.contains('┃') && row.contains('◆')
+        row.contains("14:00:00")
+            && row.contains("14:04:59")
+            && row.contains('┃')
+            && row.contains('◆')
     });
-    assert!(strip.contains("night.mltop.jsonl.zst 1×"), "{strip}");
+    assert!(strip.contains("REPLAY 1× ") && strip.contains("night.mltop.jsonl.zst"), "{strip}");
     terminal.keys(&["?"]);
     terminal.wait_for("play a recorded session at twice the speed", 20);
     terminal.keys(&["Escape"]);
@@ -157,5 +163,86 @@ fn what_cannot_be_replayed_is_refused_before_the_screen_is_taken() {
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{said}");
         assert!(said.contains(word), "{arguments:?}: {said}");
+    }
+}
+
+/// Sizes at which live and replay are held side by side, by columns and rows of the live screen.
+const SIZES: [(u16, u16); 3] = [(200, 50), (120, 36), (80, 24)];
+
+/// The screens of a terminal by the clock in their header, without the header's own rows: of each
+/// second the last one that stood still between two looks, so that none is caught half drawn.
+fn screens(
+    terminal: &Tmux,
+    header_rows: usize,
+    until: impl Fn(&str, usize) -> bool,
+) -> BTreeMap<String, String> {
+    let mut screens = BTreeMap::new();
+    let mut before = String::new();
+    let deadline = Instant::now() + Duration::from_mins(3);
+    loop {
+        let screen = terminal.screen();
+        let header = screen.lines().next().unwrap_or_default();
+        let clock = header.trim_end().rsplit(' ').next().unwrap_or_default().to_owned();
+        let body: Vec<&str> = screen.lines().skip(header_rows).collect();
+        if screen == before && clock.len() == 8 && clock.matches(':').count() == 2 {
+            screens.insert(clock, body.join("\n"));
+        }
+        if until(&screen, screens.len()) {
+            return screens;
+        }
+        assert!(Instant::now() < deadline, "it does not come to its end:\n{screen}");
+        before = screen;
+        thread::sleep(Duration::from_millis(60));
+    }
+}
+
+/// Watches the demo live, saves what it remembers, and replays that: the two screens of each second.
+fn live_and_replay((width, height): (u16, u16)) -> Option<Vec<(String, String, String)>> {
+    let folder = tempfile::tempdir().unwrap();
+    let terminal = Tmux::start(width, height)?;
+    terminal.line(&format!("cd {}; export TZ=UTC", folder.path().display()));
+    terminal.line(&format!("clear; {MLTOP} demo --phase 9s"));
+    terminal.wait_for("LIVE", 60);
+    let live = screens(&terminal, 1, |_, seconds| seconds >= 36);
+    terminal.keys(&["S"]);
+    terminal.wait_for("saved ", 60);
+    terminal.keys(&["q"]);
+    terminal.wait_until("the shell", 60, |screen| screen.trim_end().ends_with("ready$"));
+    let saved = fs::read_dir(folder.path()).unwrap().next().unwrap().unwrap().path();
+    // The strip of the whole session is one row of the header.
+    terminal.resize(width, height + 1);
+    terminal.line(&format!("clear; {MLTOP} replay {} --speed 2", saved.display()));
+    terminal.wait_for("REPLAY", 60);
+    let replay = screens(&terminal, 2, |screen, _| screen.contains("■ REPLAY"));
+    terminal.keys(&["q"]);
+    let pair =
+        |(clock, live): (String, String)| Some((clock.clone(), live, replay.get(&clock)?.clone()));
+    let mut pairs: Vec<_> = live.into_iter().filter_map(pair).collect();
+    // A greeting stands at the foot of the demo's first screens, and the line on saving in the last.
+    pairs.drain(..8.min(pairs.len()));
+    pairs.pop();
+    Some(pairs)
+}
+
+#[test]
+fn live_and_replay_of_the_same_samples_are_equal_below_the_header() {
+    if Command::new("python3").arg("--version").output().is_err() {
+        eprintln!("skipped: the demo needs python3");
+        return;
+    }
+    let runs: Vec<_> =
+        SIZES.into_iter().map(|size| thread::spawn(move || live_and_replay(size))).collect();
+    for (size, run) in SIZES.into_iter().zip(runs) {
+        let Some(pairs) = run.join().unwrap() else { return };
+        assert!(pairs.len() >= 20, "{size:?}: only {} moments were seen in both", pairs.len());
+        assert!(pairs.iter().any(|(_, live, _)| live.contains("STARVED")), "nothing was found");
+        for (clock, live, replay) in pairs {
+            if live != replay {
+                let rows = live.lines().zip(replay.lines()).filter(|(live, replay)| live != replay);
+                let rows: Vec<String> =
+                    rows.map(|(live, replay)| format!("live   {live}\nreplay {replay}")).collect();
+                panic!("{size:?} at {clock}:\n{}", rows.join("\n"));
+            }
+        }
     }
 }

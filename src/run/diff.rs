@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use crate::cli;
-use crate::diagnose::Settings;
 use crate::error::Error;
 use crate::report::compare::{self, Windows};
 
@@ -28,7 +27,7 @@ fn windows(path: &Path) -> Result<Windows, Error> {
     let mut windows = Windows::new(&recorded.name);
     let (first, last) = recorded.file.span();
     let samples = recorded.file.samples(first.mono_ms, last.mono_ms);
-    Pipeline::new(Settings::default()).play(samples, |_, frame, _| windows.push(frame));
+    Pipeline::new(recorded.settings()).play(samples, |_, frame, _| windows.push(frame));
     windows.finish();
     Ok(windows)
 }

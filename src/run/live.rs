@@ -123,7 +123,7 @@ impl<'a> Live<'a> {
             notifier: setup.notifier,
             pipeline: Pipeline::new(setup.settings),
             reel,
-            keeping: Keeping::new(interval),
+            keeping: Keeping::new(interval, setup.settings),
             whole: None,
             wanted_finding: None,
             state,

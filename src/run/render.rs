@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use crate::app::{Feed, Msg, State};
 use crate::cli;
-use crate::diagnose::Settings;
 use crate::error::Error;
 use crate::export;
 use crate::record;
@@ -15,6 +14,7 @@ use crate::view;
 use super::looks::Looks;
 use super::moment::moment;
 use super::pipeline::Pipeline;
+use super::session::settings;
 
 /// Reads the recording up to the moment, and draws its screen.
 pub(super) fn render(render: &cli::Render, look: &cli::Look) -> Result<(), Error> {
@@ -25,7 +25,7 @@ pub(super) fn render(render: &cli::Render, look: &cli::Look) -> Result<(), Error
     let session = record::read::open(&render.file)?;
     let (first, last) = session.span();
     let until = moment("--at", &render.at, (first.unix_ms, last.unix_ms), 0)?;
-    let mut pipeline = Pipeline::new(Settings::default());
+    let mut pipeline = Pipeline::new(settings(session.head.as_deref()));
     let (width, height) = render.size;
     let mut state = State::new(width, height);
     state.feed = Feed::Replay {

@@ -1,7 +1,6 @@
 //! `mltop report`: what a recorded session came to.
 
 use crate::cli;
-use crate::diagnose::Settings;
 use crate::error::Error;
 use crate::report::{self, About, Gather, Report};
 
@@ -40,7 +39,7 @@ fn of(recorded: &Recorded, wanted: &cli::Part) -> Result<Report, Error> {
     let (first, last) = file.span();
     let samples = file.samples(first.mono_ms, last.mono_ms);
     let samples = samples.take_while(|sample| sample.stamp.unix_ms <= *part.end());
-    Pipeline::new(Settings::default()).play(samples, |_, frame, changes| {
+    Pipeline::new(recorded.settings()).play(samples, |_, frame, changes| {
         gather.push(frame, changes);
     });
     let mut report = gather.finish(&file.events());

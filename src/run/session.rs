@@ -7,9 +7,10 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::time::Duration;
 
+use crate::diagnose::Settings;
 use crate::error::Error;
 use crate::model::text::clean;
-use crate::record::{Health, SessionFile};
+use crate::record::{Health, SessionFile, SessionInfo};
 
 use super::flight::opened;
 
@@ -42,6 +43,11 @@ impl Recorded {
         Ok(Self { file, name, span_ms: (first.unix_ms, last.unix_ms.max(first.unix_ms)), at_ms })
     }
 
+    /// The windows over which findings are looked for, as when it was recorded.
+    pub(super) fn settings(&self) -> Settings {
+        settings(self.file.head().map(|head| &**head))
+    }
+
     /// What could not be read so far, in words; `None` where all was.
     pub(super) fn damage(&self) -> Option<String> {
         Some(damage(&self.file.health())).filter(|words| !words.is_empty())
@@ -51,6 +57,11 @@ impl Recorded {
     pub(super) fn interval_ms(&self) -> u64 {
         self.file.head().map_or(1000, |head| head.interval_ms)
     }
+}
+
+/// The windows over which findings were looked for in a session.
+pub(super) fn settings(head: Option<&SessionInfo>) -> Settings {
+    if head.is_some_and(|head| head.short_windows) { Settings::demo() } else { Settings::default() }
 }
 
 /// What could not be read, in words; empty where all was.

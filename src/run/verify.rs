@@ -10,8 +10,8 @@ use crate::fmt;
 use crate::record::Rewritten;
 use crate::record::verify::{self, Verdict};
 
-use super::moment::moment;
 use super::flight::opened;
+use super::moment::moment;
 use super::recorder::cannot_make;
 
 /// Spots that are told one by one.

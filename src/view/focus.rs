@@ -85,9 +85,11 @@ impl<'a> Look<'a> {
         self.state.transport.cursor().is_none()
     }
 
-    /// Whether the moment that is shown is now: not that of a replay, nor of a feed that ended.
+    /// Whether the moment that is shown is now, or the now of a replay while it plays: not that of a
+    /// picture, nor of a feed that ended.
     pub(super) fn present(&self) -> bool {
-        self.live() && matches!(self.state.feed, Feed::Live { .. }) && self.state.ended.is_none()
+        let moves = matches!(self.state.feed, Feed::Live { .. }) || self.state.whole.is_some();
+        self.live() && moves && self.state.ended.is_none()
     }
 
     /// The value at the moment that is shown: live from the frame, else from the past at the cursor.

@@ -19,6 +19,9 @@ pub(super) fn header(look: &Look<'_>, width: usize) -> TextRow {
         pieces.push((0, vec![mark]));
     }
     pieces.push((0, mode(state)));
+    if let (Feed::Replay { name, .. }, Some(_)) = (&state.feed, &state.whole) {
+        pieces.push((2, vec![word(&cut(name, 40), Role::Text)]));
+    }
     if let Some(recording) = state.recording {
         let text = format!(
             "REC {}{} {}",
@@ -109,20 +112,23 @@ fn live(state: &State, interval_ms: u64) -> Line {
     vec![strong("● LIVE", Role::Live), span(format!(" {interval}s"), Role::Dim)]
 }
 
-/// A recorded session: that it is one, which, how fast it plays, and where in it one is.
+/// A recorded session: that it is one, how fast it plays, and where in it one is; of a picture, which.
 fn replay(state: &State, name: &str, speed: f64, interval_ms: u64) -> Line {
-    let name = cut(&super::text::safe(name), 24);
     let speed = if speed.is_finite() { speed.clamp(0.0, 9999.0) } else { 1.0 };
     let (sign, role) = match (state.transport.cursor(), &state.ended) {
         (Some(_), _) => ("‖", Role::Paused),
         (None, Some(_)) => ("■", Role::Paused),
         (None, None) => ("▶", Role::Live),
     };
-    let mut line = vec![strong(format!("{sign} REPLAY {name} {speed}×"), role)];
     let Some(whole) = &state.whole else {
-        line.push(span(format!(" {}s", interval_ms as f64 / 1000.0), Role::Dim));
-        return line;
+        let name = cut(&super::text::safe(name), 24);
+        let every = format!(" {}s", interval_ms as f64 / 1000.0);
+        return vec![
+            strong(format!("{sign} REPLAY {name} {speed}×"), role),
+            span(every, Role::Dim),
+        ];
     };
+    let mut line = vec![strong(format!("{sign} REPLAY {speed}×"), role)];
     let (first_ms, last_ms) = whole.span_ms;
     let at_ms = state.transport.cursor().unwrap_or(state.reach().now_ms);
     let since = |mono_ms: u64| fmt::span(mono_ms.saturating_sub(first_ms) / 1000);

@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use crate::app::{Feed, Mark};
 use crate::cli;
-use crate::diagnose::Settings;
 use crate::error::Error;
 use crate::model::{Event, EventKind};
 use crate::record::SessionFile;
@@ -63,7 +62,7 @@ pub(super) fn replay(wanted: &cli::Replay, looks: Looks) -> Result<(), Error> {
         speed: wanted.speed,
         interval_ms: recorded.interval_ms(),
     };
-    let settings = Settings::default();
+    let settings = recorded.settings();
     let notice = recorded.damage().map(|damage| format!("not all of it is readable: {damage}"));
     let setup = Setup { feed, looks, notifier: Notifier::default(), settings, notice };
     play(setup, recorded.file, other, wanted.follow, begin)
