@@ -82,6 +82,8 @@ pub enum Verb {
     Report(Report),
     /// Compare two sessions of the same training, before and after a change.
     Diff(Diff),
+    /// Turn a recorded session into what other tools read.
+    Export(Export),
     /// Record to a file, without a screen.
     Record(Record),
     /// Keep the last days in a ring of files on disk, always on.

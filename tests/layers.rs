@@ -17,7 +17,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("app", &["model", "history", "diagnose", "fmt"]),
     ("view", &["model", "history", "diagnose", "app", "fmt"]),
     ("ui", &["view"]),
-    ("export", &["ui", "view"]),
+    ("export", &["model", "ui", "view"]),
     ("report", &["model", "history", "diagnose", "fmt"]),
     ("cli", &["model"]),
     ("term", &[]),

@@ -4,6 +4,7 @@ mod bundled;
 mod demo;
 mod diff;
 mod doctor;
+mod export;
 mod flight;
 mod keeping;
 mod keys;
@@ -59,6 +60,7 @@ pub fn run(cli: Cli) -> Result<u8, Error> {
         Some(Verb::Replay(wanted)) => replay::replay(&wanted, terminal_looks(&cli.look)?),
         Some(Verb::Report(wanted)) => report::report(&wanted),
         Some(Verb::Diff(wanted)) => diff::diff(&wanted),
+        Some(Verb::Export(wanted)) => export::export(&wanted, &cli.look),
         Some(Verb::Doctor { pid }) => examine(pid),
         Some(Verb::Demo(demo)) => show_demo(&demo, &cli.look),
     }
