@@ -19,6 +19,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("ui", &["view"]),
     ("export", &["model", "ui", "view"]),
     ("report", &["model", "history", "diagnose", "fmt"]),
+    ("probe", &[]),
     ("cli", &["model"]),
     ("term", &[]),
     ("error", &["record", "source"]),

@@ -3,6 +3,7 @@
 pub mod action;
 pub mod key;
 pub mod keymap;
+pub mod loaders;
 pub mod prompt;
 pub mod rows;
 pub mod state;
@@ -12,8 +13,9 @@ pub mod update;
 
 pub use action::Action;
 pub use key::{Key, KeyCode};
+pub use loaders::Picked;
 pub use prompt::{Asked, Prompt, Typed};
 pub use rows::Row;
-pub use state::{Feed, GpuMode, Mark, Message, Overlay, Recording, State, Whole};
+pub use state::{Feed, GpuMode, Mark, Message, Overlay, Recording, ScreenKind, State, Whole};
 pub use transport::{Reach, Transport};
 pub use update::{Effect, Msg, Tick};

@@ -10,7 +10,7 @@ use super::key::Key;
 use super::keymap::action_for;
 use super::prompt::{Asked, Prompt, Typed};
 use super::rows::rows;
-use super::state::{Feed, GpuMode, Message, Overlay, Recording, State, Whole};
+use super::state::{Feed, GpuMode, Message, Overlay, Recording, ScreenKind, State, Whole};
 use super::transport::ZOOMS;
 
 /// How long a message stands, in milliseconds of the samples' time.
@@ -237,8 +237,7 @@ impl State {
                 self.bell = !self.bell;
                 self.say(format!("bell {}", if self.bell { "on" } else { "off" }));
             }
-            // The lanes are the one screen of this version; what is not there was answered above.
-            Action::Screen(_) => self.overlay = None,
+            Action::Screen(number) => self.show(number),
             Action::Mark => return self.ask(Asked::Note),
             Action::Record => return self.of_now(Effect::Record),
             Action::SaveLast => return self.of_now(Effect::SaveLast),
@@ -246,6 +245,14 @@ impl State {
             Action::Command => {}
         }
         Vec::new()
+    }
+
+    /// Shows the screen of this number. One that is not there was answered before.
+    fn show(&mut self, number: u8) {
+        self.overlay = None;
+        if let Some(screen) = ScreenKind::numbered(number) {
+            self.screen = screen;
+        }
     }
 
     /// Begins a line. A moment can only be named where there is one.
@@ -297,6 +304,8 @@ impl State {
     fn enter(&mut self) {
         if self.overlay.is_some() {
             self.overlay = None;
+        } else if self.drill() {
+            // What is below the chosen row is shown now.
         } else if let Some(finding) = self.verdict() {
             self.overlay = Some(Overlay::Finding { id: finding.id, scroll: 0 });
         } else {
@@ -335,9 +344,14 @@ impl State {
     }
 
     fn back(&mut self) {
-        if self.overlay.take().is_none() {
-            self.leave_past();
+        if self.overlay.take().is_some() || self.climb() {
+            return;
         }
+        if self.screen != ScreenKind::Lanes && self.transport.cursor().is_none() {
+            self.screen = ScreenKind::Lanes;
+            return;
+        }
+        self.leave_past();
     }
 
     fn toggle_help(&mut self) {
@@ -348,10 +362,17 @@ impl State {
     }
 
     fn move_by(&mut self, by: isize) {
-        if let Some(Overlay::Help { scroll } | Overlay::Finding { scroll, .. }) = &mut self.overlay
+        if let Some(
+            Overlay::Help { scroll }
+            | Overlay::Finding { scroll, .. }
+            | Overlay::Worker { scroll, .. },
+        ) = &mut self.overlay
         {
             *scroll = scroll.saturating_add_signed(by).min(SCROLL_MAX);
             return;
+        }
+        if self.screen == ScreenKind::Loaders {
+            return self.move_among_loaders(by);
         }
         let last = rows(self).len().saturating_sub(1);
         self.selected = Some(match self.selected {
@@ -362,6 +383,9 @@ impl State {
     }
 
     fn expand(&mut self) {
+        if self.screen == ScreenKind::Loaders {
+            return self.cross_over();
+        }
         let Some(row) = self.selected_row().or_else(|| rows(self).first().copied()) else { return };
         let Some(frame) = self.shown() else { return };
         let ranks = frame.sample.inventory.run(row.run).map_or(0, |run| run.trainers.len());

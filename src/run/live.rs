@@ -14,7 +14,7 @@ use futures_util::StreamExt;
 use rustix::process::{Signal, getpid, kill_process};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::Receiver;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 
 use crate::app::{Effect, Feed, Mark, Msg, State, Whole};
@@ -52,6 +52,8 @@ pub(super) struct Setup {
     pub settings: Settings,
     /// A line for the start.
     pub notice: Option<String>,
+    /// Comes when what is watched has ended, with how.
+    pub ends: Option<oneshot::Receiver<String>>,
 }
 
 /// Shows what is sampled now until the user leaves it.
@@ -61,13 +63,14 @@ pub(super) fn watch(setup: Setup, samples: Receiver<Arc<Sample>>) -> Result<(), 
 }
 
 /// Shows the live screen until the user leaves it.
-pub(super) fn show(setup: Setup, reel: Reel, begin: Begin) -> Result<(), Error> {
+pub(super) fn show(mut setup: Setup, reel: Reel, begin: Begin) -> Result<(), Error> {
     let taken = Taken::take()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut told = Vec::new();
     let result = runtime.block_on(async {
+        let ends = setup.ends.take();
         let mut live = Live::new(setup, &taken, reel, begin)?;
-        let result = live.run().await;
+        let result = live.run(ends).await;
         told = live.keeping.leave();
         result
     });
@@ -95,6 +98,8 @@ struct Live<'a> {
     /// A finding that is to be gone to once it is known.
     wanted_finding: Option<usize>,
     state: State,
+    /// Whether more samples may come.
+    comes: bool,
     painted: Instant,
     dirty: bool,
 }
@@ -127,6 +132,7 @@ impl<'a> Live<'a> {
             whole: None,
             wanted_finding: None,
             state,
+            comes: true,
             painted: Instant::now(),
             dirty: true,
         };
@@ -134,7 +140,7 @@ impl<'a> Live<'a> {
         Ok(this)
     }
 
-    async fn run(&mut self) -> Result<(), Error> {
+    async fn run(&mut self, mut ends: Option<oneshot::Receiver<String>>) -> Result<(), Error> {
         let mut events = EventStream::new();
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
@@ -153,11 +159,15 @@ impl<'a> Live<'a> {
                     Some(event) => self.event(&event?),
                     None => return Ok(()),
                 },
-                sample = self.reel.next(), if plays && self.state.ended.is_none() => match sample {
+                sample = self.reel.next(), if plays && self.comes => match sample {
                     Some(sample) => self.sample(sample),
-                    None => self.update(Msg::Ended(self.end_words().into())),
+                    None => {
+                        self.comes = false;
+                        self.update(Msg::Ended(self.end_words().into()))
+                    }
                 },
                 whole = grown(&mut self.whole) => self.update(Msg::Whole(whole)),
+                how = end_of(&mut ends) => self.update(Msg::Ended(how)),
                 () = sleep_until(due), if self.dirty => {
                     self.paint()?;
                     Vec::new()
@@ -321,6 +331,18 @@ async fn grown(whole: &mut Option<watch::Receiver<Arc<Whole>>>) -> Arc<Whole> {
     }
     // All of it is known.
     *whole = None;
+    std::future::pending().await
+}
+
+/// How what is watched has ended, once; never where nobody will tell.
+async fn end_of(ends: &mut Option<oneshot::Receiver<String>>) -> String {
+    if let Some(receiver) = ends {
+        let how = receiver.await;
+        *ends = None;
+        if let Ok(how) = how {
+            return how;
+        }
+    }
     std::future::pending().await
 }
 

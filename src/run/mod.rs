@@ -1,5 +1,6 @@
 //! The verbs. The only place that knows everybody.
 
+mod asked;
 mod bundled;
 mod demo;
 mod diff;
@@ -8,6 +9,7 @@ mod export;
 mod flight;
 mod keeping;
 mod keys;
+pub mod launch;
 mod live;
 mod looks;
 mod moment;
@@ -35,11 +37,13 @@ use crate::error::Error;
 use crate::model::{Pid, Sample};
 use crate::record::SessionFile;
 use crate::source::Roots;
+use crate::source::elsewhere::Elsewhere;
 use crate::source::gpu::Gpus;
 use crate::source::sampler::{GpuFeed, Plan, Sampler};
 use crate::source::trainer::check_pid;
 use crate::term;
 
+use asked::Asked;
 use live::Setup;
 use looks::Looks;
 use notify::Notifier;
@@ -63,6 +67,7 @@ pub fn run(cli: Cli) -> Result<u8, Error> {
         Some(Verb::Export(wanted)) => export::export(&wanted, &cli.look),
         Some(Verb::Doctor { pid }) => examine(pid),
         Some(Verb::Demo(demo)) => show_demo(&demo, &cli.look),
+        Some(Verb::Run(wanted)) => launch::run(&wanted, &cli.look),
     }
     .map(|()| 0)
 }
@@ -74,7 +79,10 @@ fn plan(watch: &Watch) -> Result<Plan, Error> {
         check_pid(&roots, pid)?;
     }
     let gpus = GpuFeed::Drivers(Gpus::start(&own_program()?, watch.interval));
-    Ok(Plan { interval: watch.interval, roots, only: watch.pid, gpus })
+    let mut asked = Asked::default();
+    let elsewhere = Elsewhere::new(Box::new(move |trainers| asked.rows(trainers)));
+    let (interval, only) = (watch.interval, watch.pid);
+    Ok(Plan { interval, roots, only, gpus, elsewhere: Some(elsewhere) })
 }
 
 /// This program, to be started again as a collector.
@@ -92,6 +100,7 @@ fn live_screen(watch: &Watch, look: &cli::Look, notify: cli::Notify) -> Result<(
         notifier: Notifier::new(notify),
         settings: Settings::default(),
         notice: None,
+        ends: None,
     };
     show(setup, plan(watch)?)
 }
@@ -136,13 +145,19 @@ fn examine(pid: Option<Pid>) -> Result<(), Error> {
     // Long enough for young processes to be looked at and for a loader to be found.
     const LOOKS: usize = 5;
     let interval = Duration::from_millis(700);
-    let watch = Watch { pid, interval };
-    let plan = plan(&watch)?;
-    let roots = plan.roots.clone();
+    let roots = Roots::default();
+    // What may not be read is the question here, and no reason to stop.
+    let problem = match pid.map(|pid| check_pid(&roots, pid)) {
+        Some(Err(problem)) if !problem.is_of_rights() => return Err(problem.into()),
+        Some(Err(problem)) => Some(problem),
+        _ => None,
+    };
+    let gpus = GpuFeed::Drivers(Gpus::start(&own_program()?, interval));
+    let plan = Plan { interval, roots: roots.clone(), only: pid, gpus, elsewhere: None };
     let (sampler, samples) = sample(plan)?;
     let last = samples.iter().take(LOOKS).last().unwrap_or_default();
     drop(sampler);
-    doctor::report(&last, &roots)
+    doctor::report(&last, &roots, problem.as_ref())
 }
 
 fn show_demo(wanted: &cli::Demo, look: &cli::Look) -> Result<(), Error> {
@@ -158,6 +173,7 @@ fn show_demo(wanted: &cli::Demo, look: &cli::Look) -> Result<(), Error> {
         roots: Roots::default(),
         only: Some(running.pid()),
         gpus: GpuFeed::Simulated(gpu),
+        elsewhere: None,
     };
     if let Some(duration) = wanted.stream {
         let (sampler, samples) = sample(plan)?;
@@ -173,6 +189,7 @@ fn show_demo(wanted: &cli::Demo, look: &cli::Look) -> Result<(), Error> {
         notifier: Notifier::default(),
         settings: Settings::demo(),
         notice: Some("demo: a real loader over a SIMULATED GPU; windows are shortened".into()),
+        ends: None,
     };
     let result = show(setup, plan);
     drop(running);
@@ -199,6 +216,7 @@ fn show_recorded_demo(wanted: &cli::Demo, look: &cli::Look) -> Result<(), Error>
         notifier: Notifier::default(),
         settings: Settings::demo(),
         notice: Some(format!("{WHY}; a real loader over a SIMULATED GPU, recorded elsewhere")),
+        ends: None,
     };
     let (file, other) = (SessionFile::of(session), SessionFile::of(demo::recorded()?));
     replay::play(setup, file, other, false, replay::Begin::Start)

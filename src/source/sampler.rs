@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 
+use super::elsewhere::Elsewhere;
 use super::gpu::{GpuLook, Gpus};
 use super::loader::Loaders;
 use super::machine::{Cgroups, Machine, ProcStat, Procs};
@@ -41,6 +42,8 @@ pub struct Plan {
     pub only: Option<Pid>,
     /// GPUs.
     pub gpus: GpuFeed,
+    /// Who else may know the loaders.
+    pub elsewhere: Option<Elsewhere>,
 }
 
 /// The sampling thread. Dropping it ends it.
@@ -109,6 +112,7 @@ struct Sources {
     trainers: Trainers,
     loaders: Loaders,
     gpus: GpuFeed,
+    elsewhere: Option<Elsewhere>,
     inventory: Arc<Inventory>,
     watched: Option<Arc<Found>>,
     groups: BTreeMap<Pid, Box<str>>,
@@ -129,6 +133,7 @@ impl Sources {
             trainers: Trainers::new(plan.roots.clone(), plan.only),
             loaders: Loaders::start(plan.roots),
             gpus: plan.gpus,
+            elsewhere: plan.elsewhere,
             inventory: Arc::new(inventory),
             watched: None,
             groups: BTreeMap::new(),
@@ -151,7 +156,10 @@ impl Sources {
             self.groups = self.groups_of(&found);
             self.watched = Some(Arc::clone(&found));
         }
-        let loader_look = self.loaders.look();
+        let mut loader_look = self.loaders.look();
+        if let Some(elsewhere) = &mut self.elsewhere {
+            elsewhere.improve(&found.trainers, &mut loader_look);
+        }
         let recorded = recorded_pids(&found, &gpu_pids, &busiest);
         self.procs.watch(&recorded);
         let mut sample = Sample {
@@ -160,6 +168,7 @@ impl Sources {
             gpus: gpu_look.samples.clone(),
             gpu_procs: gpu_look.procs.clone(),
             loaders: loader_look.samples,
+            workers: loader_look.workers,
             procs: self.procs.sample(recorded.iter().copied()),
             ..Sample::default()
         };
@@ -276,7 +285,8 @@ impl Sources {
     }
 }
 
-fn seen(stat: &ProcStat) -> ProcSeen {
+/// A row of the process table in the shape that the search for trainers takes.
+pub(crate) fn seen(stat: &ProcStat) -> ProcSeen {
     ProcSeen {
         pid: stat.pid,
         parent: stat.parent,

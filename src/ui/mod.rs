@@ -10,6 +10,7 @@
 mod color;
 mod glyph;
 mod heat;
+mod mix;
 mod paint;
 mod pane;
 mod picture;

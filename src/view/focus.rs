@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::app::{Feed, State};
+use crate::app::{Feed, ScreenKind, State};
 use crate::model::inventory::{LoaderInfo, RunInfo};
 use crate::model::sample::LoaderSample;
 use crate::model::{Frame, Gap, GpuId, Inventory, Pid, Reading, RunId};
@@ -59,6 +59,12 @@ impl<'a> Look<'a> {
             .or(judged)
             .or_else(|| run.and_then(|run| worst_rank(frame, run)));
         look.loader = look.pid.and_then(|pid| frame.moving_loader(pid));
+        if state.screen == ScreenKind::Loaders
+            && let Some(picked) = state.picked_loader()
+        {
+            (look.pid, look.run) = (Some(picked.pid), picked.run);
+            look.loader = frame.sample.loaders.iter().find(|row| row.loader == picked.loader);
+        }
         let of_run = run.map(|run| run_gpus(frame, run)).unwrap_or_default();
         look.gpus_of_run = !of_run.is_empty();
         look.gpus = if of_run.is_empty() {

@@ -260,6 +260,8 @@ fn tick(seq: u64) -> Sample {
             worker_states: Is("DR.S".into()),
             ..LoaderSample::default()
         }],
+        // The session is older than this section.
+        workers: Vec::new(),
     }
 }
 

@@ -112,6 +112,7 @@ impl Scenario {
             workers: pids,
             storage: vec![self.storage.clone()],
             why_not_better: "".into(),
+            ..LoaderInfo::default()
         };
         self.ranks[rank].loaders.push(Loader::new(info, load));
         self.ranks[rank].loaders.len() - 1

@@ -124,7 +124,7 @@ impl Made {
                     disk: Some("nvme1n1".into()),
                     remote: false,
                 }],
-                why_not_better: "".into(),
+                ..LoaderInfo::default()
             }));
         }
         inventory.runs = vec![Arc::new(RunInfo {
@@ -265,6 +265,7 @@ impl Made {
             worker_other_samples_total: Reading::Is(0),
             worker_states: Reading::Is(if starved { "DDDRDD.D" } else { "R.S.R..Q" }.into()),
             main_state: Reading::Is("running".into()),
+            ..LoaderSample::default()
         });
     }
 

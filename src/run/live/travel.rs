@@ -78,6 +78,7 @@ impl Live<'_> {
     /// Plays a recorded session on from a moment: the screen is then what the live one was.
     pub(super) fn play_from(&mut self, from_ms: u64) {
         let Reel::File(player) = &mut self.reel else { return };
+        self.comes = true;
         let here = self.state.latest.as_ref().map(|frame| frame.sample.stamp.mono_ms);
         let there = player.at(from_ms).map(|(_, sample)| sample.stamp.mono_ms);
         if here.is_some() && here == there {

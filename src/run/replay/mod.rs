@@ -64,7 +64,7 @@ pub(super) fn replay(wanted: &cli::Replay, looks: Looks) -> Result<(), Error> {
     };
     let settings = recorded.settings();
     let notice = recorded.damage().map(|damage| format!("not all of it is readable: {damage}"));
-    let setup = Setup { feed, looks, notifier: Notifier::default(), settings, notice };
+    let setup = Setup { feed, looks, notifier: Notifier::default(), settings, notice, ends: None };
     play(setup, recorded.file, other, wanted.follow, begin)
 }
 

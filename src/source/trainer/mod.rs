@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::model::inventory::{ProcInfo, Role, RunInfo, SourceState, SourceStatus};
-use crate::model::{Gap, Pid, RunId};
+use crate::model::{Gap, Pid, Reading, RunId};
 use crate::source::root::Roots;
 use crate::source::text;
 
@@ -180,6 +180,10 @@ impl Trainers {
         // A library once mapped stays so; a look that skipped the map says nothing against it.
         if let (true, Some(old)) = (read_before && !facts.ml.is(), self.facts.get(&facts.pid)) {
             facts.ml = old.ml;
+        }
+        // Shut even to us, and named by the user: taken at their word.
+        if self.only == Some(facts.pid) && facts.ml == Reading::Not(Gap::Denied) {
+            facts.ml = Reading::Is(true);
         }
         let again = if facts.python { AGES.len() } else { 3 };
         known.next = if learns {
