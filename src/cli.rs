@@ -65,7 +65,7 @@ pub struct Notify {
     /// `MLTOP_PID`, `MLTOP_TITLE` and `MLTOP_ADVICE`.
     #[arg(long, value_name = "CMD")]
     pub on_finding: Option<String>,
-    /// Ring the terminal's bell when a finding opens.
+    /// Ring the terminal's bell when a finding opens that is a warning or worse.
     #[arg(long)]
     pub bell: bool,
 }
@@ -178,6 +178,9 @@ pub struct Demo {
     /// Print the session's lines instead of showing the screen, for this time.
     #[arg(long, value_name = "TIME", value_parser = span)]
     pub stream: Option<Duration>,
+    /// What to do when a finding opens.
+    #[command(flatten)]
+    pub notify: Notify,
 }
 
 /// The phases of the demo.

@@ -6,8 +6,21 @@
 mod arbitrary;
 #[path = "recording/damage.rs"]
 mod damage;
+#[path = "recording/full.rs"]
+mod full;
+#[path = "common/golden.rs"]
+#[allow(dead_code, reason = "other tests use the rest of it")]
+mod golden;
+#[path = "recording/hostile.rs"]
+mod hostile;
+#[path = "recording/kill.rs"]
+mod kill;
 #[path = "recording/made.rs"]
 mod made;
+#[path = "recording/ring.rs"]
+mod ring;
+#[path = "recording/tools.rs"]
+mod tools;
 
 use std::sync::Arc;
 
@@ -99,4 +112,19 @@ fn other_readers_see_the_lines_and_nothing_else() {
     assert_eq!(session.ticks(), 25);
     let first: Vec<Arc<_>> = session.samples().collect();
     assert_eq!(difference(&made.samples[24], &first[24]), None);
+}
+
+#[test]
+fn the_first_version_of_the_packed_format_is_read_for_ever() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/sessions/golden-v1.mltop.jsonl.zst");
+    if std::env::var_os("MLTOP_REGENERATE").is_some() {
+        golden::record(&path);
+    }
+    let (session, health) = SessionFile::open(&path).unwrap();
+    assert!(health.is_whole());
+    golden::check_file(&session);
+    assert!(session.health().is_whole());
+    let power = session.overview(&[Series::GpuPower], 0, u64::MAX, 1);
+    assert!(power[0][0].is_some());
 }

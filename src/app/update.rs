@@ -188,7 +188,7 @@ impl State {
         let seen = self.rung;
         self.rung = self.findings.iter().map(|finding| finding.id).fold(seen, u64::max);
         let severe = self.findings.iter().any(|finding| {
-            finding.id > seen && finding.end_ms.is_none() && finding.severity >= Severity::High
+            finding.id > seen && finding.end_ms.is_none() && finding.severity >= Severity::Warn
         });
         if self.bell && severe { vec![Effect::Bell] } else { Vec::new() }
     }

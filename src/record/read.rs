@@ -16,9 +16,9 @@ use super::unpack::{Unpack, is_packed};
 /// What a session may take of memory, packed: about 15 hours of 8 GPUs and 40 processes at 1 Hz.
 const MAX_BYTES: usize = 48 << 20;
 /// What its events may take.
-const MAX_EVENT_BYTES: usize = 8 << 20;
+pub(super) const MAX_EVENT_BYTES: usize = 8 << 20;
 /// What an object takes at least, once read.
-const OBJECT_BYTES: usize = 128;
+pub(super) const OBJECT_BYTES: usize = 128;
 /// Text without a tick or an event in it, after which reading stops: no writer makes such a file.
 const MAX_BARREN_BYTES: usize = 64 << 20;
 const MAX_BARREN_LINES: usize = 100_000;

@@ -8,10 +8,11 @@ use std::sync::Arc;
 use crate::derive;
 use crate::model::{Event, EventKind, Sample};
 
+use super::container::contents::{Contents, contents};
 use super::container::entry::Entry;
 use super::container::frame::FrameReader;
 use super::container::pack::Packer;
-use super::container::packed::{Contents, Packed, contents};
+use super::container::packed::Packed;
 use super::container::read_at;
 use super::decode::End;
 use super::gaps;

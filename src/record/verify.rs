@@ -3,9 +3,10 @@
 use std::io;
 use std::path::Path;
 
+use super::container::contents::contents;
 use super::container::entry::IX;
 use super::container::frame::FrameReader;
-use super::container::packed::{Packed, contents};
+use super::container::packed::Packed;
 use super::read::ReadError;
 use super::rewrite::{self, Rewritten};
 use super::session_file::{Held, SessionFile};

@@ -145,6 +145,8 @@ impl<'a> Live<'a> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut hangup = signal(SignalKind::hangup())?;
+        let mut stop = signal(SignalKind::from_raw(Signal::TSTP.as_raw()))?;
+        let mut go_on = signal(SignalKind::from_raw(Signal::CONT.as_raw()))?;
         self.paint()?;
         loop {
             let due = self.painted + FRAME;
@@ -155,6 +157,12 @@ impl<'a> Live<'a> {
                 _ = terminate.recv() => return Ok(()),
                 _ = interrupt.recv() => return Ok(()),
                 _ = hangup.recv() => return Ok(()),
+                _ = stop.recv() => vec![Effect::Suspend],
+                // After a stop that could not be seen coming the terminal is as the shell left it.
+                _ = go_on.recv() => {
+                    self.come_back()?;
+                    Vec::new()
+                }
                 event = events.next() => match event {
                     Some(event) => self.event(&event?),
                     None => return Ok(()),
@@ -303,11 +311,17 @@ impl<'a> Live<'a> {
 
     fn suspend(&mut self) -> io::Result<()> {
         self.taken.release();
-        kill_process(getpid(), Signal::TSTP)?;
+        // The gentler signal comes back to us.
+        kill_process(getpid(), Signal::STOP)?;
+        self.come_back()
+    }
+
+    /// The terminal is ours again, whatever is on it and whatever size it has by now.
+    fn come_back(&mut self) -> io::Result<()> {
         self.taken.retake()?;
         let (width, height) = terminal::size()?;
         self.painter.resize(width, height);
-        self.state.update(Msg::Resize(width, height));
+        self.update(Msg::Resize(width, height));
         self.painter.repaint()
     }
 

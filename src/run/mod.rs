@@ -78,10 +78,14 @@ fn plan(watch: &Watch) -> Result<Plan, Error> {
     if let Some(pid) = watch.pid {
         check_pid(&roots, pid)?;
     }
-    let gpus = GpuFeed::Drivers(Gpus::start(&own_program()?, watch.interval));
+    plan_of(watch.interval, roots, watch.pid)
+}
+
+/// The same, whether or not the one trainer can be read.
+fn plan_of(interval: Duration, roots: Roots, only: Option<Pid>) -> Result<Plan, Error> {
+    let gpus = GpuFeed::Drivers(Gpus::start(&own_program()?, interval));
     let mut asked = Asked::default();
     let elsewhere = Elsewhere::new(Box::new(move |trainers| asked.rows(trainers)));
-    let (interval, only) = (watch.interval, watch.pid);
     Ok(Plan { interval, roots, only, gpus, elsewhere: Some(elsewhere) })
 }
 
@@ -152,9 +156,7 @@ fn examine(pid: Option<Pid>) -> Result<(), Error> {
         Some(Err(problem)) => Some(problem),
         _ => None,
     };
-    let gpus = GpuFeed::Drivers(Gpus::start(&own_program()?, interval));
-    let plan = Plan { interval, roots: roots.clone(), only: pid, gpus, elsewhere: None };
-    let (sampler, samples) = sample(plan)?;
+    let (sampler, samples) = sample(plan_of(interval, roots.clone(), pid)?)?;
     let last = samples.iter().take(LOOKS).last().unwrap_or_default();
     drop(sampler);
     doctor::report(&last, &roots, problem.as_ref())
@@ -186,7 +188,7 @@ fn show_demo(wanted: &cli::Demo, look: &cli::Look) -> Result<(), Error> {
     let setup = Setup {
         feed: Feed::Live { interval_ms: 1000 },
         looks: terminal_looks(look)?,
-        notifier: Notifier::default(),
+        notifier: Notifier::new(wanted.notify.clone()),
         settings: Settings::demo(),
         notice: Some("demo: a real loader over a SIMULATED GPU; windows are shortened".into()),
         ends: None,
@@ -213,7 +215,7 @@ fn show_recorded_demo(wanted: &cli::Demo, look: &cli::Look) -> Result<(), Error>
     let setup = Setup {
         feed: Feed::Replay { name: "bundled, no python3".into(), speed: 1.0, interval_ms },
         looks: terminal_looks(look)?,
-        notifier: Notifier::default(),
+        notifier: Notifier::new(wanted.notify.clone()),
         settings: Settings::demo(),
         notice: Some(format!("{WHY}; a real loader over a SIMULATED GPU, recorded elsewhere")),
         ends: None,

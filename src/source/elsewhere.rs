@@ -53,7 +53,22 @@ impl Elsewhere {
         let kept = ours.into_iter().filter(|(_, row)| !better.contains(&row.pid));
         let taken = theirs.into_iter().filter(|(_, row)| better.contains(&row.pid));
         let taken: Rows = taken.map(|row| self.renumbered(row)).collect();
+        look.workers.retain_mut(|worker| {
+            let of = taken.iter().find(|(info, _)| info.workers.contains(&worker.pid));
+            worker.loader = of.map_or(worker.loader, |(info, _)| info.loader);
+            of.is_some() || !better.contains(&worker.trainer)
+        });
         (look.infos, look.samples) = kept.chain(taken).unzip();
+        // What we saw of the workers stays true; it belongs to the loader by its new number.
+        let infos = &look.infos;
+        look.workers.retain_mut(|row| {
+            let theirs = |info: &&Arc<LoaderInfo>| info.workers.contains(&row.pid);
+            if let Some(info) = infos.iter().find(theirs) {
+                row.loader = info.loader;
+                return true;
+            }
+            !better.contains(&row.trainer)
+        });
     }
 
     fn renumbered(
@@ -85,6 +100,7 @@ const fn worth(row: &LoaderSample) -> u8 {
 mod tests {
     use super::*;
     use crate::model::Gap;
+    use crate::model::sample::WorkerSample;
     use crate::source::sampler::fine;
 
     fn row(pid: u32, loader: u32, source: Option<ReadySource>) -> LoaderSample {
@@ -102,7 +118,14 @@ mod tests {
 
     fn look(rows: Vec<LoaderSample>) -> LoaderLook {
         let (infos, samples) = rows.into_iter().map(named).unzip();
-        LoaderLook { infos, samples, status: fine("loaders"), looks: 0, cost_cpu_seconds: 0.0 }
+        LoaderLook {
+            infos,
+            samples,
+            workers: Vec::new(),
+            status: fine("loaders"),
+            looks: 0,
+            cost_cpu_seconds: 0.0,
+        }
     }
 
     fn asked(theirs: Vec<LoaderSample>, look: &mut LoaderLook) -> BTreeSet<Pid> {
@@ -124,6 +147,29 @@ mod tests {
         let got: Vec<(u32, u32)> = look.samples.iter().map(|r| (r.pid.0, r.loader.0)).collect();
         assert_eq!(got, [(2, 2), (1, FIRST_ID)]);
         assert!(look.infos.iter().zip(&look.samples).all(|(info, row)| info.loader == row.loader));
+    }
+
+    #[test]
+    fn workers_follow_their_loader_to_its_new_number() {
+        let mut look = look(vec![row(1, 1, Some(ReadySource::Complement))]);
+        let worker = |pid| WorkerSample {
+            pid: Pid(pid),
+            trainer: Pid(1),
+            loader: LoaderId(1),
+            ..WorkerSample::default()
+        };
+        look.workers = vec![worker(11), worker(12)];
+        let theirs = row(1, 4, Some(ReadySource::Memory));
+        let info = LoaderInfo {
+            loader: theirs.loader,
+            pid: Pid(1),
+            workers: vec![Pid(11)],
+            ..LoaderInfo::default()
+        };
+        let ask = Box::new(move |_: &BTreeSet<Pid>| vec![(Arc::new(info.clone()), theirs.clone())]);
+        Elsewhere::new(ask).improve(&[Pid(1)], &mut look);
+        let got: Vec<(u32, u32)> = look.workers.iter().map(|r| (r.pid.0, r.loader.0)).collect();
+        assert_eq!(got, [(11, FIRST_ID)], "one that they do not know is of an iterator before");
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub(in crate::record) struct Outcome {
     pub(in crate::record) whole: bool,
     /// It broke before the bytes ended: damaged, not cut off.
     pub(in crate::record) broken: bool,
+    /// Bytes of text that were read.
+    pub(in crate::record) text: u64,
     /// Lines that were longer than any may be.
     pub(in crate::record) too_long: u64,
 }
@@ -62,7 +64,6 @@ impl FrameReader {
         self.line.clear();
         let mut lines = Lines { line: &mut self.line, skipping: false, too_long: 0 };
         let mut outcome = Outcome { end: from, ..Outcome::default() };
-        let mut text = 0_u64;
         'frame: while outcome.end < to {
             let room = (to - outcome.end).min(PIECE as u64) as usize;
             let piece = read_at(file, self.input.get_mut(..room).unwrap_or_default(), outcome.end)?;
@@ -74,13 +75,16 @@ impl FrameReader {
                 let mut output = OutBuffer::around(&mut self.output[..]);
                 let Ok(hint) = self.decoder.run(&mut input, &mut output) else {
                     outcome.broken = true;
+                    outcome.end += input.pos() as u64;
                     break 'frame;
                 };
                 let made = output.as_slice();
                 let full = made.len() == PIECE;
-                text += made.len() as u64;
-                if text > MAX_TEXT || !lines.push(made, &mut each) {
-                    outcome.broken = text > MAX_TEXT;
+                outcome.text += made.len() as u64;
+                let too_much = outcome.text > MAX_TEXT;
+                if too_much || !lines.push(made, &mut each) {
+                    outcome.broken = too_much;
+                    outcome.end += input.pos() as u64;
                     break 'frame;
                 }
                 if hint == 0 {

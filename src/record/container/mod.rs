@@ -8,6 +8,7 @@
 //! and EX are frames that any zstd reader skips: to everyone else the file is packed JSON lines.
 //! All numbers in them are little-endian. None of them is needed: a reader finds frames without.
 
+pub(super) mod contents;
 pub(super) mod entry;
 mod find;
 pub(super) mod frame;

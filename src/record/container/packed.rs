@@ -8,17 +8,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::fs::{FlockOperation, flock};
 
-use crate::derive;
 use crate::model::{Event, Sample, Stamp};
-use crate::record::decode::{Decoder, End, Item};
+use crate::record::decode::End;
 use crate::record::encode::rows;
 use crate::record::head::SessionInfo;
-use crate::record::line::{Damage, FORMAT, MAX_ROWS, VERSION};
-use crate::record::read::{Health, ReadError};
+use crate::record::line::{FORMAT, VERSION};
+use crate::record::read::{Health, MAX_EVENT_BYTES, ReadError};
 use crate::record::shelf::Shelf;
 
-use super::entry::{Entry, IX, Tally};
-use super::frame::{FrameReader, Outcome};
+use super::contents::{Contents, contents, entry_of};
+use super::entry::{Entry, IX};
+use super::frame::FrameReader;
 use super::{FRAME_MAGIC, FileHead, HEAD_TAG, SKIP_HEAD, find, read_at, skippable};
 
 /// Groups in the index: 15 days at ten seconds each.
@@ -28,87 +28,10 @@ const UNPACKED: usize = 32;
 const UNPACKED_ROWS: usize = 65_536;
 /// What the text of HEAD may take.
 const MAX_HEAD: usize = 64 << 10;
-/// What the events of a session may take of memory, about.
+/// Text without a tick in it, after which the search for frames ends: no writer makes such a file.
+const MAX_BARREN: u64 = 192 << 20;
+/// Events of a session that are held at most.
 const MAX_EVENTS: usize = 32_768;
-
-/// What was found in a frame.
-#[derive(Debug, Default)]
-pub(in crate::record) struct Contents {
-    pub(in crate::record) samples: Vec<Arc<Sample>>,
-    pub(in crate::record) events: Vec<Event>,
-    pub(in crate::record) head: Option<Arc<SessionInfo>>,
-    pub(in crate::record) end: Option<End>,
-    pub(in crate::record) lines: u64,
-    pub(in crate::record) damaged: u64,
-    pub(in crate::record) outcome: Outcome,
-    /// Written for a newer reader, and the version that it asks for.
-    pub(in crate::record) newer: Option<u32>,
-}
-
-impl Contents {
-    /// Whether every byte of it is as it was written.
-    pub(in crate::record) const fn is_whole(&self) -> bool {
-        self.outcome.whole && self.damaged == 0
-    }
-}
-
-/// Reads everything in the frame at `from`.
-pub(in crate::record) fn contents(
-    reader: &mut FrameReader,
-    file: &File,
-    from: u64,
-    to: u64,
-) -> io::Result<Contents> {
-    let mut found = Contents::default();
-    let mut decoder = Decoder::new();
-    let mut room = MAX_ROWS;
-    let mut last: Option<(u64, u64)> = None;
-    found.outcome = reader.read(file, from, to, |line| {
-        found.lines += 1;
-        match decoder.line(line) {
-            Ok(Some(Item::Sample(sample))) => {
-                let now = (sample.seq, sample.stamp.mono_ms);
-                let in_order = last.is_none_or(|(seq, ms)| now.0 > seq && now.1 >= ms);
-                // One row more for the tick itself: a frame of empty ticks is bounded too.
-                match room.checked_sub(rows(&sample) + 1).filter(|_| in_order) {
-                    Some(left) => {
-                        room = left;
-                        last = Some(now);
-                        found.samples.push(sample);
-                    }
-                    None => found.damaged += 1,
-                }
-            }
-            Ok(Some(Item::Event(event))) if found.events.len() < MAX_EVENTS => {
-                found.events.push(event);
-            }
-            Ok(Some(Item::Head(head))) => found.head = Some(head),
-            Ok(Some(Item::End(end))) => found.end = Some(end),
-            Ok(Some(Item::Event(_)) | None) => {}
-            Err(Damage::Newer { needs }) => {
-                found.newer = Some(needs);
-                return false;
-            }
-            Err(_) => found.damaged += 1,
-        }
-        true
-    })?;
-    found.damaged += found.outcome.too_long;
-    Ok(found)
-}
-
-/// The entry that a frame would have had.
-fn entry_of(found: &Contents, from: u64) -> Option<Entry> {
-    let mut tally = Tally::default();
-    let mut before: Option<&Arc<Sample>> = None;
-    for sample in &found.samples {
-        tally.tick(&derive::frame(before.map(|sample| &**sample), Arc::clone(sample)));
-        before = Some(sample);
-    }
-    found.events.iter().for_each(|event| tally.event(event));
-    let length = found.outcome.end.saturating_sub(from).min(u64::from(u32::MAX));
-    tally.entry(from, length as u32)
-}
 
 /// A group while it is unpacked.
 #[derive(Debug)]
@@ -274,8 +197,9 @@ impl Packed {
     /// Reads a part of the file that has no index, frame by frame.
     fn walk(&mut self, from: u64, to: u64) -> io::Result<Option<u32>> {
         let mut at = from;
+        let mut barren = 0;
         while let Some(start) = find::search_frame(&self.file, at, to)? {
-            if self.entries.len() >= MAX_ENTRIES {
+            if self.entries.len() >= MAX_ENTRIES || barren > MAX_BARREN {
                 break;
             }
             if let Some((entry, _)) = find::index_at(&self.file, start)? {
@@ -289,6 +213,7 @@ impl Packed {
             }
             at = if found.outcome.whole { found.outcome.end } else { start + 4 };
             let Some(entry) = entry_of(&found, start) else {
+                barren += found.outcome.text;
                 self.keep_head_and_end(&found);
                 continue;
             };
@@ -351,13 +276,15 @@ impl Packed {
             return Arc::clone(events);
         }
         let mut events = Vec::new();
+        let mut bytes = 0;
         for entry in self.entries.iter().filter(|entry| entry.has_events()) {
-            if events.len() >= MAX_EVENTS {
+            if events.len() >= MAX_EVENTS || bytes >= MAX_EVENT_BYTES {
                 break;
             }
             let looking = &mut *self.looking();
             if let Ok(found) = looking.contents(&self.file, entry.offset, entry.end()) {
                 count(looking, &found, entry.offset);
+                bytes += MAX_EVENT_BYTES - found.room_for_events;
                 events.extend(found.events);
             }
         }
@@ -506,6 +433,11 @@ impl Shelf for Packed {
             let samples = one.samples.clone();
             looking.unpacked.push(one);
             return samples;
+        }
+        // What is to be read may be as large as all that is kept.
+        let kept: usize = looking.unpacked.iter().map(|one| one.rows).sum();
+        if kept > UNPACKED_ROWS / 2 {
+            looking.unpacked.clear();
         }
         let Ok(mut found) = looking.contents(&self.file, entry.offset, entry.end()) else {
             looking.health.frames_damaged += 1;

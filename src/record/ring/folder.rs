@@ -149,22 +149,25 @@ impl Folder {
         Ok(gone)
     }
 
-    /// Removes the oldest incidents until one of so many bytes fits. False where it never would.
-    pub(super) fn make_room_for_pin(&self, limits: &Limits, bytes: u64) -> io::Result<bool> {
-        let most = limits.pinned_bytes();
-        if bytes > most {
-            return Ok(false);
-        }
+    /// Removes the oldest pinned files until one of so many bytes fits, but for the last `own`, which
+    /// are of the same incident. False where it does not fit then.
+    pub(super) fn make_room_for_pin(
+        &self,
+        limits: &Limits,
+        bytes: u64,
+        own: usize,
+    ) -> io::Result<bool> {
         let mut pinned = self.pinned()?;
-        while pinned.len() >= MAX_PINNED
-            || pinned.iter().map(|one| one.bytes).sum::<u64>() + bytes > most
-        {
-            if pinned.is_empty() {
-                break;
+        loop {
+            let total: u64 = pinned.iter().map(|one| one.bytes).sum();
+            if pinned.len() < MAX_PINNED && total + bytes <= limits.pinned_bytes() {
+                return Ok(true);
+            }
+            if pinned.len() <= own {
+                return Ok(false);
             }
             fs::remove_file(pinned.remove(0).path)?;
         }
-        Ok(true)
     }
 
     /// Whether the disk has less free space than is to be left.

@@ -22,6 +22,8 @@ const SEGMENT_MS: u64 = 3_600_000;
 /// What is pinned around an incident.
 const PIN_BEFORE_MS: i64 = 600_000;
 const PIN_AFTER_MS: i64 = 300_000;
+/// What a copy may take beyond its frames: its head, its index, and the filesystem's blocks.
+const PIN_SLACK: u64 = 64 << 10;
 /// Incidents that wait for their time after to be over.
 const MAX_WAITING: usize = 16;
 /// Between two looks at the size and the age of the ring.
@@ -174,26 +176,30 @@ impl Flight {
         Ok(())
     }
 
+    /// Copies what was around an incident, what was nearest to it first.
     fn pin(&self, pin: &Pin) -> io::Result<()> {
         let span = pin.at_ms - PIN_BEFORE_MS..=pin.at_ms + PIN_AFTER_MS;
-        for segment in self.folder.segments()?.iter().rev() {
+        let mut around = Vec::new();
+        for segment in self.folder.segments()? {
             // What cannot be read cannot be pinned; the ring goes on.
             let Ok((file, _)) = SessionFile::open(&segment.path) else { continue };
             let (first, last) = file.span();
-            if first.unix_ms > *span.end() {
-                continue;
+            if first.unix_ms <= *span.end() && last.unix_ms >= *span.start() {
+                let away = (first.unix_ms - pin.at_ms).max(pin.at_ms - last.unix_ms).max(0);
+                around.push((away, segment, file));
             }
-            if last.unix_ms < *span.start() {
-                break;
-            }
-            let room = segment.bytes.min(file.packed_bytes(&span) + (64 << 10));
-            if !self.folder.make_room_for_pin(&self.limits, room)? {
+        }
+        around.sort_by_key(|(away, _, _)| *away);
+        for (own, (_, segment, file)) in around.into_iter().enumerate() {
+            let room = segment.bytes.min(file.packed_bytes(&span) + PIN_SLACK);
+            if !self.folder.make_room_for_pin(&self.limits, room, own)? {
                 break;
             }
             self.folder.make_room(&self.limits, room, self.kept())?;
             // Its own segment may have been the oldest, and a full disk takes no copy.
             if segment.path.exists() {
-                let _ = cut(&file, &self.folder.next_pinned(first, &pin.what)?, span.clone());
+                let to = self.folder.next_pinned(file.span().0, &pin.what)?;
+                let _ = cut(&file, &to, span.clone());
             }
         }
         Ok(())

@@ -236,7 +236,8 @@ impl<D: Disk> Keep for Core<D> {
         self.resume(Instant::now())?;
         if let Some(pause) = self.pause.take() {
             // Nothing more can be written. What is in the file stays readable as it is.
-            let lost = pause.lost + pause.kept.len() as u64;
+            let packed = self.packer.ticks() - self.progress.ticks;
+            let lost = pause.lost + pause.kept.len() as u64 + packed;
             return Err(io::Error::other(format!(
                 "the recording ends early: {}; {lost} ticks are lost",
                 pause.why
