@@ -53,6 +53,11 @@ impl Elsewhere {
         let kept = ours.into_iter().filter(|(_, row)| !better.contains(&row.pid));
         let taken = theirs.into_iter().filter(|(_, row)| better.contains(&row.pid));
         let taken: Rows = taken.map(|row| self.renumbered(row)).collect();
+        look.workers.retain_mut(|worker| {
+            let of = taken.iter().find(|(info, _)| info.workers.contains(&worker.pid));
+            worker.loader = of.map_or(worker.loader, |(info, _)| info.loader);
+            of.is_some() || !better.contains(&worker.trainer)
+        });
         (look.infos, look.samples) = kept.chain(taken).unzip();
         // What we saw of the workers stays true; it belongs to the loader by its new number.
         let infos = &look.infos;

@@ -6,7 +6,7 @@ use crate::app::{Action, Picked, ScreenKind};
 
 use super::focus::Look;
 use super::screen::{Line, Role, TextRow, span, strong};
-use super::text::{line_width, word};
+use super::text::{line_width, safe, tail, width as columns, word};
 
 /// What the footer lists while there is room, the most wanted first. Two actions share one word.
 const LISTED: [(Action, Option<Action>); 12] = [
@@ -26,6 +26,16 @@ const LISTED: [(Action, Option<Action>); 12] = [
 
 /// The row.
 pub(super) fn footer(look: &Look<'_>, width: usize) -> TextRow {
+    if let Some(prompt) = &look.state.prompt {
+        let question = span(format!(" {} ", prompt.asked.question()), Role::Dim);
+        let keys = span("   Enter, or Esc to leave", Role::Dim);
+        // The end of the line is where one types.
+        let room = width.saturating_sub(columns(&question.text) + columns(&keys.text) + 1);
+        let text = safe(&prompt.text);
+        let typed = format!("{}_", tail(&text, room));
+        let left = vec![question, strong(typed, Role::Accent), keys];
+        return TextRow { left, ..TextRow::default() };
+    }
     if let Some(message) = look.state.message() {
         let left = vec![word(&format!(" {message}"), Role::Accent)];
         return TextRow { left, ..TextRow::default() };
