@@ -11,6 +11,13 @@
 #[allow(dead_code, reason = "other tests use more of it")]
 mod train;
 
+#[path = "python/rights.rs"]
+mod rights;
+#[path = "common/script.rs"]
+mod script;
+#[path = "python/shapes.rs"]
+mod shapes;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -193,7 +200,7 @@ fn depth_and_wait_are_right_on_every_python() {
 #[test]
 fn depth_and_wait_are_right_for_every_kind_of_loader() {
     alone(|| {
-        for (name, python) in interpreters() {
+        if let Some((name, python)) = interpreters().into_iter().next() {
             let kinds: &[(&[&str], bool)] = &[
                 (&["--mode", "starved"], true),
                 (&["--mode", "healthy", "--workers", "4"], true),

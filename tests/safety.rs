@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 
 use mltop::model::Pid;
 use mltop::source::Roots;
-use mltop::source::loader::Engine;
+use mltop::source::loader::{Engine, Ladder};
 
 /// Batches of the run that is looked at.
 const BATCHES: &str = "10000";
@@ -39,10 +39,13 @@ struct Taker {
 }
 
 impl Taker {
-    fn start(python: &Path, batches: &str) -> Self {
+    fn start(python: &Path, batches: &str, workers: &str) -> Self {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/py/batches.py");
         let mut command = Command::new(python);
-        command.arg(script).args(["--batches", batches]).env("OMP_NUM_THREADS", "1");
+        command
+            .arg(script)
+            .args(["--batches", batches, "--workers", workers])
+            .env("OMP_NUM_THREADS", "1");
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).process_group(0);
         let mut child = command.spawn().unwrap();
         let (send, lines) = channel();
@@ -76,8 +79,8 @@ impl Drop for Taker {
 }
 
 /// Looks without a pause until it is told to stop; how many looks.
-fn look(pid: Pid, stop: &AtomicBool) -> u64 {
-    let mut engine = Engine::new(Roots::default(), Vec::new()).unwrap();
+fn look(pid: Pid, ladder: Ladder, stop: &AtomicBool) -> u64 {
+    let mut engine = Engine::on(Roots::default(), ladder).unwrap();
     engine.watch(&BTreeMap::from([(pid, Vec::new())]), Instant::now());
     while !stop.load(Ordering::Relaxed) {
         engine.look_now(Instant::now());
@@ -88,23 +91,26 @@ fn look(pid: Pid, stop: &AtomicBool) -> u64 {
 #[test]
 fn ten_thousand_batches_are_the_same_and_in_order_while_every_source_looks_without_a_pause() {
     let Some((_, python)) = train::interpreters().into_iter().next() else { return };
-    let mut alone = Taker::start(&python, BATCHES);
+    let mut alone = Taker::start(&python, BATCHES, "0");
     alone.go();
     let expected = alone.line();
     drop(alone);
 
-    let mut looked_at = Taker::start(&python, BATCHES);
+    let mut looked_at = Taker::start(&python, BATCHES, "2");
     let pid = Pid(looked_at.child.id());
     let stop = AtomicBool::new(false);
     let (got, looks) = thread::scope(|scope| {
-        let looking = scope.spawn(|| look(pid, &stop));
+        // The memory, the semaphores with the pipes, and the pipes alone.
+        let sealed = Ladder { steps: Vec::new(), semaphores: true };
+        let ladders = [Ladder::all(), sealed, Ladder::default()];
+        let looking = ladders.map(|ladder| scope.spawn(|| look(pid, ladder, &stop)));
         looked_at.go();
         let got = looked_at.line();
         stop.store(true, Ordering::Relaxed);
-        (got, looking.join().unwrap())
+        (got, looking.map(|looking| looking.join().unwrap()))
     });
-    println!("{looks} looks while {expected}");
-    assert!(looks > 1000, "only {looks} looks");
+    println!("{looks:?} looks while {expected}");
+    assert!(looks.iter().all(|&looks| looks > 1000), "only {looks:?} looks");
     assert_eq!(got, expected);
     assert!(expected.starts_with("10000 "));
 }

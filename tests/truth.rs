@@ -34,9 +34,9 @@ const SHORT: u32 = 8;
 /// A busy machine may disturb a row.
 const TRIES: u32 = 3;
 
-fn run(python: &Path, row: &Row, seconds: u32, short: bool) -> Vec<Line> {
+fn run(python: &Path, row: &Row, seconds: u32) -> Vec<Line> {
     let (truth, said) = watch::watch(python, row, seconds);
-    said.iter().map(|said| Line::new(*row, &truth, said, short)).collect()
+    said.iter().map(|said| Line::new(*row, &truth, said)).collect()
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn some_rows_of_the_table_hold_in_short() {
         };
         for attempt in 1..=TRIES {
             let mut missed = false;
-            for line in run(&python, &row, SHORT, true) {
+            for line in run(&python, &row, SHORT) {
                 let misses = line.misses();
                 println!("{}: try {attempt}: {}", line.name(), line.text());
                 if !misses.is_empty() {
@@ -90,12 +90,8 @@ fn the_whole_table_holds() {
                         done.lock().unwrap().1.push(what);
                         continue;
                     };
-                    let lines = run(
-                        &python,
-                        &row,
-                        number("MLTOP_TRUTH_SECONDS").unwrap_or(row.seconds),
-                        false,
-                    );
+                    let seconds = number("MLTOP_TRUTH_SECONDS").unwrap_or(row.seconds);
+                    let lines = run(&python, &row, seconds);
                     for line in &lines {
                         println!("{}: {}", line.name(), line.text());
                         for miss in line.misses() {
@@ -117,6 +113,7 @@ fn the_whole_table_holds() {
     };
     let folder = if only.is_empty() { folder } else { std::env::temp_dir() };
     std::fs::write(folder.join(&name), table::page(&lines, &skipped)).unwrap();
+    println!("{}", table::pooled(&lines));
     println!("written: {}", folder.join(name).display());
     let missed = lines.iter().filter(|line| !line.misses().is_empty()).count();
     assert!(missed == 0 && skipped.is_empty(), "{missed} rows miss, {} not run", skipped.len());

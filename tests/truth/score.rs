@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use mltop::model::Bound;
 use mltop::model::sample::{LoaderSample, ReadySource, WaitSource};
+use mltop::model::{Bound, Reading};
 use mltop::source::loader::Seen;
 
 use crate::train::Truth;
@@ -22,6 +22,8 @@ pub(crate) struct DepthScore {
     pub(crate) within_one: f64,
     /// Mean distance to the truth, in batches.
     pub(crate) error: f64,
+    /// The same with its sign: above the truth, or below it.
+    pub(crate) lean: f64,
     pub(crate) correlation: f64,
     /// Share of looks whose figure is what it says it is: exact within a batch, or a bound that holds.
     pub(crate) held: f64,
@@ -36,6 +38,9 @@ pub(crate) struct DepthScore {
 pub(crate) struct WaitScore {
     pub(crate) truth: f64,
     pub(crate) estimate: f64,
+    /// How much of the time was read wrongly, with its sign: each look against the truth at its own
+    /// moment. What is left of the difference is chance: which moments were looked at.
+    pub(crate) misread: f64,
     /// Two standard errors of the estimate, from how its seconds scatter around the truth.
     pub(crate) error: f64,
     /// Distances to the truth of all windows of 10 s.
@@ -67,8 +72,12 @@ struct Pair {
 }
 
 impl Pair {
+    fn lean(&self) -> f64 {
+        self.guess - self.guess.clamp(self.low, self.high)
+    }
+
     fn error(&self) -> f64 {
-        (self.guess - self.guess.clamp(self.low, self.high)).abs()
+        self.lean().abs()
     }
 }
 
@@ -79,7 +88,8 @@ pub(crate) fn depth(truth: &Truth, looks: &[Seen]) -> DepthScore {
     let mut pairs = Vec::new();
     for look in looks {
         let Some((before, after)) = truth.around(look.at) else { continue };
-        let Some(guess) = look.ready.ok().map(|ready| ready as f64) else { continue };
+        let Some(guess) = look.ready.ok() else { continue };
+        let guess = guess as f64;
         let pair = Pair { guess, low: before.min(after), high: before.max(after) };
         held += usize::from(match look.bound {
             Bound::Exact => pair.error() <= 1.0,
@@ -88,7 +98,7 @@ pub(crate) fn depth(truth: &Truth, looks: &[Seen]) -> DepthScore {
             Bound::Doubtful => false,
         });
         doubtful += usize::from(look.bound == Bound::Doubtful);
-        *score.known.entry((source(look.source), bound(look.bound))).or_default() += 1;
+        *score.known.entry((look.source.code(), bound(look.bound))).or_default() += 1;
         pairs.push(pair);
     }
     let n = pairs.len() as f64;
@@ -96,12 +106,14 @@ pub(crate) fn depth(truth: &Truth, looks: &[Seen]) -> DepthScore {
     score.held = held as f64 / (n - doubtful as f64);
     score.doubtful = doubtful as f64 / n;
     (score.within_one, score.error, score.correlation) = compare(&pairs);
+    score.lean = pairs.iter().map(Pair::lean).sum::<f64>() / n;
     score
 }
 
 /// How the best constant would have done at the same looks.
 pub(crate) fn constant(truth: &Truth, looks: &[Seen]) -> DepthScore {
-    let around = looks.iter().filter_map(|look| truth.around(look.at));
+    let around =
+        looks.iter().filter(|look| look.ready.is()).filter_map(|look| truth.around(look.at));
     let mut pairs: Vec<Pair> = around
         .map(|(before, after)| Pair { guess: 0.0, low: before.min(after), high: before.max(after) })
         .collect();
@@ -127,8 +139,26 @@ fn compare(pairs: &[Pair]) -> (f64, f64, f64) {
     (within, mean(&Pair::error), if spread > 0.0 { covariance / spread } else { 0.0 })
 }
 
+/// By how much looks overstate the wait at the very moments at which they were taken.
+fn misread(truth: &Truth, looks: &[Seen], from: f64, to: f64) -> f64 {
+    let (mut wrong, mut all) = (0.0, 0.0);
+    for look in looks.iter().filter(|look| (from..to).contains(&unix(look.at))) {
+        let at = unix(look.at);
+        let next = truth.waits.partition_point(|wait| wait.1 < at);
+        let waits = truth.waits.get(next).is_some_and(|wait| wait.0 <= at);
+        all += look.weight as f64;
+        wrong +=
+            look.weight as f64 * (f64::from(u8::from(look.waiting)) - f64::from(u8::from(waits)));
+    }
+    wrong / all
+}
+
 /// Scores the wait from rows taken about a second apart. `None` where none told it.
-pub(crate) fn wait(truth: &Truth, ticks: &[(SystemTime, LoaderSample)]) -> Option<WaitScore> {
+pub(crate) fn wait(
+    truth: &Truth,
+    ticks: &[(SystemTime, LoaderSample)],
+    looks: &[Seen],
+) -> Option<WaitScore> {
     let warm = truth.depths.iter().find(|depth| depth.3 >= WARM_STEPS)?.0;
     let counts: Vec<_> = ticks
         .iter()
@@ -157,6 +187,7 @@ pub(crate) fn wait(truth: &Truth, ticks: &[(SystemTime, LoaderSample)]) -> Optio
     Some(WaitScore {
         truth: truth.wait_ratio(counts.first()?.0, counts.last()?.0),
         estimate: seconds.iter().map(|second| second.1).sum::<f64>() / samples,
+        misread: misread(truth, looks, unix(counts.first()?.0), unix(counts.last()?.0)),
         error: 2.0 * (scatter / (n - 1.0) / n).sqrt() / (samples / n),
         windows: (WINDOW..counts.len())
             .filter_map(|tick| between(tick - WINDOW, tick))
@@ -166,31 +197,12 @@ pub(crate) fn wait(truth: &Truth, ticks: &[(SystemTime, LoaderSample)]) -> Optio
     })
 }
 
-pub(crate) const fn source(source: ReadySource) -> &'static str {
-    match source {
-        ReadySource::Memory => "memory",
-        ReadySource::Semaphore => "semaphore",
-        ReadySource::Pipe => "pipe",
-        ReadySource::Complement => "complement",
-        ReadySource::Probe => "probe",
-    }
-}
-
 pub(crate) const fn bound(bound: Bound) -> &'static str {
     match bound {
         Bound::Exact => "=",
         Bound::Upper => "≤",
         Bound::Lower => "≥",
         Bound::Doubtful => "?",
-    }
-}
-
-pub(crate) const fn wait_source(source: WaitSource) -> &'static str {
-    match source {
-        WaitSource::Stack => "stack",
-        WaitSource::Wchan => "wchan",
-        WaitSource::Semaphore => "semaphore",
-        WaitSource::Probe => "probe",
     }
 }
 
@@ -220,11 +232,11 @@ mod tests {
             loader: LoaderId(1),
             pid: Pid(1),
             at: SystemTime::UNIX_EPOCH + Duration::from_secs_f64(at),
-            ready: mltop::model::Reading::Is(ready(at) as u64),
-            weight: 1,
+            ready: Reading::Is(ready(at) as u64),
             source: ReadySource::Memory,
             bound: Bound::Exact,
             waiting: false,
+            weight: 5,
         };
         times.map(look).collect()
     }
@@ -261,13 +273,16 @@ mod tests {
         let tick = |second: u32| {
             let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1000 + u64::from(second));
             let mut row = LoaderSample { loader: LoaderId(1), ..Default::default() };
-            row.samples_total = mltop::model::Reading::Is(u64::from(second) * 50);
-            row.wait_samples_total = mltop::model::Reading::Is(u64::from(second.min(4)) * 50);
+            row.samples_total = Reading::Is(u64::from(second) * 50);
+            row.wait_samples_total = Reading::Is(u64::from(second.min(4)) * 50);
             (at, row)
         };
         let ticks: Vec<_> = (0..=9).map(tick).collect();
-        let score = wait(&moving(), &ticks).unwrap_or_default();
+        let looks = looks(true_depth);
+        let score = wait(&moving(), &ticks, &looks).unwrap_or_default();
         assert!((score.truth - 4.0 / 9.0).abs() < 1e-6, "{score:?}");
         assert!(score.bias().abs() < 1e-6 && score.error < 1e-6, "{score:?}");
+        // None of the looks told of the wait of the first 4 of 9 seconds.
+        assert!((score.misread + 4.0 / 9.0).abs() < 0.01, "{score:?}");
     }
 }

@@ -21,8 +21,6 @@ pub(crate) struct Line {
     pin_thread: bool,
     /// The rows of the last tick, in short.
     last: String,
-    /// Whether the sampling error of the wait is allowed for, as in a short row.
-    short: bool,
 }
 
 impl Line {
@@ -30,7 +28,6 @@ impl Line {
         row: Row,
         truth: &Truth,
         (rights, first, second): &(Rights, Said, Said),
-        short: bool,
     ) -> Self {
         let scored = |truth: &Truth, said: &Said| {
             let score = score::depth(truth, &said.looks);
@@ -47,10 +44,9 @@ impl Line {
             second: (row.kind == Kind::Two)
                 .then(|| scored(&score::second(truth), second))
                 .flatten(),
-            wait: score::wait(truth, &first.ticks),
+            wait: score::wait(truth, &first.ticks, &first.looks),
             pin_thread: truth.pin_thread,
             last: first.last.clone(),
-            short,
         }
     }
 
@@ -91,13 +87,15 @@ impl Line {
             misses.push(format!("too few looks; the last rows: {}", self.last));
         }
         for depth in depths {
-            match self.rights {
+            let kept = match self.rights {
+                Rights::Memory => depth.within_one >= 0.97,
                 Rights::Plain => {
                     let bounded = depth.held >= 0.97 && depth.doubtful <= 0.5;
-                    if depth.within_one < 0.90 && !bounded {
-                        misses.push(format!("depth {:?}", depth));
-                    }
+                    depth.within_one >= 0.90 || bounded
                 }
+            };
+            if !kept {
+                misses.push(format!("{depth:?}"));
             }
         }
         if let Some(depth) = self.depth.as_ref().filter(|_| self.row.moves()) {
@@ -113,16 +111,24 @@ impl Line {
     }
 
     fn wait_misses(&self, misses: &mut Vec<String>) {
-        let Some(wait) = &self.wait else { return };
-        // With plain rights looks are fewer, and a bound is all that is told.
-        let scatters = self.short || self.rights == Rights::Plain;
-        let allowed = 0.01 + if scatters { wait.error } else { 0.0 };
-        match self.rights {
-            Rights::Plain => {
-                if wait.bias() > allowed {
-                    misses.push(format!("wait {:+.1} points", wait.bias() * 100.0));
-                }
+        let Some(wait) = &self.wait else {
+            if self.rights == Rights::Memory {
+                misses.push("no wait".into());
             }
+            return;
+        };
+        let above = match self.rights {
+            Rights::Memory => f64::abs,
+            Rights::Plain => |bias: f64| bias,
+        };
+        if above(wait.misread) > 0.01 || above(wait.bias()) > 0.01 + wait.error {
+            let (misread, bias) = (wait.misread * 100.0, wait.bias() * 100.0);
+            misses.push(format!("wait misread by {misread:+.1} points, told {bias:+.1} off"));
+        }
+        let points = self.row.window_points();
+        let near = wait.windows_within(points).filter(|_| self.rights == Rights::Memory);
+        if near.is_some_and(|near| near < 0.95) {
+            misses.push(format!("{:?} of the windows within {points} points", near));
         }
     }
 
@@ -159,10 +165,14 @@ impl Line {
                     .collect();
                 let _ = write!(
                     table,
-                    "| {} | {:.1} | {:.1} | {:.2} | {:.2} | {} ",
+                    "| {} | {:.1} | {} | {:.2} | {:.2} | {} ",
                     depth.looks,
                     depth.within_one * 100.0,
-                    depth.held * 100.0,
+                    if depth.held.is_nan() {
+                        "–".into()
+                    } else {
+                        format!("{:.1}", depth.held * 100.0)
+                    },
                     depth.error,
                     depth.correlation,
                     known.join(", ")
@@ -175,28 +185,43 @@ impl Line {
                 let windows = wait.windows_within(self.row.window_points());
                 let windows = windows.map_or("–".into(), |share| format!("{:.0}", share * 100.0));
                 let known = wait.known.map_or_else(String::new, |(source, bound)| {
-                    format!("{} {}", score::bound(bound), score::wait_source(source))
+                    format!("{} {}", score::bound(bound), source.code())
                 });
                 let _ = write!(
                     table,
-                    "| {:.1} | {:.1} | {:+.1} ± {:.1} | {windows} | {known} ",
+                    "| {:.1} | {:.1} | {:+.1} | {:+.1} ± {:.1} | {windows} | {known} ",
                     wait.truth * 100.0,
                     wait.estimate * 100.0,
+                    wait.misread * 100.0,
                     wait.bias() * 100.0,
                     wait.error * 100.0
                 );
             }
-            None => table.push_str("| – | – | – | – | not told "),
+            None => table.push_str("| – | – | – | – | – | not told "),
         }
         let misses = self.misses();
         table.push_str(if misses.is_empty() { "| yes |\n" } else { "| **no** |\n" });
     }
 }
 
+/// The differences of all rows with memory rights together, where chance is smallest.
+pub(crate) fn pooled(lines: &[Line]) -> String {
+    let waits = lines.iter().filter(|line| line.rights == Rights::Memory);
+    let waits: Vec<&WaitScore> = waits.filter_map(|line| line.wait.as_ref()).collect();
+    let n = waits.len() as f64;
+    let bias = waits.iter().map(|wait| wait.bias()).sum::<f64>() / n;
+    let error = waits.iter().map(|wait| wait.error.powi(2)).sum::<f64>().sqrt() / n;
+    format!(
+        "Over the {n} rows with memory rights the wait is told {:+.2} ± {:.2} points off.",
+        bias * 100.0,
+        error * 100.0
+    )
+}
+
 const HEAD: &str = "\
 | Python | torch | load | loader | W×P | looks | within 1 % | holds % | error | corr. | depth known by \
-| wait % | told % | bias | windows % | wait known by | in limits |
-|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|
+| wait % | told % | misread | off | windows % | wait known by | in limits |
+|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|
 ";
 
 /// The table as a page.
@@ -208,6 +233,7 @@ pub(crate) fn page(lines: &[Line], skipped: &[String]) -> String {
             line.cells(&mut page);
         }
     }
+    let _ = write!(page, "\n{}\n", pooled(lines));
     let most = lines.iter().map(|line| line.watch_ratio).fold(0.0, f64::max);
     let _ = write!(page, "\nThe log of the truth took at most {:.1} % of a core.\n", most * 100.0);
     for skipped in skipped {

@@ -17,15 +17,18 @@ use crate::train::{Training, Truth};
 /// By which rights the training is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rights {
-    /// What the owner of the process may read: descriptors, not memory.
+    /// Root's, and those of an ancestor or of the owner where nothing forbids it: memory too.
+    Memory,
+    /// What the owner of the process may always read: descriptors, not memory.
     Plain,
 }
 
 impl Rights {
-    pub(crate) const ALL: [Self; 1] = [Self::Plain];
+    pub(crate) const ALL: [Self; 2] = [Self::Memory, Self::Plain];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
+            Self::Memory => "memory",
             Self::Plain => "plain",
         }
     }
@@ -55,9 +58,11 @@ impl Watcher {
         let note = move |seen: &[Seen]| {
             theirs.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(seen);
         };
-        let loaders = match rights {
-            Rights::Plain => Loaders::start_observed(Roots::default(), Ladder::default(), note),
+        let ladder = match rights {
+            Rights::Memory => Ladder::all(),
+            Rights::Plain => Ladder::default(),
         };
+        let loaders = Loaders::start_observed(Roots::default(), ladder, note);
         loaders.watch(&BTreeMap::from([(pid, Vec::new())]));
         Self { loaders, looks, ticks: Vec::new() }
     }

@@ -42,7 +42,7 @@ impl Dice {
     }
 
     /// A number from 0 to 1, without 1.
-    pub fn next(&mut self) -> f64 {
+    pub fn draw(&mut self) -> f64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -91,7 +91,7 @@ impl Turn {
             Pace::Slow if self.slow => (self.slot * u64::from(SLOTS), self.ends.1),
             Pace::Slow => return None,
         };
-        let before = covered.replace(end).unwrap_or(end.saturating_sub(length));
+        let before = covered.replace(end).unwrap_or_else(|| end.saturating_sub(length));
         Some(end.saturating_sub(before).min(length + OWED))
     }
 }
@@ -123,7 +123,7 @@ impl Beat {
             wanted: 1,
             at: Duration::ZERO,
         };
-        beat.slow_slot = (beat.dice.next() * f64::from(SLOTS)) as u32;
+        beat.slow_slot = (beat.dice.draw() * f64::from(SLOTS)) as u32;
         beat.draw();
         beat
     }
@@ -155,7 +155,7 @@ impl Beat {
                     self.begin = now;
                 }
                 (self.slot, self.period, fast) = (0, self.period + 1, fast_next);
-                self.slow_slot = (self.dice.next() * f64::from(SLOTS)) as u32;
+                self.slow_slot = (self.dice.draw() * f64::from(SLOTS)) as u32;
             }
             let over = self.begin + self.slot_length() * (self.slot + 1) <= now;
             if self.slot == self.slow_slot || fast && !over {
@@ -184,7 +184,7 @@ impl Beat {
     }
 
     fn draw(&mut self) {
-        let within = self.slot_length().mul_f64(self.dice.next());
+        let within = self.slot_length().mul_f64(self.dice.draw());
         self.at = self.begin + self.slot_length() * self.slot + within;
     }
 }
@@ -203,9 +203,9 @@ mod tests {
             let (mut at, mut ends) = (0.0, Vec::new());
             while at < seconds {
                 let (wait, work) = mean(at);
-                at += wait * (0.5 + dice.next());
+                at += wait * (0.5 + dice.draw());
                 ends.push((at, true));
-                at += work * (0.5 + dice.next());
+                at += work * (0.5 + dice.draw());
                 ends.push((at, false));
             }
             Self { ends }
@@ -279,7 +279,7 @@ mod tests {
             assert!((found - share).abs() < 0.005, "{number}: {found} for {share}");
             // A busy machine lets us come late, now and then by more than a period.
             let mut luck = Dice::seeded(3);
-            let late = || if luck.next() < 0.02 { 0.25 * luck.next() } else { 0.002 * luck.next() };
+            let late = || if luck.draw() < 0.02 { 0.25 * luck.draw() } else { 0.002 * luck.draw() };
             let found = estimate(&course, seconds, &mut dice, late);
             assert!((found - share).abs() < 0.01, "{number}, late: {found} for {share}");
         }
@@ -291,7 +291,7 @@ mod tests {
         let course = Course::new(&mut dice, 3600.0, |_| (0.3, 0.3));
         let (mut at, mut looks, mut waits, mut fast) = (0.0, 0.0, 0.0, false);
         while at < 3600.0 {
-            at += if fast { 0.02 } else { 0.1 } * (0.5 + dice.next());
+            at += if fast { 0.02 } else { 0.1 } * (0.5 + dice.draw());
             fast = course.waits(at);
             looks += 1.0;
             waits += f64::from(u8::from(fast));

@@ -94,6 +94,14 @@ pub struct Loaders {
     thread: Option<thread::Thread>,
 }
 
+impl Ladder {
+    /// All rungs that there are.
+    pub fn all() -> Self {
+        let steps = vec![told::timed(memory::step()), told::step()];
+        Self { steps, semaphores: true }
+    }
+}
+
 /// What is known of the loaders now.
 #[derive(Clone, Debug)]
 pub struct LoaderLook {
@@ -115,8 +123,7 @@ impl Loaders {
     /// Starts the thread, with all rungs that there are. Nothing is looked at before
     /// [`Self::watch`].
     pub fn start(roots: Roots) -> Self {
-        let steps = vec![told::timed(memory::step()), told::step()];
-        Self::start_with(roots, Ladder { steps, semaphores: true })
+        Self::start_with(roots, Ladder::all())
     }
 
     /// The same with another ladder.

@@ -162,6 +162,11 @@ impl Queue {
         }
     }
 
+    /// The workers that it is of.
+    pub fn workers(&self) -> u64 {
+        self.workers
+    }
+
     /// More workers of the same iterator were found.
     pub fn resize(&mut self, workers: usize) {
         self.workers = workers as u64;
@@ -333,6 +338,10 @@ impl Queue {
         let asleep = in_get || matches!(view.main, MainAt::Poll | MainAt::PipeRead);
         // With the pipe always empty so far, a thread may take the batches out: then 0 is no depth.
         let unsure = self.pinning.get().is_none() && empty && self.under_way < self.workers;
+        // What arrived before its turn is with the loop and in no queue: where nothing tells how much
+        // that is, there may be more, unless there is none or all there can be.
+        let full = self.capacity.exact().is_some_and(|capacity| seen >= capacity);
+        let all_seen = self.aside.is_some() || self.workers <= 1 || asleep && empty || full;
         Finding {
             ready: seen + in_queue.saturating_sub(complete),
             source: match view.semaphores {
@@ -343,6 +352,7 @@ impl Queue {
                 (true, _) => Bound::Doubtful,
                 // Without the indices in the pipe, those out of order are among them.
                 (false, 0) if view.sealed && in_queue > 0 => Bound::Upper,
+                (false, 0) if view.semaphores.is_none() && !all_seen => Bound::Lower,
                 (false, 0) => Bound::Exact,
                 // A worker that only looks idle makes too many of those put aside.
                 (false, _) => Bound::Upper,

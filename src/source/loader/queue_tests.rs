@@ -1,4 +1,5 @@
 use super::*;
+use crate::source::loader::capacity::Sight;
 
 fn view(result: &[u64], workers: &[(&[u64], bool)], main: MainAt) -> View<'static> {
     View {
@@ -184,9 +185,9 @@ fn a_pinning_loader_is_exact_where_semaphores_tell_who_works() {
             ..look.clone()
         });
     }
-    for _ in 0..3 {
-        queue.capacity.see(4, None, Sight::Waited);
-    }
+    queue.capacity.see(4, None, Sight::Waited);
+    queue.capacity.see(4, None, Sight::Waited);
+    queue.capacity.see(4, None, Sight::Waited);
     // Newer tasks: the epoch does not run out.
     look.workers = view(&[], &[(&[], true), (&[10], false)], MainAt::Futex).workers;
     queue.look(&look);

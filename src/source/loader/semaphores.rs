@@ -137,7 +137,10 @@ pub struct Semaphores {
 impl std::fmt::Debug for Semaphores {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let files = matches!(self.cells, Cells::Files(_));
-        f.debug_struct("Semaphores").field("files", &files).field("look", &self.look).finish()
+        f.debug_struct("Semaphores")
+            .field("files", &files)
+            .field("look", &self.look)
+            .finish_non_exhaustive()
     }
 }
 
@@ -384,7 +387,7 @@ fn mapping(line: &[u8]) -> Option<Mapped> {
     let mut words = line.split_ascii_whitespace();
     let (range, _mode, offset) = (words.next()?, words.next()?, words.next()?);
     let (device, inode, path) = (words.next()?, words.next()?, words.next()?);
-    if !path.starts_with("/dev/shm/sem.") || offset.trim_start_matches('0') != "" {
+    if !path.starts_with("/dev/shm/sem.") || !offset.trim_start_matches('0').is_empty() {
         return None;
     }
     let (major, minor) = device.split_once(':')?;

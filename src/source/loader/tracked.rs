@@ -159,10 +159,13 @@ impl Tracked {
     pub(super) fn adopt(&mut self, roots: &Roots, group: Group) {
         let list: Vec<(Pid, u64)> =
             group.workers.iter().map(|worker| (worker.pid, worker.start_ticks)).collect();
-        match &self.pipes {
-            None => self.queue = Queue::new(list.len(), None),
-            Some(old) if old.result.inode == group.result.inode => self.queue.resize(list.len()),
-            Some(_) => self.queue.restart(),
+        let same = self.pipes.as_ref().is_some_and(|old| old.result.inode == group.result.inode);
+        if same {
+            self.queue.resize(list.len());
+        } else if self.queue.workers() == list.len() as u64 {
+            self.queue.restart();
+        } else {
+            self.queue = Queue::new(list.len(), None);
         }
         self.verified |= group.workers.iter().any(|worker| worker.named);
         self.employ(roots, &list);
@@ -195,7 +198,8 @@ impl Tracked {
 
     /// The rung is at its end: the pipes tell from now on, where they can.
     pub(super) fn let_go(&mut self) {
-        if self.known.take().is_some() {
+        if let Some(known) = self.known.take() {
+            self.queue = Queue::new(self.workers.count(), known.pinned);
             self.steps.switch();
             self.depth = None;
             self.cross = Cross::default();
@@ -237,7 +241,7 @@ impl Tracked {
         self.looks = self.looks.saturating_add(1);
         self.last_look = Some(tools.now);
         let sealed = self.pipes.is_none();
-        let Some(main) = main.or(sealed.then_some(MainAt::Other)) else {
+        let Some(main) = main.or_else(|| sealed.then_some(MainAt::Other)) else {
             self.counts.failed += wait.weight;
             return Ok(());
         };

@@ -73,6 +73,16 @@ pub(super) struct Shared<'a> {
     pub(super) origin: Instant,
 }
 
+/// One look of a rung.
+#[derive(Clone, Copy)]
+struct OneLook {
+    seen: Loop,
+    /// The loader that the loop waits for.
+    target: Option<LoaderId>,
+    /// The loader whose queue was read with it, by its key.
+    depth: Option<(u64, Result<Depth, Gap>)>,
+}
+
 impl Shared<'_> {
     pub(super) fn id(&mut self) -> LoaderId {
         let id = LoaderId(*self.next_id);
@@ -223,15 +233,15 @@ impl Trainer {
         if target.is_some() {
             self.current = target;
         }
-        let depth = key.map(|key| (key, looked.depth));
-        self.count_by_rung(shared, (&seen, target, depth), sources, weights);
+        let one = OneLook { seen, target, depth: key.map(|key| (key, looked.depth)) };
+        self.count_by_rung(shared, one, sources, weights);
     }
 
     /// Spreads one look at the loop over the loaders that the rung knows.
     fn count_by_rung(
         &mut self,
         shared: &mut Shared<'_>,
-        (seen, target, depth): (&Loop, Option<LoaderId>, Option<(u64, Result<Depth, Gap>)>),
+        OneLook { seen, target, depth }: OneLook,
         sources: (ReadySource, WaitSource),
         (weight, workers): (u64, Option<u64>),
     ) {
@@ -256,7 +266,7 @@ impl Trainer {
         }
         // Between two epochs the loader in use is gone for a while; the loop starts its workers then.
         if let Some(loader) = loaders.iter_mut().find(|loader| *current == Some(loader.id)) {
-            loader.counts.main(seen, weight);
+            loader.counts.main(&seen, weight);
         }
         let front = self.live().max_by_key(|loader| loader.moved_at).map(|loader| loader.id);
         let gone = front.is_some()

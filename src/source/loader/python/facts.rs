@@ -104,9 +104,10 @@ pub struct Queues {
     pub received: u64,
     /// Tasks given out and not yet received by the loop, in order or not.
     pub outstanding: u64,
-    /// Tasks that no worker has begun; None with too many workers to look at.
+    /// Tasks that no worker has begun. None where the workers were not looked at one by one: the others
+    /// said it all, or there are too many.
     pub queued: Option<u64>,
-    /// Workers that prepare a batch now; None with too many workers to look at.
+    /// Workers that prepare a batch now; None as above.
     pub busy: Option<u64>,
     /// Whether the loop sleeps for a batch.
     pub waiting: bool,

@@ -66,6 +66,8 @@ pub(super) struct Code {
     pub(super) locals: u64,
     /// Room for values in the works, u32.
     pub(super) stack: u64,
+    /// The names of the local variables, a tuple.
+    pub(super) names: u64,
 }
 
 /// In every object: its type.
@@ -98,12 +100,12 @@ impl Layout {
             generations: Generations::interpreter(640),
             thread: Thread { next: 8, interpreter: 16, id: 176, frame: 24, frame_in_c: None },
             frame: Frame { code: 32, previous: 24, locals: 360 },
-            code: Code { file: 104, name: 112, locals: 28, stack: 32 },
+            code: Code { file: 104, name: 112, locals: 28, stack: 32, names: 72 },
             generator_frame: 16,
             cached_keys: 0,
             text: (48, 72),
         };
-        let late = Code { file: 112, name: 120, locals: 76, stack: 68 };
+        let late = Code { file: 112, name: 120, locals: 76, stack: 68, names: 96 };
         Some(match minor {
             8 => {
                 let generations = Generations { in_runtime: true, heads: [368, 392, 416] };
@@ -173,6 +175,7 @@ impl Layout {
                 name: field(at.code_name),
                 locals: 72,
                 stack: 64,
+                names: field(at.code_names),
             },
             generator_frame: at.generator_frame.map_or(72, field),
             cached_keys: 880,
@@ -195,6 +198,7 @@ impl Layout {
             frame.locals,
             code.file,
             code.name,
+            code.names,
             self.generator_frame,
         ];
         heads.iter().all(|&at| at < 1 << 20 && at.is_multiple_of(8))
@@ -235,6 +239,7 @@ struct Table {
     frame_locals: usize,
     code_file: usize,
     code_name: usize,
+    code_names: usize,
     text: usize,
     generator_frame: Option<usize>,
     /// Fields that have the same values in every version: [`KNOWN`].
@@ -255,6 +260,7 @@ const TABLE_3_13: Table = Table {
     frame_locals: 29,
     code_file: 32,
     code_name: 33,
+    code_names: 38,
     text: 67,
     generator_frame: None,
     known: [42, 44, 46, 51, 54, 55, 59],
@@ -274,6 +280,7 @@ const TABLE_3_14: Table = Table {
     frame_locals: 32,
     code_file: 37,
     code_name: 38,
+    code_names: 43,
     text: 77,
     generator_frame: Some(82),
     known: [48, 50, 52, 57, 64, 65, 69],
@@ -311,6 +318,7 @@ mod tests {
             (32, 80),
             (37, 112),
             (38, 120),
+            (43, 96),
             (77, 40),
             (82, 72),
         ];

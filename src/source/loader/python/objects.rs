@@ -31,6 +31,8 @@ pub(super) enum Kind {
     Iterator,
     Enumerate,
     Generator,
+    /// What goes over a `range`.
+    Range,
     Code,
     /// That of `None`.
     Nothing,
@@ -95,6 +97,7 @@ impl Heap {
         let known = match self.type_name(kind)?.as_str() {
             "enumerate" => Kind::Enumerate,
             "generator" => Kind::Generator,
+            "range_iterator" => Kind::Range,
             "code" => Kind::Code,
             "NoneType" => Kind::Nothing,
             name if name.ends_with("DataLoaderIter") => Kind::Iterator,

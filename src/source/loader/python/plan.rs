@@ -137,8 +137,11 @@ impl Plan {
 
     /// Takes the places of a newer plan of the same iterator. Its number stays.
     pub(super) fn replace(&mut self, new: Self) {
-        let facts =
-            if new.facts == self.facts { Arc::clone(&self.facts) } else { new.facts.clone() };
+        let mut facts = (*new.facts).clone();
+        // At an epoch's end its sampler tells no more.
+        facts.epoch_batches = facts.epoch_batches.or(self.facts.epoch_batches);
+        let same = facts == *self.facts;
+        let facts = if same { Arc::clone(&self.facts) } else { Arc::new(facts) };
         *self = Self { facts, ..new };
     }
 
@@ -149,12 +152,13 @@ impl Plan {
         all.push(word(self.yielded));
         let Some(places) = &self.queues else { return all };
         all.extend([places.sent, places.received, places.outstanding, places.tasks].map(word));
-        let workers = places.workers.iter().flatten();
-        for queue in workers.chain([&places.result]) {
-            all.extend([queue.room.at, queue.lock].map(|at| Piece { at, len: 4 }));
-        }
-        if let Some(pinned) = places.pinned {
-            all.extend([pinned.batches, pinned.waiters].map(|at| word(at + SIZE)));
+        let half = |at: u64| Piece { at, len: 4 };
+        all.push(half(places.result.room.at));
+        match places.pinned {
+            Some(pinned) => {
+                all.extend([pinned.batches, pinned.waiters].map(|at| word(at + SIZE)));
+            }
+            None => all.push(half(places.result.lock)),
         }
         all
     }
@@ -221,13 +225,13 @@ impl Places {
         if !fits {
             return Err(Gap::Failed);
         }
-        let (result_queue, reading) = self.result.look(heap, recall)?;
+        let result_queue = self.result.room.taken(heap, recall)?;
         let (pinned_queue, waiting) = match self.pinned {
             Some(pinned) => {
                 let batches = recall.word(&mut heap.remote, pinned.batches + SIZE)?;
                 (batches, recall.word(&mut heap.remote, pinned.waiters + SIZE)? > 0)
             }
-            None => (0, reading),
+            None => (0, self.result.is_waited_for(heap, recall)?),
         };
         // The workers' answers to a new epoch stand in the queue too.
         let most = capacity + self.workers.as_ref().map_or(EACH, Vec::len) as u64;
@@ -249,21 +253,63 @@ impl Places {
             busy: None,
             waiting,
         };
-        if let Some(workers) = &self.workers {
-            let mut tasks = [(0, false); EACH];
-            for (tasks, worker) in tasks.iter_mut().zip(workers) {
-                *tasks = worker.look(heap, recall)?;
-            }
-            refine(&mut queues, tasks.get(..workers.len()).unwrap_or_default(), self.in_order);
+        // With none or all of them finished, or a single worker, they are in order for sure.
+        let workers = self.workers.as_deref().unwrap_or_default();
+        if seen == 0 || seen == span || workers.len() == 1 {
+            queues.ready_exact = true;
+        } else if !workers.is_empty() {
+            let mut tasks = [Tasks::default(); EACH];
+            let tasks = tasks.get_mut(..workers.len()).ok_or(Gap::Failed)?;
+            each(heap, recall, workers, tasks)?;
+            refine(&mut queues, tasks, self.in_order);
         }
         Ok(queues)
     }
 }
 
+/// What one worker has to do.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tasks {
+    queued: u64,
+    works: bool,
+}
+
+/// Looks at the workers one by one.
+fn each(
+    heap: &mut Heap,
+    recall: &mut Recall,
+    workers: &[Queue],
+    tasks: &mut [Tasks],
+) -> Result<(), Gap> {
+    // Each semaphore is on a page of its own, which costs: the locks only of those whose queue is
+    // empty, for one with more to do does not wait.
+    let mut pieces = [Piece { at: 0, len: 4 }; EACH];
+    let mut wanted = 0;
+    for (piece, queue) in pieces.iter_mut().zip(workers) {
+        piece.at = queue.room.at;
+        wanted += 1;
+    }
+    recall.need(&mut heap.remote, pieces.get(..wanted).unwrap_or_default())?;
+    wanted = 0;
+    for (tasks, queue) in tasks.iter_mut().zip(workers) {
+        tasks.queued = queue.room.taken(heap, recall)?;
+        tasks.works = tasks.queued > 0;
+        if let Some(piece) = pieces.get_mut(wanted).filter(|_| !tasks.works) {
+            piece.at = queue.lock;
+            wanted += 1;
+        }
+    }
+    recall.need(&mut heap.remote, pieces.get(..wanted).unwrap_or_default())?;
+    for (tasks, queue) in tasks.iter_mut().zip(workers).filter(|(tasks, _)| !tasks.works) {
+        tasks.works = !queue.is_waited_for(heap, recall)?;
+    }
+    Ok(())
+}
+
 /// Tells the finished batches in order from the others. Tasks are dealt out in turn and each worker
 /// works through its own in order, so what a worker has neither queued nor in work is finished, and
-/// those are its lowest. `tasks` holds, for each worker, the tasks queued and whether it waits.
-fn refine(queues: &mut Queues, tasks: &[(u64, bool)], in_order: bool) {
+/// those are its lowest.
+fn refine(queues: &mut Queues, tasks: &[Tasks], in_order: bool) {
     let workers = tasks.len() as u64;
     // Of the tasks from `received` to `sent`, those of worker w.
     let given = |worker: u64, from: u64, to: u64| {
@@ -272,11 +318,11 @@ fn refine(queues: &mut Queues, tasks: &[(u64, bool)], in_order: bool) {
     };
     let mut finished = [0; EACH];
     let (mut queued, mut busy) = (0, 0);
-    for (worker, (finished, &(waiting_tasks, idle))) in finished.iter_mut().zip(tasks).enumerate() {
+    for (worker, (finished, tasks)) in finished.iter_mut().zip(tasks).enumerate() {
         let own = given(worker as u64, queues.received, queues.sent);
-        let left = own.saturating_sub(waiting_tasks);
-        let works = u64::from(!idle).min(left);
-        queued += waiting_tasks;
+        let left = own.saturating_sub(tasks.queued);
+        let works = u64::from(tasks.works).min(left);
+        queued += tasks.queued;
         busy += works;
         *finished = left - works;
     }
@@ -300,15 +346,24 @@ fn refine(queues: &mut Queues, tasks: &[(u64, bool)], in_order: bool) {
     queues.ready_exact = true;
 }
 
-impl Queue {
-    /// What stands in the queue, and whether its reader waits for it.
-    fn look(&self, heap: &mut Heap, recall: &mut Recall) -> Result<(u64, bool), Gap> {
-        let [room, lock] = [self.room.at, self.lock].map(|at| Piece { at, len: 4 });
-        let left = half_at(recall.get(&mut heap.remote, room)?, 0) & VALUE;
-        let lock = half_at(recall.get(&mut heap.remote, lock)?, 0) & VALUE;
-        let count = self.room.most.checked_sub(u64::from(left)).ok_or(Gap::Failed)?;
-        Ok((count, lock == 0))
+impl Room {
+    /// How much of it is taken.
+    fn taken(self, heap: &mut Heap, recall: &mut Recall) -> Result<u64, Gap> {
+        let left = semaphore(heap, recall, self.at)?;
+        self.most.checked_sub(left).ok_or(Gap::Failed)
     }
+}
+
+impl Queue {
+    /// Whether its reader waits for something to come.
+    fn is_waited_for(self, heap: &mut Heap, recall: &mut Recall) -> Result<bool, Gap> {
+        Ok(semaphore(heap, recall, self.lock)? == 0)
+    }
+}
+
+/// The value of a semaphore.
+fn semaphore(heap: &mut Heap, recall: &mut Recall, at: u64) -> Result<u64, Gap> {
+    Ok((half_at(recall.get(&mut heap.remote, Piece { at, len: 4 })?, 0) & VALUE).into())
 }
 
 /// The integers that slots point to, none below zero.
@@ -367,14 +422,14 @@ fn places(heap: &mut Heap, all: &Attributes, num_workers: i64) -> Result<(Places
 fn queue(heap: &mut Heap, object: u64) -> Result<Queue, Gap> {
     let all = heap.attributes(object)?;
     let most = all.value("_maxsize").and_then(|value| heap.integer(value))?;
-    let at = semaphore(heap, all.value("_sem")?)?;
-    let lock = semaphore(heap, all.value("_rlock")?)?;
+    let at = handle(heap, all.value("_sem")?)?;
+    let lock = handle(heap, all.value("_rlock")?)?;
     let most = u64::try_from(most).map_err(|_| Gap::Failed)?;
     Ok(Queue { room: Room { at, most }, lock })
 }
 
-/// The semaphore of a lock of `multiprocessing.synchronize`.
-fn semaphore(heap: &mut Heap, lock: u64) -> Result<u64, Gap> {
+/// Where the semaphore of a lock of `multiprocessing.synchronize` is.
+fn handle(heap: &mut Heap, lock: u64) -> Result<u64, Gap> {
     let inner = heap.attributes(lock)?.value("_semlock")?;
     heap.remote.word(inner + SEMAPHORE)
 }

@@ -11,9 +11,9 @@ use super::memory::{Piece, Remote, word_at};
 /// Pieces that are remembered from look to look.
 const KEPT: usize = 192;
 /// Looks for which a piece that was not needed is still read.
-const FORGET: u8 = 3;
+const FORGET: u8 = 1;
 /// Pieces so close are read as one.
-const NEAR: u64 = 256;
+const NEAR: u64 = 512;
 /// The longest piece made of near ones.
 const LONGEST: u64 = 8 << 10;
 /// The most that one look holds.

@@ -38,14 +38,34 @@ pub(super) fn on_stack(heap: &mut Heap, thread: Thread, found: &mut Vec<u64>) ->
 
 /// Adds what one frame holds; the frame that called it.
 fn in_frame(heap: &mut Heap, frame: u64, found: &mut Vec<u64>, depth: u8) -> Result<u64, Gap> {
+    let held = held(heap, frame)?;
+    for value in held.values {
+        let _ = visit(heap, value, found, depth);
+    }
+    Ok(held.previous)
+}
+
+/// What a frame holds.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) code: u64,
+    /// The frame that called it.
+    previous: u64,
+    /// Its variables, and behind them values in the works and what was left there. Empty where it is no
+    /// frame of a Python function.
+    pub(super) values: Vec<u64>,
+}
+
+/// Reads a frame.
+pub(super) fn held(heap: &mut Heap, frame: u64) -> Result<Held, Gap> {
     let head = stack::head(&heap.layout, frame);
     let mut bytes = [0; 64];
     let bytes = bytes.get_mut(..head.len).ok_or(Gap::Failed)?;
     heap.remote.fill(head.at, bytes)?;
     let (code, previous) = stack::links(&heap.layout, bytes);
-    let is_code = heap.type_of(code).and_then(|kind| heap.kind(kind)) == Ok(Kind::Code);
-    if !is_code {
-        return Ok(previous);
+    let mut held = Held { code, previous, values: Vec::new() };
+    if heap.type_of(code).and_then(|kind| heap.kind(kind)) != Ok(Kind::Code) {
+        return Ok(held);
     }
     let sizes: [u8; 64] = heap.remote.bytes(code.wrapping_add(24))?;
     let size = |offset: u64| half_at(&sizes, (offset - 24) as usize);
@@ -53,16 +73,20 @@ fn in_frame(heap: &mut Heap, frame: u64, found: &mut Vec<u64>, depth: u8) -> Res
     let cells = if heap.layout.minor < 11 { CELLS } else { 0 };
     let count = locals.saturating_add(room).saturating_add(cells);
     if count > VALUES {
-        return Ok(previous);
+        return Ok(held);
     }
     // The last frame of a chunk may end before its room does: then only what is sure is read.
     let at = frame.wrapping_add(heap.layout.frame.locals);
     let values = heap.remote.words(at, count as usize);
     let values = values.or_else(|_| heap.remote.words(at, locals.min(count) as usize));
-    for value in values.unwrap_or_default() {
-        let _ = visit(heap, value & !TAGS, found, depth);
-    }
-    Ok(previous)
+    held.values = values.unwrap_or_default().into_iter().map(|value| value & !TAGS).collect();
+    Ok(held)
+}
+
+/// The frame of a generator; none where it came to its end.
+pub(super) fn generator_frame(heap: &mut Heap, generator: u64) -> Result<u64, Gap> {
+    let at = generator.wrapping_add(heap.layout.generator_frame);
+    if heap.layout.minor < 11 { heap.remote.word(at) } else { Ok(at) }
 }
 
 /// Adds an object if it is an iterator, or what it goes over if that is one. Slots hold what was left
@@ -79,10 +103,7 @@ fn visit(heap: &mut Heap, object: u64, found: &mut Vec<u64>, depth: u8) -> Resul
             visit(heap, inner, found, depth + 1)?;
         }
         Kind::Generator => {
-            let mut frame = object + heap.layout.generator_frame;
-            if heap.layout.minor < 11 {
-                frame = heap.remote.word(frame)?;
-            }
+            let frame = generator_frame(heap, object)?;
             if is_object(frame) {
                 in_frame(heap, frame, found, depth + 1)?;
             }

@@ -18,7 +18,8 @@ const DEEPEST: usize = 512;
 const THREADS: usize = 1024;
 /// Codes remembered.
 const CODES: usize = 16_384;
-/// Looks for which it is believed that a code without a role is still the one that was seen.
+/// Looks for which it is believed that a code is still the one that was seen: a function lives as long
+/// as its module, and what takes the place of a rare one that does not is right again after a second.
 const BELIEVED: u32 = 50;
 /// The lowest bits of a pointer in a frame say how it is counted, from 3.14 on.
 pub(super) const TAGS: u64 = 3;
@@ -144,7 +145,7 @@ pub(super) fn story(
         }
         let bytes = recall.get(&mut heap.remote, head(&heap.layout, frame))?;
         let (code, previous) = links(&heap.layout, bytes);
-        story.add(codes.role(heap, recall, code)?, frame);
+        story.add(codes.role(heap, code)?, frame);
         frame = previous;
     }
     // Deeper than anybody's training: whatever is below cannot be told.
@@ -170,16 +171,12 @@ impl Story {
 
 impl Codes {
     /// The role of the code at an address.
-    fn role(&mut self, heap: &mut Heap, recall: &mut Recall, code: u64) -> Result<Role, Gap> {
+    fn role(&mut self, heap: &mut Heap, code: u64) -> Result<Role, Gap> {
         if let Some(known) = self.known.get(&code).copied() {
-            // A role decides something, so it is made sure each time that the code still has it.
-            let sure =
-                known.role == Role::Plain && self.looks.wrapping_sub(known.checked) < BELIEVED;
-            if sure {
+            if self.looks.wrapping_sub(known.checked) < BELIEVED {
                 return Ok(known.role);
             }
-            let witness = witness(heap, recall, code)?;
-            if witness == known.witness {
+            if witness(heap, code)? == known.witness {
                 if let Some(known) = self.known.get_mut(&code) {
                     known.checked = self.looks;
                 }
@@ -194,8 +191,7 @@ impl Codes {
         let mut known = Known { role: Role::Plain, witness: [0; 2], checked: self.looks };
         let kind = heap.kind(kind)?;
         if kind == Kind::Code {
-            let bytes: [u8; 16] = heap.remote.bytes(code.wrapping_add(heap.layout.code.file))?;
-            known.witness = [word_at(&bytes, 0), word_at(&bytes, 8)];
+            known.witness = witness(heap, code)?;
             let [file, name] = known.witness;
             known.role = Role::of(&heap.text(file)?, &heap.text(name)?);
         } else if kind != Kind::Nothing || heap.layout.minor < 13 {
@@ -211,10 +207,9 @@ impl Codes {
 }
 
 /// File and name of a code: they stand side by side.
-fn witness(heap: &mut Heap, recall: &mut Recall, code: u64) -> Result<[u64; 2], Gap> {
-    let at = code.wrapping_add(heap.layout.code.file);
-    let bytes = recall.get(&mut heap.remote, Piece { at, len: 16 })?;
-    Ok([word_at(bytes, 0), word_at(bytes, 8)])
+fn witness(heap: &mut Heap, code: u64) -> Result<[u64; 2], Gap> {
+    let bytes: [u8; 16] = heap.remote.bytes(code.wrapping_add(heap.layout.code.file))?;
+    Ok([word_at(&bytes, 0), word_at(&bytes, 8)])
 }
 
 /// The first argument of a frame.
