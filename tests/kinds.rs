@@ -29,9 +29,9 @@ use mltop::derive;
 use mltop::diagnose::{Doing, Engine, Settings};
 use mltop::model::sample::LoaderSample;
 use mltop::model::{Bound, Pid, Reading};
-use mltop::source::loader::Loaders;
 use mltop::source::Roots;
 use mltop::source::gpu::Gpus;
+use mltop::source::loader::Loaders;
 use mltop::source::sampler::{GpuFeed, Plan, Sampler};
 
 use loops::Loop;
