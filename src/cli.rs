@@ -8,6 +8,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::model::Pid;
 
+mod record;
+
+pub use record::{Cut, Flight, FlightVerb, KeepOptions, Record, Ring, SyncWhen, Verify};
+
 /// See why the GPUs of a running training job wait.
 ///
 /// Attaches to training that is already running, with no change to its code and no restart, and
@@ -59,7 +63,7 @@ pub struct Notify {
     /// `MLTOP_PID`, `MLTOP_TITLE` and `MLTOP_ADVICE`.
     #[arg(long, value_name = "CMD")]
     pub on_finding: Option<String>,
-    /// Ring the terminal's bell when a finding opens.
+    /// Ring the terminal's bell when a finding opens that is a warning or worse.
     #[arg(long)]
     pub bell: bool,
 }
@@ -71,6 +75,15 @@ pub enum Verb {
     Stream(Stream),
     /// Draw the screen of a recorded stream at one moment, as SVG or text.
     Render(Render),
+    /// Record to a file, without a screen.
+    Record(Record),
+    /// Keep the last days in a ring of files on disk, always on.
+    Flight(Flight),
+    /// Say whether a recording is whole, and where it is not (exit code 0 whole, 1 damaged, 2 not
+    /// usable).
+    Verify(Verify),
+    /// Cut a span out of a recording into a new one.
+    Cut(Cut),
     /// Say what can be read here, what cannot, why, and what would allow it.
     Doctor {
         /// Look at this training process in particular.
@@ -155,6 +168,9 @@ pub struct Demo {
     /// Print the session's lines instead of showing the screen, for this time.
     #[arg(long, value_name = "TIME", value_parser = span)]
     pub stream: Option<Duration>,
+    /// What to do when a finding opens.
+    #[command(flatten)]
+    pub notify: Notify,
 }
 
 /// The phases of the demo.

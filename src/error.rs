@@ -42,6 +42,9 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+    /// A recording that cannot be made or went wrong.
+    #[error("{0}")]
+    Record(String),
     /// Only one form of stream exists.
     #[error("only the plain form is there so far: use `mltop stream --plain`")]
     StreamForm,
@@ -67,7 +70,7 @@ impl Error {
     /// 2 for usage and input, 1 for what failed on the way.
     pub const fn exit_code(&self) -> u8 {
         match self {
-            Self::Io(_) | Self::Write { .. } | Self::Demo(_) => 1,
+            Self::Io(_) | Self::Write { .. } | Self::Demo(_) | Self::Record(_) => 1,
             Self::Command { code, .. } => *code,
             _ => 2,
         }

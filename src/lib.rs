@@ -14,7 +14,7 @@
 //!
 //! * What is recorded is raw; rates are a pure function of two samples ([`mod@derive`]).
 //! * `model derive history diagnose view` are pure: no clock, no file, no environment, no terminal.
-//! * `source` and `record` know `model` only; `ui` never reads the machine; `run` alone knows everybody.
+//! * `source` knows `model` only, `record` `derive` too, for the overview that its index holds; `ui` never reads the machine; `run` alone knows everybody.
 //! * A reading is a value or a reason why there is none ([`model::Reading`]); nothing turns a gap into 0.
 
 #![cfg_attr(

@@ -15,7 +15,7 @@ fn main() -> ExitCode {
         return mltop::run::launch::witness::main();
     }
     let code = match mltop::run::run(mltop::cli::Cli::parse()) {
-        Ok(()) => 0,
+        Ok(code) => code,
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "mltop: {error}");
             error.exit_code()

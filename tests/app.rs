@@ -10,9 +10,9 @@ mod program;
 
 use std::sync::Arc;
 
-use frames::{START_MONO_MS, World, util_at};
-use mltop::app::{Effect, Feed, Key, KeyCode, Msg, State, Tick};
-use mltop::model::Reading;
+use frames::{START_MONO_MS, START_UNIX_MS, World, util_at};
+use mltop::app::{Effect, Feed, Key, KeyCode, Msg, Recording, State, Tick};
+use mltop::model::{Reading, Severity};
 use mltop::view::screen::{Body, Shade};
 use mltop::view::{NoPast, build};
 use paint::paint;
@@ -284,14 +284,17 @@ fn numbers_of_the_table_end_in_the_same_columns_at_every_tick() {
 }
 
 #[test]
-fn a_severe_finding_rings_once_where_the_bell_is_on() {
-    let mut program = Program::after(World::default(), 100);
-    program.keys("b");
-    program.starve();
-    program.tick(100);
-    program.tick(101);
-    let rings = program.effects.iter().filter(|effect| **effect == Effect::Bell).count();
-    assert_eq!(rings, 1);
+fn a_finding_of_a_warning_or_worse_rings_once_where_the_bell_is_on() {
+    for (severity, wanted) in [(Severity::Info, 0), (Severity::Warn, 1), (Severity::Critical, 1)] {
+        let mut program = Program::after(World::default(), 100);
+        program.keys("b");
+        program.starve();
+        program.findings[0].severity = severity;
+        program.tick(100);
+        program.tick(101);
+        let rings = program.effects.iter().filter(|effect| **effect == Effect::Bell).count();
+        assert_eq!(rings, wanted, "{severity:?}");
+    }
 }
 
 #[test]
@@ -396,4 +399,32 @@ proptest! {
             prop_assert_eq!(paint(&screen).len(), usize::from(height));
         }
     }
+}
+
+#[test]
+fn a_mark_takes_a_note_and_the_keys_typed_for_it_do_nothing_else() {
+    let mut program = Program::after(World::default(), 20);
+    program.keys("mq T");
+    let text = program.text(120, 36);
+    assert!(text.contains("mark this moment; a note: q T_"), "{text}");
+    assert!(program.effects.is_empty());
+    program.key(Key::plain(KeyCode::Enter));
+    let unix_ms = START_UNIX_MS + 19_000;
+    assert_eq!(program.effects, [Effect::Mark { unix_ms, note: "q T".to_owned() }]);
+    program.keys("mx");
+    program.key(Key::plain(KeyCode::Esc));
+    assert_eq!(program.effects.len(), 1);
+    assert!(!program.text(120, 36).contains("a note"));
+}
+
+#[test]
+fn recording_is_asked_for_by_a_key_and_seen_in_the_first_row() {
+    let mut program = Program::after(World::default(), 20);
+    program.keys("RS");
+    assert_eq!(program.effects, [Effect::Record, Effect::SaveLast]);
+    let recording = Recording { seconds: 75, bytes: 4_200_000, paused: false };
+    program.send(Msg::Recording(Some(recording)));
+    assert!(program.text(120, 36).contains("REC 00:01:15 4.20 MB"), "{}", program.text(120, 36));
+    program.send(Msg::Recording(Some(Recording { paused: true, ..recording })));
+    assert!(program.text(120, 36).contains("REC PAUSED"));
 }

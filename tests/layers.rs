@@ -13,7 +13,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("history", &["model"]),
     ("diagnose", &["model"]),
     ("source", &["model"]),
-    ("record", &["model"]),
+    ("record", &["model", "derive"]),
     ("app", &["model", "history", "diagnose", "fmt"]),
     ("view", &["model", "history", "diagnose", "app", "fmt"]),
     ("ui", &["view"]),

@@ -70,7 +70,7 @@ fn workers_that_would_be_enough_are_named_with_their_assumption_and_only_where_t
     program.starve();
     program.tick(110);
     let text = program.text(120, 40);
-    assert_says(&text, &["No number of workers is named: the disk is full"]);
+    assert_says(&text, &["No number of workers is named: the disk is saturated"]);
     assert!(!text.contains("would be enough"), "{text}");
     let mut finding = starved();
     finding.cause = Some(Cause::TooFewWorkers);

@@ -125,9 +125,9 @@ impl Action {
             Self::Screen(5) => "findings",
             Self::Screen(6) => "host",
             Self::Screen(_) => "no such screen",
-            Self::Mark => "mark this moment",
+            Self::Mark => "mark this moment, with a note; it is kept with the recording",
             Self::Record => "record to a file, or stop",
-            Self::SaveLast => "save the last minutes",
+            Self::SaveLast => "save what the screen remembers as a recording",
             Self::GoToTime => "go to a time",
             Self::Command => "run any action by its name",
         }
@@ -159,9 +159,6 @@ impl Action {
             Self::Screen(number) if ScreenKind::numbered(number).is_none() => {
                 format!("screen {number} ({})", self.help())
             }
-            Self::Mark => "marking a moment".to_owned(),
-            Self::Record => "recording from this screen".to_owned(),
-            Self::SaveLast => "saving the last minutes".to_owned(),
             Self::GoToTime => "going to a time".to_owned(),
             Self::Command => "running an action by its name".to_owned(),
             _ => return None,

@@ -30,6 +30,7 @@ pub enum KeyCode {
     PageDown,
     Tab,
     BackTab,
+    Backspace,
     F(u8),
 }
 
@@ -86,6 +87,7 @@ impl Key {
             KeyCode::PageDown => "PgDn".to_owned(),
             KeyCode::Tab => "Tab".to_owned(),
             KeyCode::BackTab => "Shift-Tab".to_owned(),
+            KeyCode::Backspace => "Backspace".to_owned(),
             KeyCode::F(number) => format!("F{number}"),
         };
         let ctrl = if self.ctrl { "Ctrl-" } else { "" };

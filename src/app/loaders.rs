@@ -75,7 +75,7 @@ impl State {
     pub fn picked_loader(&self) -> Option<LoaderRow> {
         let rows = loader_rows(self);
         let chosen = rows.iter().find(|row| Some(row.loader) == self.picked.loader);
-        chosen.or(rows.first()).copied()
+        chosen.or_else(|| rows.first()).copied()
     }
 
     /// Workers of the loader that the screen is about.

@@ -7,6 +7,7 @@ use crate::diagnose::RunState;
 use crate::model::{Finding, Frame, LoaderId, Rule, RunId};
 
 use super::loaders::Picked;
+use super::prompt::Prompt;
 use super::rows::{Row, rows};
 use super::transport::{Reach, Transport, ZOOMS};
 
@@ -117,6 +118,8 @@ pub struct Recording {
     pub seconds: u64,
     /// Bytes written.
     pub bytes: u64,
+    /// Nothing can be written now.
+    pub paused: bool,
 }
 
 /// The state of the program.
@@ -150,6 +153,8 @@ pub struct State {
     pub picked: Picked,
     /// What lies over the screen.
     pub overlay: Option<Overlay>,
+    /// The line that the user types.
+    pub prompt: Option<Prompt>,
     /// The finding that the user jumped to.
     pub focused: Option<u64>,
     /// A line for the user.

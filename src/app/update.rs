@@ -8,8 +8,9 @@ use crate::model::{Finding, Frame, Severity};
 use super::action::Action;
 use super::key::Key;
 use super::keymap::action_for;
+use super::prompt::{Asked, Prompt, Typed};
 use super::rows::rows;
-use super::state::{GpuMode, Message, Overlay, Recording, ScreenKind, State};
+use super::state::{Feed, GpuMode, Message, Overlay, Recording, ScreenKind, State};
 use super::transport::{Transport, ZOOMS};
 
 /// How long a message stands, in milliseconds of the samples' time.
@@ -81,12 +82,24 @@ pub enum Effect {
     NextTheme,
     /// Ring the terminal's bell.
     Bell,
+    /// Begin to record, or stop.
+    Record,
+    /// Save what is in memory as a recording.
+    SaveLast,
+    /// Mark this moment.
+    Mark {
+        /// The moment, in milliseconds since the Unix epoch.
+        unix_ms: i64,
+        /// What the user says of it; may be empty.
+        note: String,
+    },
 }
 
 impl State {
     /// Takes a message in.
     pub fn update(&mut self, msg: Msg) -> Vec<Effect> {
         match msg {
+            Msg::Key(key) if self.prompt.is_some() => self.typed(key),
             Msg::Key(key) => action_for(key).map_or_else(Vec::new, |action| self.act(action)),
             Msg::Action(action) => self.act(action),
             Msg::Resize(width, height) => {
@@ -138,7 +151,7 @@ impl State {
         let seen = self.rung;
         self.rung = self.findings.iter().map(|finding| finding.id).fold(seen, u64::max);
         let severe = self.findings.iter().any(|finding| {
-            finding.id > seen && finding.end_ms.is_none() && finding.severity >= Severity::High
+            finding.id > seen && finding.end_ms.is_none() && finding.severity >= Severity::Warn
         });
         if self.bell && severe { vec![Effect::Bell] } else { Vec::new() }
     }
@@ -180,11 +193,10 @@ impl State {
                 self.say(format!("bell {}", if self.bell { "on" } else { "off" }));
             }
             Action::Screen(number) => self.show(number),
-            Action::Mark
-            | Action::Record
-            | Action::SaveLast
-            | Action::GoToTime
-            | Action::Command => {}
+            Action::Mark => return self.ask(Asked::Note),
+            Action::Record => return self.of_now(Effect::Record),
+            Action::SaveLast => return self.of_now(Effect::SaveLast),
+            Action::GoToTime | Action::Command => {}
         }
         Vec::new()
     }
@@ -194,6 +206,39 @@ impl State {
         self.overlay = None;
         if let Some(screen) = ScreenKind::numbered(number) {
             self.screen = screen;
+        }
+    }
+
+    /// Begins a line. A moment can only be named where there is one.
+    fn ask(&mut self, asked: Asked) -> Vec<Effect> {
+        if self.latest.is_some() {
+            self.prompt = Some(Prompt::new(asked));
+        }
+        Vec::new()
+    }
+
+    /// What can be done once there is a sample, and not in a recording: it is one already.
+    fn of_now(&mut self, effect: Effect) -> Vec<Effect> {
+        if matches!(self.feed, Feed::Replay { .. }) {
+            self.say("this is a recording already".to_owned());
+            return Vec::new();
+        }
+        if self.latest.is_some() { vec![effect] } else { Vec::new() }
+    }
+
+    fn typed(&mut self, key: Key) -> Vec<Effect> {
+        let Some(prompt) = &mut self.prompt else { return Vec::new() };
+        let asked = prompt.asked;
+        let typed = prompt.key(key);
+        if typed == Typed::On {
+            return Vec::new();
+        }
+        self.prompt = None;
+        match (typed, asked) {
+            (Typed::Done(note), Asked::Note) => {
+                vec![Effect::Mark { unix_ms: self.shown_unix_ms(), note }]
+            }
+            (Typed::On | Typed::Left, _) => Vec::new(),
         }
     }
 

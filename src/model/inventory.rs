@@ -110,8 +110,10 @@ pub struct ProcInfo {
     pub parent: Pid,
     /// When it started, in clock ticks since boot (stat field 22): with the pid, its identity.
     pub start_ticks: u64,
-    /// When it started, in milliseconds since the Unix epoch.
-    pub start_ms: i64,
+    /// When it started, in milliseconds since the Unix epoch; `None` where that cannot be told, as
+    /// where the box does not say when it was booted.
+    #[serde(default)]
+    pub start_ms: Option<i64>,
     /// Name as the kernel has it, escapes stripped.
     pub name: Box<str>,
     /// Command line, escapes stripped and secrets redacted; empty where it cannot be read.

@@ -165,7 +165,7 @@ section! {
         memory_used_bytes: Reading<u64> => Gauge, Bytes, 0, "Device memory in use, without what the driver reserves where the driver tells them apart.";
         memory_total_bytes: Reading<u64> => Gauge, Bytes, 0, "Device memory.";
         memory_reserved_bytes: Reading<u64> => Gauge, Bytes, 0, "Device memory that the driver keeps for itself (R510 and later).";
-        power_watts: Reading<f64> => Gauge, Watts, 1, "Power draw; an average over a second on most cards since Ampere.";
+        power_watts: Reading<f64> => Gauge, Watts, 1, "Power draw at the moment of the read; where the driver tells only its average, that.";
         power_limit_watts: Reading<f64> => Gauge, Watts, 1, "Power limit in force.";
         energy_joules_total: Reading<f64> => Counter, Joules, 1, "Energy since the driver was loaded.";
         temperature_celsius: Reading<f64> => Gauge, Celsius, 0, "Temperature of the GPU die.";

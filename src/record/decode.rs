@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::model::{Event, Inventory, Sample};
 
@@ -25,7 +25,7 @@ pub enum Item {
 }
 
 /// How a session ended.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct End {
     /// When, in milliseconds since the Unix epoch.
     pub t_ms: i64,

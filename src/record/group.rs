@@ -41,6 +41,7 @@ pub(super) struct Groups {
     unpacked: Mutex<Vec<Unpacked>>,
 }
 
+#[derive(Clone)]
 struct Group {
     id: u64,
     first: Stamp,
@@ -49,6 +50,7 @@ struct Group {
     body: Body,
 }
 
+#[derive(Clone)]
 enum Body {
     Text(String),
     Packed { bytes: Box<[u8]>, text_len: usize },
@@ -193,6 +195,17 @@ impl Groups {
         self.closed.push_back(group);
     }
 
+    /// The same ticks once more, packed as they are.
+    pub(super) fn snapshot(&self) -> Self {
+        Self {
+            closed: self.closed.clone(),
+            open: self.open.clone(),
+            closed_bytes: self.closed_bytes,
+            next_id: self.next_id,
+            ..Self::default()
+        }
+    }
+
     /// Forgets the oldest complete group. False where there is none.
     pub(super) fn forget_oldest(&mut self) -> bool {
         let Some(group) = self.closed.pop_front() else { return false };
@@ -222,8 +235,18 @@ impl Groups {
         Some((first, last))
     }
 
+    /// The first and the last tick of a group.
+    pub(super) fn bounds(&self, index: usize) -> Option<(Stamp, Stamp)> {
+        self.group(index).map(|group| (group.first, group.last))
+    }
+
+    /// The samples of a group.
+    pub(super) fn unpacked(&self, index: usize) -> Vec<Arc<Sample>> {
+        self.look(index, <[Arc<Sample>]>::to_vec).unwrap_or_default()
+    }
+
     /// Groups that hold a tick.
-    fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.closed.len() + usize::from(self.open.ticks > 0)
     }
 

@@ -10,23 +10,37 @@
 //! ```
 
 mod columns;
+mod container;
 pub mod decode;
 pub mod encode;
+pub mod gaps;
 mod group;
 pub mod head;
 mod key;
 pub mod line;
 pub mod read;
 mod reasons;
+mod rewrite;
+pub mod ring;
+pub mod series;
+pub mod session_file;
+mod shelf;
 pub mod tape;
 mod text;
 mod tick;
 mod unpack;
+pub mod verify;
+pub mod writer;
 
+pub use container::ENDING;
 pub use decode::{Decoder, End, Item};
 pub use encode::Encoder;
 pub use group::Pair;
 pub use head::SessionInfo;
 pub use line::Damage;
 pub use read::{Health, ReadError, Session};
+pub use rewrite::Rewritten;
+pub use series::{Extent, Series};
+pub use session_file::SessionFile;
 pub use tape::Tape;
+pub use writer::{Options, Progress, Sync, Writer};

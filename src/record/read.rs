@@ -16,9 +16,9 @@ use super::unpack::{Unpack, is_packed};
 /// What a session may take of memory, packed: about 15 hours of 8 GPUs and 40 processes at 1 Hz.
 const MAX_BYTES: usize = 48 << 20;
 /// What its events may take.
-const MAX_EVENT_BYTES: usize = 8 << 20;
+pub(super) const MAX_EVENT_BYTES: usize = 8 << 20;
 /// What an object takes at least, once read.
-const OBJECT_BYTES: usize = 128;
+pub(super) const OBJECT_BYTES: usize = 128;
 /// Text without a tick or an event in it, after which reading stops: no writer makes such a file.
 const MAX_BARREN_BYTES: usize = 64 << 20;
 const MAX_BARREN_LINES: usize = 100_000;
@@ -136,6 +136,12 @@ pub enum ReadError {
         /// The last line that held something.
         line: u64,
     },
+    /// The flight ring holds nothing of the time asked for.
+    #[error("{folder}: no recording of that time in this ring; `mltop flight` keeps one")]
+    NoRing {
+        /// The folder of the ring.
+        folder: String,
+    },
     /// Another session begins in it.
     #[error("{file}: a second session begins at line {line}; split the file there")]
     SecondSession {
@@ -158,7 +164,7 @@ pub struct Session {
     /// What could not be read.
     pub health: Health,
     span: (Stamp, Stamp),
-    groups: Groups,
+    pub(super) groups: Groups,
 }
 
 impl Session {
@@ -192,6 +198,12 @@ impl Session {
 
 /// Reads a recording, packed (`.zst`) or plain; the content tells, not the name.
 pub fn open(path: &Path) -> Result<Session, ReadError> {
+    let (name, file) = open_file(path)?;
+    read(&name, file)
+}
+
+/// Opens the file of a recording, and its name for errors.
+pub(super) fn open_file(path: &Path) -> Result<(String, File), ReadError> {
     let name = || shown(path);
     let refused = |source: io::Error| match source.kind() {
         io::ErrorKind::NotFound => ReadError::NotFound { file: name() },
@@ -203,7 +215,7 @@ pub fn open(path: &Path) -> Result<Session, ReadError> {
     if file.metadata().map_err(refused)?.is_dir() {
         return Err(ReadError::Directory { file: name() });
     }
-    read(&name(), file)
+    Ok((name(), file))
 }
 
 /// Reads a recording from anywhere, as from bytes in the program; `name` stands in errors.

@@ -1,11 +1,15 @@
 //! The scroll-back of a live session: the last half hour and more, packed in memory.
 
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::{Sample, Stamp};
+use crate::model::{Event, Sample, Stamp};
 
 use super::group::{Groups, Pair};
+use super::head::SessionInfo;
+use super::rewrite::{self, Rewritten};
 
 /// The ticks of the last while, in the lines that a recording would have.
 #[derive(Debug)]
@@ -60,5 +64,24 @@ impl Tape {
     /// All ticks held, oldest first.
     pub fn samples(&self) -> impl Iterator<Item = Arc<Sample>> + '_ {
         self.groups.samples()
+    }
+
+    /// The ticks held now, to be saved while the tape goes on.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot { groups: self.groups.snapshot() }
+    }
+}
+
+/// What a tape held at one moment.
+#[derive(Debug)]
+pub struct Snapshot {
+    groups: Groups,
+}
+
+impl Snapshot {
+    /// Writes it as a session, with the events among its ticks, into a new file. Takes as long as it
+    /// takes to read and to pack every tick.
+    pub fn save(&self, info: SessionInfo, events: &[Event], to: &Path) -> io::Result<Rewritten> {
+        rewrite::ticks(self.groups.samples(), events, info, to, "saved from the screen's memory")
     }
 }

@@ -10,7 +10,7 @@ const FRAME: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];
 const SKIPPABLE: [u8; 4] = [0x50, 0x2A, 0x4D, 0x18];
 /// A frame may look back 8 MiB: ours look back 1 MiB, those of the `zstd` program at most this by
 /// default.
-const WINDOW_LOG_MAX: u32 = 23;
+pub(super) const WINDOW_LOG_MAX: u32 = 23;
 
 /// Whether these are the first bytes of a packed file.
 pub(super) fn is_packed(first: &[u8]) -> bool {

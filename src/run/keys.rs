@@ -33,6 +33,7 @@ fn key(event: &KeyEvent) -> Option<Key> {
         Code::PageDown => KeyCode::PageDown,
         Code::Tab => KeyCode::Tab,
         Code::BackTab => KeyCode::BackTab,
+        Code::Backspace => KeyCode::Backspace,
         Code::F(number) => KeyCode::F(number),
         _ => return None,
     };

@@ -1,6 +1,6 @@
 //! The live loop: keys, samples and signals in; a frame at most thirty times a second out.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -25,6 +25,7 @@ use crate::term::{Counted, Taken};
 use crate::ui::{Painter, Styles};
 use crate::view;
 
+use super::keeping::Keeping;
 use super::keys;
 use super::looks::Looks;
 use super::notify::Notifier;
@@ -57,12 +58,19 @@ pub(super) struct Setup {
 pub(super) fn show(mut setup: Setup, samples: Receiver<Arc<Sample>>) -> Result<(), Error> {
     let taken = Taken::take()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut told = Vec::new();
     let result = runtime.block_on(async {
         let ends = setup.ends.take();
         let mut live = Live::new(setup, &taken)?;
-        live.run(samples, ends).await
+        let result = live.run(samples, ends).await;
+        told = live.keeping.leave();
+        result
     });
     drop(taken);
+    for line in told {
+        // The screen is gone; whoever started mltop reads it, or nobody does.
+        let _ = writeln!(io::stderr(), "mltop: {line}");
+    }
     // Threads that still read from a sick disk or driver are left where they are.
     runtime.shutdown_background();
     result
@@ -76,6 +84,7 @@ struct Live<'a> {
     notifier: Notifier,
     pipeline: Pipeline,
     tape: Tape,
+    keeping: Keeping,
     state: State,
     painted: Instant,
     dirty: bool,
@@ -85,6 +94,9 @@ impl<'a> Live<'a> {
     fn new(setup: Setup, taken: &'a Taken) -> Result<Self, Error> {
         let (width, height) = terminal::size()?;
         let mut state = State::new(width, height);
+        let interval = Duration::from_millis(match &setup.feed {
+            Feed::Live { interval_ms } | Feed::Replay { interval_ms, .. } => *interval_ms,
+        });
         state.feed = setup.feed;
         setup.looks.theme_name().clone_into(&mut state.theme);
         state.bell = setup.notifier.bell();
@@ -102,6 +114,7 @@ impl<'a> Live<'a> {
             notifier: setup.notifier,
             pipeline: Pipeline::new(setup.settings),
             tape: Tape::new(TAPE_BYTES, TAPE_SPAN),
+            keeping: Keeping::new(interval),
             state,
             painted: Instant::now(),
             dirty: true,
@@ -117,6 +130,8 @@ impl<'a> Live<'a> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut hangup = signal(SignalKind::hangup())?;
+        let mut stop = signal(SignalKind::from_raw(Signal::TSTP.as_raw()))?;
+        let mut go_on = signal(SignalKind::from_raw(Signal::CONT.as_raw()))?;
         self.paint()?;
         let mut samples_last = true;
         loop {
@@ -126,6 +141,12 @@ impl<'a> Live<'a> {
                 _ = terminate.recv() => return Ok(()),
                 _ = interrupt.recv() => return Ok(()),
                 _ = hangup.recv() => return Ok(()),
+                _ = stop.recv() => vec![Effect::Suspend],
+                // After a stop that could not be seen coming the terminal is as the shell left it.
+                _ = go_on.recv() => {
+                    self.come_back()?;
+                    Vec::new()
+                }
                 event = events.next() => match event {
                     Some(event) => self.event(&event?),
                     None => return Ok(()),
@@ -180,10 +201,19 @@ impl<'a> Live<'a> {
             }
         }
         self.notifier.reap();
+        let said = self.keeping.tick(&frame, &changes);
+        self.tell(said);
         let oldest_ms =
             self.tape.span().map_or(frame.sample.stamp.mono_ms, |(from, _)| from.mono_ms);
         let tick = self.pipeline.tick(frame, oldest_ms);
         self.update(Msg::Tick(tick))
+    }
+
+    /// Hands the state what does not ask anything of it.
+    fn tell(&mut self, said: impl IntoIterator<Item = Msg>) {
+        for msg in said {
+            self.update(msg);
+        }
     }
 
     fn effect(&mut self, effect: Effect) -> io::Result<Flow> {
@@ -212,6 +242,23 @@ impl<'a> Live<'a> {
                 self.update(Msg::Theme(name));
             }
             Effect::Bell => self.painter.send(b"\x07")?,
+            Effect::Record => {
+                if let Some(latest) = self.state.latest.clone() {
+                    let said = self.keeping.toggle(&latest.sample);
+                    self.tell(said);
+                }
+            }
+            Effect::SaveLast => {
+                if let Some(latest) = self.state.latest.clone() {
+                    let findings = self.pipeline.engine.findings();
+                    let said = self.keeping.save(&self.tape, &latest.sample, findings);
+                    self.tell([said]);
+                }
+            }
+            Effect::Mark { unix_ms, note } => {
+                let said = self.keeping.mark(unix_ms, note);
+                self.tell([said]);
+            }
         }
         self.dirty = true;
         Ok(Flow::Stay)
@@ -225,11 +272,17 @@ impl<'a> Live<'a> {
 
     fn suspend(&mut self) -> io::Result<()> {
         self.taken.release();
-        kill_process(getpid(), Signal::TSTP)?;
+        // The gentler signal comes back to us.
+        kill_process(getpid(), Signal::STOP)?;
+        self.come_back()
+    }
+
+    /// The terminal is ours again, whatever is on it and whatever size it has by now.
+    fn come_back(&mut self) -> io::Result<()> {
         self.taken.retake()?;
         let (width, height) = terminal::size()?;
         self.painter.resize(width, height);
-        self.state.update(Msg::Resize(width, height));
+        self.update(Msg::Resize(width, height));
         self.painter.repaint()
     }
 

@@ -3,15 +3,20 @@
 mod asked;
 mod demo;
 mod doctor;
+mod flight;
+mod keeping;
 mod keys;
 pub mod launch;
 mod live;
 mod looks;
 mod notify;
 mod pipeline;
+mod record;
+mod recorder;
 mod render;
 mod replay;
 mod stream;
+mod verify;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -25,13 +30,11 @@ use crate::diagnose::Settings;
 use crate::error::Error;
 use crate::model::{Pid, Sample};
 use crate::source::Roots;
-use crate::source::elsewhere::Elsewhere;
 use crate::source::gpu::Gpus;
 use crate::source::sampler::{GpuFeed, Plan, Sampler};
 use crate::source::trainer::check_pid;
 use crate::term;
 
-use asked::Asked;
 use live::Setup;
 use looks::Looks;
 use notify::Notifier;
@@ -39,9 +42,13 @@ use notify::Notifier;
 /// Samples that may wait for a reader that is late; a reader that is later than that misses some.
 const WAITING: usize = 16;
 
-/// Does what the command line asks for.
-pub fn run(cli: Cli) -> Result<(), Error> {
+/// Does what the command line asks for, and says with which exit code to end.
+pub fn run(cli: Cli) -> Result<u8, Error> {
     match cli.verb {
+        Some(Verb::Record(wanted)) => return record::record(&wanted),
+        Some(Verb::Verify(wanted)) => return verify::verify(&wanted),
+        Some(Verb::Cut(wanted)) => verify::cut(&wanted),
+        Some(Verb::Flight(wanted)) => return flight::flight(&wanted),
         None => live_screen(&cli.watch, &cli.look, cli.notify),
         Some(Verb::Stream(stream)) => stream_lines(&stream),
         Some(Verb::Render(wanted)) => render::render(&wanted, &cli.look),
@@ -49,6 +56,7 @@ pub fn run(cli: Cli) -> Result<(), Error> {
         Some(Verb::Demo(demo)) => show_demo(&demo, &cli.look),
         Some(Verb::Run(wanted)) => launch::run(&wanted, &cli.look),
     }
+    .map(|()| 0)
 }
 
 /// What to sample on this machine.
@@ -57,11 +65,13 @@ fn plan(watch: &Watch) -> Result<Plan, Error> {
     if let Some(pid) = watch.pid {
         check_pid(&roots, pid)?;
     }
-    let gpus = GpuFeed::Drivers(Gpus::start(&own_program()?, watch.interval));
-    let mut asked = Asked::default();
-    let elsewhere = Elsewhere::new(Box::new(move |trainers| asked.rows(trainers)));
-    let (interval, only) = (watch.interval, watch.pid);
-    Ok(Plan { interval, roots, only, gpus, elsewhere: Some(elsewhere) })
+    plan_of(watch.interval, roots, watch.pid)
+}
+
+/// The same, whether or not the one trainer can be read.
+fn plan_of(interval: Duration, roots: Roots, only: Option<Pid>) -> Result<Plan, Error> {
+    let gpus = GpuFeed::Drivers(Gpus::start(&own_program()?, interval));
+    Ok(Plan { interval, roots, only, gpus, elsewhere: Some(asked::elsewhere()) })
 }
 
 /// This program, to be started again as a collector.
@@ -131,9 +141,7 @@ fn examine(pid: Option<Pid>) -> Result<(), Error> {
         Some(Err(problem)) => Some(problem),
         _ => None,
     };
-    let gpus = GpuFeed::Drivers(Gpus::start(&own_program()?, interval));
-    let plan = Plan { interval, roots: roots.clone(), only: pid, gpus };
-    let (sampler, samples) = sample(plan)?;
+    let (sampler, samples) = sample(plan_of(interval, roots.clone(), pid)?)?;
     let last = samples.iter().take(LOOKS).last().unwrap_or_default();
     drop(sampler);
     doctor::report(&last, &roots, problem.as_ref())
@@ -165,7 +173,7 @@ fn show_demo(wanted: &cli::Demo, look: &cli::Look) -> Result<(), Error> {
     let setup = Setup {
         feed: Feed::Live { interval_ms: 1000 },
         looks: terminal_looks(look)?,
-        notifier: Notifier::default(),
+        notifier: Notifier::new(wanted.notify.clone()),
         settings: Settings::demo(),
         notice: Some("demo: a real loader over a SIMULATED GPU; windows are shortened".into()),
         ends: None,
@@ -192,7 +200,7 @@ fn show_recorded_demo(wanted: &cli::Demo, look: &cli::Look) -> Result<(), Error>
     let setup = Setup {
         feed: Feed::Replay { name: "bundled, no python3".into(), speed: 1.0, interval_ms },
         looks: terminal_looks(look)?,
-        notifier: Notifier::default(),
+        notifier: Notifier::new(wanted.notify.clone()),
         settings: Settings::demo(),
         notice: Some(format!("{WHY}; a real loader over a SIMULATED GPU, recorded elsewhere")),
         ends: None,

@@ -49,7 +49,7 @@ pub(super) fn render(render: &cli::Render, look: &cli::Look) -> Result<(), Error
 }
 
 /// The moment meant by `text` as a Unix time in milliseconds, within the recording.
-fn moment(text: &str, first_ms: i64, last_ms: i64) -> Result<i64, Error> {
+pub(super) fn moment(text: &str, first_ms: i64, last_ms: i64) -> Result<i64, Error> {
     let at_ms = if let Some(before_end) = text.strip_prefix('-') {
         cli::span(before_end).map(|span| last_ms - span.as_millis() as i64)
     } else if text.contains(':') {

@@ -53,14 +53,14 @@ pub(super) fn write_lines(
     Ok(())
 }
 
-fn finding(change: &Change) -> &Finding {
+pub(super) fn finding(change: &Change) -> &Finding {
     match change {
         Change::Opened(finding) | Change::Updated(finding) | Change::Closed(finding) => finding,
     }
 }
 
 /// What the session is, from its first sample.
-fn session(first: &Sample, interval: Duration) -> SessionInfo {
+pub(super) fn session(first: &Sample, interval: Duration) -> SessionInfo {
     let host = HostInfo::clone(&first.inventory.host);
     let name = format!("{:x}-{:x}", first.stamp.unix_ms, std::process::id());
     SessionInfo::new(&name, host, interval.as_millis() as u64, first.stamp)

@@ -19,6 +19,7 @@ use super::root::Roots;
 use super::simulated::SimulatedGpu;
 use super::trainer::{Found, ProcSeen, Trainers};
 use crate::model::inventory::{ProcInfo, Role, SourceStatus};
+use crate::model::sample::GpuProcSample;
 use crate::model::{Inventory, Pid, Reading, Sample, Stamp};
 
 /// Processes that are recorded because they use most, beside those of the training.
@@ -151,6 +152,13 @@ impl Sources {
         let (seen, busiest) = self.scan(stamp.mono_ms);
         self.trainers.update(&seen, &gpu_pids);
         let found = self.trainers.found();
+        let gpu_procs: Vec<GpuProcSample> = gpu_look
+            .procs
+            .iter()
+            .filter(|held| self.trainers.vouches_for(held.pid))
+            .cloned()
+            .collect();
+        let gpu_pids = gpu_procs.iter().map(|held| held.pid).collect();
         if self.watched.as_ref().is_none_or(|before| !Arc::ptr_eq(&found, before)) {
             self.loaders.watch(&found.descendants);
             self.groups = self.groups_of(&found);
@@ -166,7 +174,7 @@ impl Sources {
             seq: self.seq,
             stamp,
             gpus: gpu_look.samples.clone(),
-            gpu_procs: gpu_look.procs.clone(),
+            gpu_procs,
             loaders: loader_look.samples,
             workers: loader_look.workers,
             procs: self.procs.sample(recorded.iter().copied()),
@@ -265,7 +273,7 @@ impl Sources {
             pid: stat.pid,
             parent: stat.parent,
             start_ticks: stat.start_ticks,
-            start_ms: self.boot_unix_ms + since_boot_ms as i64,
+            start_ms: Some(self.boot_unix_ms + since_boot_ms as i64),
             name: stat.name.clone(),
             command: Box::default(),
             user: Box::default(),
@@ -291,7 +299,6 @@ pub(crate) fn seen(stat: &ProcStat) -> ProcSeen {
         parent: stat.parent,
         name: stat.name.clone(),
         start_ticks: stat.start_ticks,
-        state: stat.state.code().chars().next().unwrap_or('?'),
     }
 }
 

@@ -13,6 +13,9 @@ use crate::view::screen::{Area, Mix, Role, Shares};
 const WORK: f64 = 0.62;
 const IDLE: f64 = 0.14;
 
+/// A bar by its eighths.
+const BARS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+
 /// Paints a mix with its border columns.
 pub(super) fn paint(mix: &Mix, pane: &mut Pane<'_>, styles: &Styles) {
     borders(pane, styles);
@@ -21,7 +24,8 @@ pub(super) fn paint(mix: &Mix, pane: &mut Pane<'_>, styles: &Styles) {
     for (y, row) in (0..inner.height).zip(&mix.rows) {
         for x in 0..columns {
             let shares = row.get(usize::from(x)).copied().flatten();
-            let (glyph, style) = shares.map_or((' ', Style::default()), |s| cell(s, mix, styles));
+            let (glyph, style) =
+                shares.map_or_else(|| (' ', Style::default()), |shares| cell(shares, mix, styles));
             let cursor = mix.cursor == Some(x);
             let style = if cursor { style.patch(styles.role(Role::Cursor)) } else { style };
             inner.put(x, y, styles.glyph(if cursor { '│' } else { glyph }), style);
@@ -51,7 +55,6 @@ fn cell(shares: Shares, mix: &Mix, styles: &Styles) -> (char, Style) {
     };
     let whole = share(lower) + share(upper);
     let eighths = if whole > 0.0 { (share(lower) / whole * 8.0).round() as usize } else { 0 };
-    const BARS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let glyph = BARS[eighths.min(8)];
     (glyph, Style::default().fg(color(lower)).bg(color(upper)))
 }

@@ -8,6 +8,7 @@
 //! What the terminal can show is decided once, in [`Styles`]; nothing here looks at the machine.
 
 mod color;
+mod encode;
 mod glyph;
 mod heat;
 mod mix;

@@ -6,7 +6,7 @@ use crate::app::{Action, Picked, ScreenKind};
 
 use super::focus::Look;
 use super::screen::{Line, Role, TextRow, span, strong};
-use super::text::{line_width, word};
+use super::text::{line_width, safe, tail, width as columns, word};
 
 /// What the footer lists while there is room, the most wanted first. Two actions share one word.
 const LISTED: [(Action, Option<Action>); 12] = [
@@ -26,33 +26,52 @@ const LISTED: [(Action, Option<Action>); 12] = [
 
 /// The row.
 pub(super) fn footer(look: &Look<'_>, width: usize) -> TextRow {
+    if let Some(prompt) = &look.state.prompt {
+        let question = span(format!(" {} ", prompt.asked.question()), Role::Dim);
+        let keys = span("   Enter, or Esc to leave", Role::Dim);
+        // The end of the line is where one types.
+        let room = width.saturating_sub(columns(&question.text) + columns(&keys.text) + 1);
+        let text = safe(&prompt.text);
+        let typed = format!("{}_", tail(&text, room));
+        let left = vec![question, strong(typed, Role::Accent), keys];
+        return TextRow { left, ..TextRow::default() };
+    }
     if let Some(message) = look.state.message() {
         let left = vec![word(&format!(" {message}"), Role::Accent)];
         return TextRow { left, ..TextRow::default() };
     }
-    let mut left = vec![span(" ", Role::Dim)];
+    let mut left = Line::new();
     let here = Action::Screen(look.state.screen.number());
     for (action, partner) in LISTED.into_iter().filter(|(action, _)| *action != here) {
+        let Some(said) = said(look, action) else { continue };
         let keys = key_of(action) + &partner.map(key_of).unwrap_or_default();
-        let loaders = look.state.screen == ScreenKind::Loaders;
-        let several = loaders && loader_rows(look.state).len() > 1;
-        let word = match action {
-            Action::Pause if !look.live() => "go on",
-            Action::SelectUp if several && !look.state.picked.inside => "loaders",
-            Action::SelectUp if loaders => "workers",
-            Action::Enter if loaders && look.state.picked != Picked::default() => "more",
-            Action::Expand if several => "loaders or workers",
-            // They are of the lanes.
-            Action::GpuMode | Action::Expand if loaders => continue,
-            _ => action.short(),
-        };
-        let piece: Line = vec![strong(keys, Role::Key), span(format!(" {word}   "), Role::Dim)];
-        if line_width(&left) + line_width(&piece) > width + 2 {
+        let before = if left.is_empty() { " " } else { "   " };
+        let piece: Line = vec![
+            span(before, Role::Dim),
+            strong(keys, Role::Key),
+            span(format!(" {said}"), Role::Dim),
+        ];
+        if line_width(&left) + line_width(&piece) > width {
             break;
         }
         left.extend(piece);
     }
     TextRow { left, ..TextRow::default() }
+}
+
+/// The word for an action on the screen that is shown; `None` where it is of another one.
+fn said(look: &Look<'_>, action: Action) -> Option<&'static str> {
+    let loaders = look.state.screen == ScreenKind::Loaders;
+    let several = loaders && loader_rows(look.state).len() > 1;
+    Some(match action {
+        Action::Pause if !look.live() => "go on",
+        Action::SelectUp if several && !look.state.picked.inside => "loaders",
+        Action::SelectUp if loaders => "workers",
+        Action::Enter if loaders && look.state.picked != Picked::default() => "more",
+        Action::Expand if several => "loaders or workers",
+        Action::GpuMode | Action::Expand if loaders => return None,
+        _ => action.short(),
+    })
 }
 
 #[cfg(test)]

@@ -21,7 +21,8 @@ pub(super) fn header(look: &Look<'_>, width: usize) -> TextRow {
     pieces.push((0, mode(state)));
     if let Some(recording) = state.recording {
         let text = format!(
-            "REC {} {}",
+            "REC {}{} {}",
+            if recording.paused { "PAUSED " } else { "" },
             fmt::span(recording.seconds),
             fmt::size(recording.bytes as f64).trim()
         );

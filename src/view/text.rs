@@ -13,6 +13,15 @@ pub(super) fn width(text: &str) -> usize {
     UnicodeWidthStr::width(text)
 }
 
+/// The end of a text, where it is longer than so many columns.
+pub(super) fn tail(text: &str, columns: usize) -> &str {
+    let mut from = 0;
+    while width(&text[from..]) > columns {
+        from += text[from..].chars().next().map_or(1, char::len_utf8);
+    }
+    &text[from..]
+}
+
 /// Columns that a line takes.
 pub(super) fn line_width(line: &Line) -> usize {
     line.iter().map(|span| width(&span.text)).sum()

@@ -136,7 +136,7 @@ pub(crate) fn proc(dice: &mut Dice, pid: Pid) -> ProcInfo {
         pid,
         parent: Pid(dice.below(1000) as u32),
         start_ticks: dice.below(1 << 40),
-        start_ms: 1_700_000_000_000 + dice.below(1 << 30) as i64,
+        start_ms: Some(1_700_000_000_000 + dice.below(1 << 30) as i64),
         name: boxed(dice),
         command: boxed(dice),
         user: boxed(dice),

@@ -113,7 +113,7 @@ impl World {
             pid,
             parent: Pid(1),
             start_ticks: 7,
-            start_ms: START_UNIX_MS,
+            start_ms: Some(START_UNIX_MS),
             name: "python".into(),
             command: "python train.py".into(),
             user: "me".into(),

@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use mltop::derive;
+
 use mltop::model::finding::{EventKind, Evidence};
 use mltop::model::inventory::{
     DiskInfo, GpuInfo, HostInfo, LoaderInfo, ProcInfo, Role, RunInfo, SourceState, SourceStatus,
@@ -17,7 +19,7 @@ use mltop::model::sample::{
 use mltop::model::{
     Event, Gap, GpuId, Inventory, LoaderId, Pid, Reading, RunId, Sample, Severity, Stamp,
 };
-use mltop::record::{Encoder, Session, SessionInfo};
+use mltop::record::{Encoder, Options, Session, SessionFile, SessionInfo, Writer};
 
 use Reading::{Is, Not};
 
@@ -41,16 +43,44 @@ pub(crate) fn text() -> String {
     out
 }
 
-/// What the file says, in numbers.
+/// The session as a packed file, which must not be there.
+pub(crate) fn record(path: &std::path::Path) {
+    let host = HostInfo { name: "golden".into(), cpu_count: 16, ..HostInfo::default() };
+    let info = SessionInfo::new("golden-1", host, 1000, START);
+    let _ = std::fs::remove_file(path);
+    let mut writer = Writer::start(path, info, Options::default()).unwrap();
+    let mut before = None;
+    for seq in 0..12 {
+        let sample = Arc::new(tick(seq));
+        let frame = derive::frame(before.as_deref(), Arc::clone(&sample));
+        let events = if seq == 11 { vec![finding()] } else { Vec::new() };
+        writer.tick_waiting(Arc::new(frame), events);
+        before = Some(sample);
+    }
+    writer.end(stamp(12).unix_ms, "stopped by the user").unwrap();
+}
+
+/// What the packed file says.
+pub(crate) fn check_file(read: &SessionFile) {
+    let samples: Vec<_> = read.samples(0, u64::MAX).collect();
+    check_all(read.head().unwrap(), read.span(), &read.events(), &samples);
+    assert_eq!(read.end().unwrap().reason, "stopped by the user");
+}
+
+/// What the file of lines says.
 pub(crate) fn check(read: &Session) {
-    let head = read.head.as_ref().unwrap();
+    let samples: Vec<_> = read.samples().collect();
+    check_all(read.head.as_ref().unwrap(), read.span(), &read.events, &samples);
+    assert_eq!(read.end.as_ref().unwrap().reason, "stopped by the user");
+}
+
+/// What either says, in numbers.
+fn check_all(head: &SessionInfo, span: (Stamp, Stamp), events: &[Event], samples: &[Arc<Sample>]) {
     assert_eq!((&*head.session, head.interval_ms), ("golden-1", 1000));
     assert_eq!(&*head.host.name, "golden");
-    let samples: Vec<_> = read.samples().collect();
     assert_eq!(samples.len(), 12);
-    assert_eq!(read.span(), (stamp(0), stamp(11)));
-    assert_eq!(read.events, [finding()]);
-    assert_eq!(read.end.as_ref().unwrap().reason, "stopped by the user");
+    assert_eq!(span, (stamp(0), stamp(11)));
+    assert_eq!(events, [finding()]);
 
     let fifth = &samples[5];
     assert_eq!((fifth.seq, fifth.dur_us), (5, 850));
@@ -122,7 +152,7 @@ fn proc(pid: u32, role: Role) -> Arc<ProcInfo> {
         pid: Pid(pid),
         parent: Pid(4711),
         start_ticks: 8_000_000 + u64::from(pid),
-        start_ms: START.unix_ms - 60_000,
+        start_ms: Some(START.unix_ms - 60_000),
         name: "python".into(),
         command: "python train.py --epochs 90".into(),
         user: "ml".into(),

@@ -329,7 +329,7 @@ impl Scenario {
             pid,
             parent: Pid(1),
             start_ticks: 1,
-            start_ms: START_MS + 100_000 - self.age * 1000,
+            start_ms: Some(START_MS + 100_000 - self.age * 1000),
             name: "python".into(),
             command: "".into(),
             user: "".into(),

@@ -77,7 +77,7 @@ impl Over {
 
 /// The mean of a quantity over the last seconds before the shown moment.
 pub(super) fn mean(look: &Look<'_>, of: &Track, seconds: u64) -> Option<f64> {
-    let to = look.state.transport.cursor().unwrap_or(look.state.reach().newest_ms);
+    let to = look.state.transport.cursor().unwrap_or_else(|| look.state.reach().newest_ms);
     let values = look.past.values(of, (to + 1).saturating_sub(seconds * 1000), to);
     let values: Vec<f64> = values.into_iter().map(f64::from).filter(|v| v.is_finite()).collect();
     (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)

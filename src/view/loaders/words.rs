@@ -110,8 +110,8 @@ fn enough(look: &Look<'_>, over: &Over, loader: &LoaderSample) -> Option<String>
         ));
     }
     Some(format!(
-        "{} workers would be enough for a loop that waits {percent} of its time, if nothing is full \
-         and each more works as fast as these ({workers} / (1 − wait)). Not proved: no finding holds.",
+        "{} workers would be enough for a loop that waits {percent} of its time, if nothing is \
+         saturated and each more works as fast as these ({workers} / (1 − wait)). Not proved: no finding holds.",
         workers_enough(workers, wait)
     ))
 }
@@ -121,11 +121,13 @@ fn of_finding(finding: &Finding, workers: u64) -> String {
     let blocked = finding.evidence.iter().find(|one| &*one.series == "loaders.wait_ratio");
     let blocked = blocked.map(|one| one.value).filter(|share| share.is_finite());
     let no_help = match finding.cause {
-        Some(Cause::DiskBound) => "the disk is full; faster or fewer reads are what helps",
+        Some(Cause::DiskBound) => "the disk is saturated; faster or fewer reads are what helps",
         Some(Cause::RemoteFs) => {
             "the storage answers slowly; a local copy or larger reads are what helps"
         }
-        Some(Cause::PrepBound) => "the CPUs are full; cheaper samples or more cores are what helps",
+        Some(Cause::PrepBound) => {
+            "the CPUs are saturated; cheaper samples or more cores are what helps"
+        }
         Some(Cause::DeliveryBound) => "batches are ready, and handing them over takes the time",
         Some(Cause::HeadOfLine) => "single slow batches hold back finished ones",
         Some(Cause::Mixed) | None => "no single cause is proved",
@@ -207,23 +209,29 @@ fn known(row: &LoaderSample) -> String {
         Reading::Is(WaitSource::Probe) => "from the probe in the process",
         Reading::Not(gap) => gap.words(),
     };
-    let mut text = format!("Depth {depth}, {}", bound(row.ready_bound));
-    text.push_str(&format!("; wait {wait}, {}", bound(row.wait_bound)));
-    if let Reading::Is(capacity) = row.capacity {
-        let how = match row.capacity_bound.ok() {
-            Some(Bound::Exact) => "",
-            _ => " at least",
-        };
-        text.push_str(&format!("; capacity{how} {capacity}"));
-        if let (Reading::Is(workers), Reading::Is(factor)) = (row.workers, row.prefetch_factor) {
-            text.push_str(&format!(" ({workers} workers × prefetch_factor {factor})"));
-        }
-    }
+    let mut parts = vec![match row.ready.gap() {
+        Some(Gap::NotApplicable) => "No queue without workers".to_owned(),
+        _ => format!("Depth {depth}, {}", bound(row.ready_bound)),
+    }];
+    parts.push(match row.wait_bound {
+        Reading::Is(_) => format!("wait {wait}, {}", bound(row.wait_bound)),
+        Reading::Not(_) => format!("wait {wait}"),
+    });
+    parts.extend(row.capacity.ok().map(|capacity| capacity_words(row, capacity)));
     if row.pinned == Reading::Is(true) {
-        text.push_str("; batches are pinned");
+        parts.push("batches are pinned".to_owned());
     }
-    text.push('.');
-    text
+    parts.join("; ") + "."
+}
+
+fn capacity_words(row: &LoaderSample, capacity: u64) -> String {
+    let least = if row.capacity_bound == Reading::Is(Bound::Exact) { "" } else { " at least" };
+    match (row.workers, row.prefetch_factor) {
+        (Reading::Is(workers), Reading::Is(factor)) => {
+            format!("capacity{least} {capacity} ({workers} workers × prefetch_factor {factor})")
+        }
+        _ => format!("capacity{least} {capacity}"),
+    }
 }
 
 /// Why a better source is not used, with the command that would allow it.

@@ -84,9 +84,8 @@ pub(super) const fn parts(remote: bool) -> [(Role, char); 5] {
 
 /// The shares of one worker, a column each.
 fn shares(look: &Look<'_>, loader: LoaderId, at: u32) -> Vec<Option<Shares>> {
-    let columns = |track| -> Vec<Option<f32>> {
-        look.points(&track).chunks(2).map(|pair| column(pair)).collect()
-    };
+    let columns =
+        |track| -> Vec<Option<f32>> { look.points(&track).chunks(2).map(column).collect() };
     let run = columns(Track::WorkerRun(loader, at));
     let queued = columns(Track::WorkerQueued(loader, at));
     let fetch = columns(Track::WorkerFetch(loader, at));

@@ -115,7 +115,7 @@ impl Memory for Noise {
     fn copy(&mut self, pieces: &[Piece], bytes: &mut [u8]) -> Result<(), Gap> {
         let addresses = pieces.iter().flat_map(|piece| piece.at..piece.at + piece.len as u64);
         for (byte, at) in bytes.iter_mut().zip(addresses) {
-            let mut word = (at / 8 ^ self.0).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let mut word = ((at / 8) ^ self.0).wrapping_mul(0x9e37_79b9_7f4a_7c15);
             word ^= word >> 29;
             let word = match word % 8 {
                 0..=4 => 0x1000_0000 + (word >> 20) % (1 << 16) * 8,

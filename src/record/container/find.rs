@@ -1,0 +1,195 @@
+//! Where the frames of a file lie: by the table at its end, by the links of its index frames, or by a
+//! search for either in what is left of it.
+
+use std::fs::File;
+use std::io;
+
+use super::entry::{ENTRY, Entry, IX, NONE};
+use super::{
+    END_MARK, END_TAG, FRAME_MAGIC, INDEX_TAG, SKIP_HEAD, Summary, TRAILER, read_at, skippable,
+};
+
+const PIECE: usize = 64 << 10;
+/// What a summary may take; ours takes a hundredth.
+const MAX_SUMMARY: usize = 64 << 10;
+
+/// The table at the end of a file that was closed well.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    pub(super) summary: Summary,
+    pub(super) entries: Vec<Entry>,
+    /// Where it begins.
+    pub(super) offset: u64,
+}
+
+/// Reads the table; `None` where there is none that is whole.
+pub(super) fn table(file: &File, length: u64, most: usize) -> io::Result<Option<Table>> {
+    let mut trailer = [0; TRAILER];
+    let Some(at) = length.checked_sub(TRAILER as u64) else { return Ok(None) };
+    let trailer = read_at(file, &mut trailer, at)?;
+    let Some((size, mark)) = trailer.split_first_chunk() else { return Ok(None) };
+    let size = u64::from(u32::from_le_bytes(*size));
+    let Some(offset) = length.checked_sub(size).filter(|_| mark == END_MARK) else {
+        return Ok(None);
+    };
+    let mut head = [0; SKIP_HEAD + 4];
+    let head = read_at(file, &mut head, offset)?;
+    let whole = skippable(head) == Some((END_TAG, (size as usize).saturating_sub(SKIP_HEAD)));
+    let Some(&summary) = head.last_chunk().filter(|_| whole) else { return Ok(None) };
+    let summary = u32::from_le_bytes(summary) as usize;
+    let rows = (size as usize).checked_sub(SKIP_HEAD + 4 + summary + 4 + TRAILER);
+    let Some(rows) = rows.filter(|rows| rows % ENTRY == 0 && summary <= MAX_SUMMARY) else {
+        return Ok(None);
+    };
+    read_table(file, offset, summary, rows / ENTRY, most)
+}
+
+fn read_table(
+    file: &File,
+    offset: u64,
+    summary: usize,
+    rows: usize,
+    most: usize,
+) -> io::Result<Option<Table>> {
+    let mut from = offset + SKIP_HEAD as u64;
+    let mut crc = crc32fast::Hasher::new();
+    let mut text = vec![0; summary + 4];
+    let text = read_at(file, &mut text, from)?;
+    crc.update(text);
+    from += text.len() as u64;
+    let parsed = text.get(4..).and_then(|text| serde_json::from_slice(text).ok());
+    let Some(summary) = parsed else { return Ok(None) };
+    let mut table = Table { summary, entries: Vec::new(), offset };
+    let mut piece = vec![0; PIECE / ENTRY * ENTRY];
+    let mut left = rows;
+    while left > 0 {
+        let room = (left * ENTRY).min(piece.len());
+        let bytes = read_at(file, piece.get_mut(..room).unwrap_or_default(), from)?;
+        if bytes.len() < room || table.entries.len() >= most {
+            return Ok(None);
+        }
+        crc.update(bytes);
+        from += room as u64;
+        for row in bytes.chunks_exact(ENTRY) {
+            let Some((entry, _)) = Entry::read(row) else { return Ok(None) };
+            table.entries.push(entry);
+        }
+        left -= room / ENTRY;
+    }
+    let mut stated = [0; 4];
+    let stated = read_at(file, &mut stated, from)?;
+    Ok((stated == crc.finalize().to_le_bytes()).then_some(table))
+}
+
+/// The entry of the IX at an offset, and where the one before it lies.
+pub(super) fn index_at(file: &File, offset: u64) -> io::Result<Option<(Entry, u64)>> {
+    let mut bytes = [0; IX];
+    let bytes = read_at(file, &mut bytes, offset)?;
+    if skippable(bytes) != Some((INDEX_TAG, ENTRY)) {
+        return Ok(None);
+    }
+    let found = Entry::read(bytes.get(SKIP_HEAD..).unwrap_or_default());
+    // What lies elsewhere than where it says is of another file.
+    Ok(found.filter(|(entry, _)| entry.end() == offset))
+}
+
+/// All entries before `end` that can be found, in the order of the file: by the links from the last
+/// one back, and where a link leads nowhere, by a search of what lies before.
+pub(super) fn entries(file: &File, end: u64, most: usize) -> io::Result<Vec<Entry>> {
+    let mut found = Vec::new();
+    let mut until = end;
+    if let Some(mut at) = search_back(file, end)? {
+        while at < until && found.len() < most {
+            let Some((entry, prev)) = index_at(file, at)? else { break };
+            until = entry.offset;
+            found.push(entry);
+            at = prev;
+            if prev == NONE {
+                break;
+            }
+        }
+        if at == NONE {
+            until = 0;
+        }
+    }
+    let mut from = 0;
+    let mut before = Vec::new();
+    while let Some(at) = search(file, from, until, &is_index)? {
+        from = at + 1;
+        if let Some((entry, _)) = index_at(file, at)?
+            && found.len() + before.len() < most
+        {
+            from = at + IX as u64;
+            before.push(entry);
+        }
+    }
+    before.extend(found.into_iter().rev());
+    Ok(before)
+}
+
+fn is_index(bytes: &[u8]) -> bool {
+    skippable(bytes) == Some((INDEX_TAG, ENTRY))
+}
+
+/// Whether a frame of lines or of our own index may begin here.
+fn is_frame(bytes: &[u8]) -> bool {
+    bytes.starts_with(&FRAME_MAGIC) || is_index(bytes)
+}
+
+/// The next place in a span where a frame may begin.
+pub(super) fn search_frame(file: &File, from: u64, to: u64) -> io::Result<Option<u64>> {
+    search(file, from, to, &is_frame)
+}
+
+/// Whether anything in the file looks like an index of ours.
+pub(super) fn has_index(file: &File, length: u64) -> io::Result<bool> {
+    Ok(search(file, 0, length, &is_index)?.is_some())
+}
+
+/// The first place in a span where what `wanted` begins, which is known by its first twelve bytes.
+fn search(
+    file: &File,
+    from: u64,
+    to: u64,
+    wanted: &impl Fn(&[u8]) -> bool,
+) -> io::Result<Option<u64>> {
+    let mut piece = vec![0; PIECE];
+    let mut at = from;
+    while at < to {
+        let bytes = read_at(file, &mut piece, at)?;
+        let starts = bytes.len().min((to - at) as usize);
+        // Both magic numbers have no byte in common at their start.
+        let found = (0..starts).find(|&place| {
+            let rest = &bytes[place..];
+            (rest[0] == 0x28 || rest[0] == 0x5C) && wanted(rest)
+        });
+        if let Some(place) = found {
+            return Ok(Some(at + place as u64));
+        }
+        if bytes.len() < PIECE {
+            break;
+        }
+        at += (PIECE - SKIP_HEAD) as u64;
+    }
+    Ok(None)
+}
+
+/// The last IX before `end` whose checksum fits.
+fn search_back(file: &File, end: u64) -> io::Result<Option<u64>> {
+    let mut piece = vec![0; PIECE + IX];
+    let mut to = end;
+    while to > 0 {
+        let from = to.saturating_sub(PIECE as u64);
+        let bytes = read_at(file, &mut piece, from)?;
+        let starts = (to - from) as usize;
+        for place in (0..starts.min(bytes.len())).rev() {
+            if is_index(bytes.get(place..).unwrap_or_default())
+                && index_at(file, from + place as u64)?.is_some()
+            {
+                return Ok(Some(from + place as u64));
+            }
+        }
+        to = from;
+    }
+    Ok(None)
+}

@@ -1,0 +1,237 @@
+//! `mltop record`: a session to a file, without a screen.
+
+use std::ffi::OsString;
+use std::io::{self, Write as _};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, ExitStatus};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::process::{Pid as Process, Signal, kill_process};
+use tokio::signal::unix::{Signal as Signals, SignalKind, signal};
+use tokio::sync::mpsc::Receiver;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+
+use crate::cli;
+use crate::diagnose::Settings;
+use crate::error::Error;
+use crate::fmt;
+use crate::model::{EventKind, Sample};
+use crate::record::Progress;
+use crate::source::sampler::Sampler;
+use crate::source::text::redact;
+
+use super::pipeline::Pipeline;
+use super::recorder::{Recorder, default_path, options};
+use super::{WAITING, plan};
+
+/// How often the command is looked at.
+const LOOK: Duration = Duration::from_millis(50);
+/// A shell's way to say that a signal ended something.
+const BY_SIGNAL: i32 = 128;
+
+/// A recording without a screen: what to read, for how long, and where it goes.
+pub(super) struct Headless<'a> {
+    pub(super) watch: &'a cli::Watch,
+    pub(super) duration: Option<Duration>,
+    pub(super) command: &'a [OsString],
+    /// Begins it with the first sample, and says where.
+    pub(super) begin: Box<dyn Fn(&Sample) -> Result<Recorder, Error> + 'a>,
+}
+
+/// Records to a file until it is asked to stop, and says with which exit code to end.
+pub(super) fn record(wanted: &cli::Record) -> Result<u8, Error> {
+    let interval = wanted.watch.interval;
+    let options = options(wanted.keep, wanted.max_bytes);
+    let begin = move |first: &Sample| {
+        let path = wanted.output.clone().unwrap_or_else(|| default_path(first));
+        Recorder::start(&path, first, interval, options)
+    };
+    run(&Headless {
+        watch: &wanted.watch,
+        duration: wanted.duration,
+        command: &wanted.command,
+        begin: Box::new(begin),
+    })
+}
+
+/// Records until it is asked to stop, and says with which exit code to end.
+pub(super) fn run(wanted: &Headless<'_>) -> Result<u8, Error> {
+    let plan = plan(wanted.watch)?;
+    let (sender, samples) = tokio::sync::mpsc::channel(WAITING);
+    let sampler = Sampler::start(plan, move |sample: Arc<Sample>| {
+        use tokio::sync::mpsc::error::TrySendError;
+        // A full channel leaves a hole in the numbering, which is told as a gap.
+        !matches!(sender.try_send(sample), Err(TrySendError::Closed(_)))
+    })?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let result = runtime.block_on(async { Recording::new(wanted)?.run(samples).await });
+    drop(sampler);
+    runtime.shutdown_background();
+    result
+}
+
+/// What a recording hears.
+struct Recording<'a> {
+    wanted: &'a Headless<'a>,
+    pipeline: Pipeline,
+    recorder: Option<Recorder>,
+    terminate: Signals,
+    interrupt: Signals,
+    hangup: Signals,
+    child: Option<Child>,
+    said: Option<String>,
+}
+
+impl<'a> Recording<'a> {
+    fn new(wanted: &'a Headless<'a>) -> io::Result<Self> {
+        Ok(Self {
+            wanted,
+            pipeline: Pipeline::new(Settings::default()),
+            recorder: None,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+            child: None,
+            said: None,
+        })
+    }
+
+    async fn run(mut self, mut samples: Receiver<Arc<Sample>>) -> Result<u8, Error> {
+        let end = self.wanted.duration.map(|duration| Instant::now() + duration);
+        let far = Instant::now() + Duration::from_hours(24 * 365 * 30);
+        let mut look = interval(LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let (reason, code) = tokio::select! {
+                biased;
+                _ = self.terminate.recv() => match self.pass_on(Signal::TERM) {
+                    true => continue,
+                    false => ("SIGTERM", 0),
+                },
+                _ = self.hangup.recv() => match self.pass_on(Signal::HUP) {
+                    true => continue,
+                    false => ("SIGHUP: the terminal is gone", 0),
+                },
+                // The terminal sends it to the command as well.
+                _ = self.interrupt.recv() => match self.child {
+                    Some(_) => continue,
+                    None => ("stopped by the user", 0),
+                },
+                _ = look.tick() => match self.child_ended()? {
+                    Some(code) => ("the command ended", code),
+                    None => continue,
+                },
+                sample = samples.recv() => match sample {
+                    Some(sample) => match self.sample(sample)? {
+                        Some(reason) => (reason, 0),
+                        None => continue,
+                    },
+                    None => ("the samples ended", 0),
+                },
+                () = sleep_until(end.unwrap_or(far)) => ("the time asked for is over", 0),
+            };
+            return self.end(reason, code);
+        }
+    }
+
+    /// Passes a signal on to the command. False where there is none.
+    fn pass_on(&self, signal: Signal) -> bool {
+        let Some(child) = &self.child else { return false };
+        // It may have ended this moment; its end is seen at the next look.
+        let _ = Process::from_raw(child.id().cast_signed()).map(|pid| kill_process(pid, signal));
+        true
+    }
+
+    /// Takes a sample. The reason to stop, where there is one.
+    fn sample(&mut self, sample: Arc<Sample>) -> Result<Option<&'static str>, Error> {
+        let first = self.recorder.is_none();
+        if first {
+            let recorder = (self.wanted.begin)(&sample)?;
+            say(&format!("recording to {}; Ctrl-C ends it", recorder.path().display()));
+            self.recorder = Some(recorder);
+        }
+        let (frame, changes) = self.pipeline.push(sample);
+        if let Some(recorder) = &mut self.recorder {
+            recorder.tick(&frame, &changes);
+        }
+        if first && !self.wanted.command.is_empty() {
+            self.start_command()?;
+        }
+        let progress = self.recorder.as_ref().map(Recorder::progress).unwrap_or_default();
+        self.tell(&progress);
+        if let Some(why) = progress.failed {
+            return Err(Error::Record(format!("the recording ended: {why}")));
+        }
+        Ok(progress.full.then_some("the size asked for is reached"))
+    }
+
+    /// Says once when writing stops or goes on.
+    fn tell(&mut self, progress: &Progress) {
+        if self.said != progress.paused {
+            match &progress.paused {
+                Some(why) => say(&format!("recording paused: {why}")),
+                None => say("recording goes on"),
+            }
+            self.said.clone_from(&progress.paused);
+        }
+    }
+
+    fn start_command(&mut self) -> Result<(), Error> {
+        let Some((program, arguments)) = self.wanted.command.split_first() else { return Ok(()) };
+        let words: Vec<String> =
+            self.wanted.command.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+        let line = redact(&words.iter().map(String::as_str).collect::<Vec<_>>());
+        let child = Command::new(program).args(arguments).spawn().map_err(|error| {
+            Error::Record(format!("cannot run {}: {error}", program.to_string_lossy()))
+        })?;
+        if let Some(recorder) = &mut self.recorder {
+            recorder.event(EventKind::Start, format!("started as process {}: {line}", child.id()));
+        }
+        self.child = Some(child);
+        Ok(())
+    }
+
+    /// The exit code of the command once it has ended.
+    fn child_ended(&mut self) -> io::Result<Option<u8>> {
+        let Some(child) = &mut self.child else { return Ok(None) };
+        let Some(status) = child.try_wait()? else { return Ok(None) };
+        if let Some(recorder) = &mut self.recorder {
+            recorder.event(EventKind::Stop, format!("the command {}", ended(status)));
+        }
+        let code = status.code().or_else(|| status.signal().map(|signal| BY_SIGNAL + signal));
+        Ok(Some(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX)))
+    }
+
+    fn end(self, reason: &str, code: u8) -> Result<u8, Error> {
+        let Some(recorder) = self.recorder else {
+            return Err(Error::Record(
+                "stopped before the first tick; nothing was recorded".into(),
+            ));
+        };
+        let path = recorder.path().to_owned();
+        let progress = recorder
+            .end(reason)
+            .map_err(|source| Error::Record(format!("{}: {source}", path.display())))?;
+        let lost = match progress.lost {
+            0 => String::new(),
+            lost => format!(", {lost} ticks could not be written"),
+        };
+        let size = fmt::size(progress.bytes as f64);
+        say(&format!("{}: {} ticks, {}{lost}", path.display(), progress.ticks, size.trim()));
+        Ok(code)
+    }
+}
+
+fn ended(status: ExitStatus) -> String {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("ended with exit code {code}"),
+        (None, Some(signal)) => format!("was ended by signal {signal}"),
+        (None, None) => "ended".to_owned(),
+    }
+}
+
+/// A line beside the output of a command. Nobody may be there to read it.
+fn say(line: &str) {
+    let _ = writeln!(io::stderr(), "mltop: {line}");
+}
