@@ -142,7 +142,7 @@ impl Made {
             pid,
             parent: Pid(1),
             start_ticks: 7,
-            start_ms: START_UNIX_MS - 7_200_000,
+            start_ms: Some(START_UNIX_MS - 7_200_000),
             name: "python".into(),
             command: format!("python {}", self.name).into(),
             user: "me".into(),
