@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use crate::cli::{self, FlightVerb};
+use crate::diagnose::Settings;
 use crate::error::Error;
 use crate::fmt;
 use crate::model::Sample;
@@ -58,7 +59,12 @@ fn keep(wanted: &cli::Flight, folder: &Path) -> Result<u8, Error> {
             .take()
             .ok_or_else(|| io::Error::from(io::ErrorKind::AlreadyExists))?;
         let options = options(wanted.keep, None);
-        let ring = Flight::new(held, limits(wanted), options, session(first, interval));
+        let ring = Flight::new(
+            held,
+            limits(wanted),
+            options,
+            session(first, interval, Settings::default()),
+        );
         Ok(Recorder::of(ring.start()?, first))
     };
     let begin = Box::new(begin);
