@@ -9,8 +9,8 @@ use crate::cli::{self, FlightVerb};
 use crate::error::Error;
 use crate::fmt;
 use crate::model::Sample;
-use crate::record::SessionFile;
 use crate::record::ring::{Flight, Folder, Limits, Segment};
+use crate::record::{Health, ReadError, SessionFile};
 
 use super::own_program;
 use super::record::{Headless, run};
@@ -202,17 +202,18 @@ impl Place {
 }
 
 /// Opens a recording: a file, or what of the flight ring a word or a span up to now names
-/// ([`Place`]). Also where to look first, where the word says.
+/// ([`Place`]); `open` opens a file. Also where to look first, where the word says.
 pub(super) fn opened(
     file: &Path,
     since: Option<Duration>,
+    open: impl FnOnce(&Path) -> Result<(SessionFile, Health), ReadError>,
 ) -> Result<(SessionFile, Option<i64>), Error> {
     let now = jiff::Zoned::now();
     let named = file.to_str().and_then(|word| Place::named(word, &now));
     let place = match (named, since) {
         (Some(named), _) => named?,
         (None, Some(since)) if file.as_os_str().is_empty() => Place::last(since, &now),
-        (None, _) => return Ok((SessionFile::open(file)?.0, None)),
+        (None, _) => return Ok((open(file)?.0, None)),
     };
     let (session, _) = SessionFile::of_ring(&folder(None)?, place.from_ms..=place.to_ms)?;
     Ok((session, place.at_ms))
