@@ -144,8 +144,7 @@ fn busy_loader(loader: &mut LoaderSample, seq: u64, stalled: bool, dice: &mut Di
     loader.ready_min = Is(if stalled { 0 } else { 14 + dice.below(6) });
     loader.ready_max = Is(if stalled { 3 } else { 32 });
     loader.steps_total = Is(seq * 4 + dice.below(2));
-    let total = |slope: u64| Is(seq * slope);
-    loader.samples_total = total(50);
+    loader.samples_total = Is(seq * 50);
     loader.ready_sum = Is(seq * 1200 + dice.below(400));
     loader.empty_samples_total = Is(seq * 6 + waits / 8);
     loader.wait_samples_total = Is(seq * 7 + waits / 8);
@@ -183,7 +182,8 @@ fn best<T>(times: u32, mut work: impl FnMut() -> T) -> Duration {
 }
 
 fn say(what: &str, figure: &dyn std::fmt::Display, most: &str) {
-    writeln!(std::io::stdout(), "{what:<46} {figure:>12}   (at most {most})").unwrap();
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{what:<46} {figure:>12}   (at most {most})").unwrap();
 }
 
 #[test]
@@ -214,7 +214,7 @@ fn an_hour(path: &Path) {
         writer.tick_waiting(Arc::clone(frame), Vec::new());
     }
     until("written", || writer.progress().ticks == HOUR);
-    let spent = cpu() - began;
+    let spent = cpu().saturating_sub(began);
     let grown = kib("VmRSS:").saturating_sub(memory);
     let end = writer.end(0, "over").unwrap();
     say("MB an hour", &format!("{:.2}", end.bytes as f64 / 1e6), "6");

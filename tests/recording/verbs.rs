@@ -156,7 +156,7 @@ fn damage_is_told_by_time_and_mended() {
     let (bad, mended) = (folder.path().join("bad.zst"), folder.path().join("mended.zst"));
     let mut bytes = fs::read(&made.path).unwrap();
     let starts = frames(&bytes);
-    let middle = (starts[3] + starts[4]) / 2;
+    let middle = usize::midpoint(starts[3], starts[4]);
     bytes[middle..middle + 64].fill(0xA5);
     fs::write(&bad, &bytes).unwrap();
     let verified = output(&["verify"], &[&bad]);

@@ -208,9 +208,8 @@ impl Packed {
             if self.entries.len() >= self.most || barren > MAX_BARREN {
                 break;
             }
-            if let Some((entry, _)) = find::index_at(&self.file, start)? {
+            if find::index_at(&self.file, start)?.is_some() {
                 at = start + IX as u64;
-                drop(entry);
                 continue;
             }
             let found = self.looking().contents(&self.file, start, to)?;
@@ -356,19 +355,16 @@ impl Packed {
                 _ => None,
             };
             self.keep_head_and_end(&found);
-            match entry {
-                Some(entry) => {
-                    at = entry.end() + IX as u64;
+            if let Some(entry) = entry {
+                at = entry.end() + IX as u64;
+                self.push(entry);
+                self.settled = self.entries.len();
+                self.tail = at;
+            } else {
+                if let Some(entry) = entry_of(&found, start) {
                     self.push(entry);
-                    self.settled = self.entries.len();
-                    self.tail = at;
                 }
-                None => {
-                    if let Some(entry) = entry_of(&found, start) {
-                        self.push(entry);
-                    }
-                    at = if found.outcome.whole { found.outcome.end } else { length };
-                }
+                at = if found.outcome.whole { found.outcome.end } else { length };
             }
         }
         if find::table(&self.file, length, self.most)?.is_some() {
