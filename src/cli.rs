@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -62,7 +63,7 @@ pub struct Notify {
     /// `MLTOP_PID`, `MLTOP_TITLE` and `MLTOP_ADVICE`.
     #[arg(long, value_name = "CMD")]
     pub on_finding: Option<String>,
-    /// Ring the terminal's bell when a finding opens.
+    /// Ring the terminal's bell when a finding opens that is a warning or worse.
     #[arg(long)]
     pub bell: bool,
 }
@@ -91,6 +92,31 @@ pub enum Verb {
     },
     /// Watch a small training loop over a simulated GPU: no GPU and no training needed.
     Demo(Demo),
+    /// Start a training, so that its loaders can be read exactly: `mltop run -- python train.py`.
+    ///
+    /// It runs as if started without mltop: its output, its terminal, its signals and its exit code
+    /// are its own. A probe counts batches and times waits inside, and mltop may read the memory of
+    /// what it started where it may not that of others; a second mltop shows both.
+    Run(Run),
+}
+
+/// `mltop run`
+#[derive(Debug, Args)]
+pub struct Run {
+    /// Open the live screen in this terminal, and send the training's output to a file.
+    #[arg(long)]
+    pub ui: bool,
+    /// Start it without the probe: neither PYTHONPATH nor MLTOP_DIR is set.
+    #[arg(long)]
+    pub no_probe: bool,
+    /// The command and its arguments, as in `-- torchrun --nproc-per-node 2 train.py`.
+    #[arg(
+        value_name = "COMMAND",
+        required = true,
+        trailing_var_arg = true,
+        allow_hyphen_values = true
+    )]
+    pub command: Vec<OsString>,
 }
 
 /// `mltop stream`
@@ -122,6 +148,9 @@ pub struct Render {
     /// Seconds that the lanes show.
     #[arg(long, value_name = "TIME", default_value = "120s", value_parser = span)]
     pub zoom: Duration,
+    /// Which screen: 1 is the lanes, 3 the loaders.
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub screen: u8,
     /// Where to: NAME.svg or NAME.txt.
     #[arg(short = 'o', long = "output", value_name = "OUT")]
     pub output: PathBuf,
@@ -139,6 +168,9 @@ pub struct Demo {
     /// Print the session's lines instead of showing the screen, for this time.
     #[arg(long, value_name = "TIME", value_parser = span)]
     pub stream: Option<Duration>,
+    /// What to do when a finding opens.
+    #[command(flatten)]
+    pub notify: Notify,
 }
 
 /// The phases of the demo.

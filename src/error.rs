@@ -22,6 +22,12 @@ pub enum Error {
     /// A moment that is not one, or outside of the recording.
     #[error("{0}")]
     Moment(String),
+    /// A screen that is not there.
+    #[error("--screen {number}: there is no such screen; there are 1 (lanes) and 3 (loaders)")]
+    Screen {
+        /// The number that was asked for.
+        number: u8,
+    },
     /// A theme that is not there.
     #[error("{0}")]
     Theme(String),
@@ -45,6 +51,16 @@ pub enum Error {
     /// The demo cannot start its loop.
     #[error("the demo cannot start its training loop: {0}")]
     Demo(String),
+    /// The command of `mltop run` cannot be started.
+    #[error("cannot run '{program}': {source}")]
+    Command {
+        /// The command's first word.
+        program: String,
+        /// Why not.
+        source: std::io::Error,
+        /// A shell's exit code for that: 127 not found, 126 found and not to be run.
+        code: u8,
+    },
     /// The terminal or a pipe failed.
     #[error("{0}")]
     Io(#[from] std::io::Error),
@@ -55,6 +71,7 @@ impl Error {
     pub const fn exit_code(&self) -> u8 {
         match self {
             Self::Io(_) | Self::Write { .. } | Self::Demo(_) | Self::Record(_) => 1,
+            Self::Command { code, .. } => *code,
             _ => 2,
         }
     }

@@ -31,6 +31,7 @@ pub mod export;
 pub mod fmt;
 pub mod history;
 pub mod model;
+pub mod probe;
 pub mod record;
 pub mod run;
 pub mod source;

@@ -7,8 +7,12 @@ use clap::Parser;
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);
-    if arguments.next().is_some_and(|first| first == "__collect") {
+    let first = arguments.next();
+    if first.as_deref().is_some_and(|first| first == "__collect") {
         return mltop::source::gpu::collector::main(arguments);
+    }
+    if first.is_some_and(|first| first == mltop::run::launch::witness::VERB) {
+        return mltop::run::launch::witness::main();
     }
     let code = match mltop::run::run(mltop::cli::Cli::parse()) {
         Ok(code) => code,

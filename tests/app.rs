@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use frames::{START_MONO_MS, START_UNIX_MS, World, util_at};
 use mltop::app::{Effect, Feed, Key, KeyCode, Msg, Recording, State, Tick};
-use mltop::model::Reading;
+use mltop::model::{Reading, Severity};
 use mltop::view::screen::{Body, Shade};
 use mltop::view::{NoPast, build};
 use paint::paint;
@@ -284,14 +284,17 @@ fn numbers_of_the_table_end_in_the_same_columns_at_every_tick() {
 }
 
 #[test]
-fn a_severe_finding_rings_once_where_the_bell_is_on() {
-    let mut program = Program::after(World::default(), 100);
-    program.keys("b");
-    program.starve();
-    program.tick(100);
-    program.tick(101);
-    let rings = program.effects.iter().filter(|effect| **effect == Effect::Bell).count();
-    assert_eq!(rings, 1);
+fn a_finding_of_a_warning_or_worse_rings_once_where_the_bell_is_on() {
+    for (severity, wanted) in [(Severity::Info, 0), (Severity::Warn, 1), (Severity::Critical, 1)] {
+        let mut program = Program::after(World::default(), 100);
+        program.keys("b");
+        program.starve();
+        program.findings[0].severity = severity;
+        program.tick(100);
+        program.tick(101);
+        let rings = program.effects.iter().filter(|effect| **effect == Effect::Bell).count();
+        assert_eq!(rings, wanted, "{severity:?}");
+    }
 }
 
 #[test]

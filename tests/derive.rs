@@ -193,7 +193,7 @@ fn with_start(mut sample: Sample, start_ticks: u64, cpu: f64) -> Sample {
         pid: Pid(7),
         parent: Pid(1),
         start_ticks,
-        start_ms: 0,
+        start_ms: None,
         name: "python".into(),
         command: "python".into(),
         user: "me".into(),

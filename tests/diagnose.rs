@@ -4,6 +4,8 @@
 
 #[path = "common/scenario.rs"]
 mod scenario;
+#[path = "diagnose/timing.rs"]
+mod timing;
 
 use std::sync::Arc;
 
@@ -176,22 +178,6 @@ fn when_the_cause_changes_the_finding_follows_within_30_seconds() {
 }
 
 #[test]
-fn the_state_line_follows_within_three_seconds_both_ways() {
-    let mut scenario = Scenario::new(8, Load::cpu(0.4), 0.1);
-    let mut engine = engine();
-    scenario.run(&mut engine, 60);
-    assert_eq!(engine.now()[0].state, Doing::Ahead);
-    scenario.load_mut(0).service = 3.0;
-    scenario.run(&mut engine, 5);
-    let now = &engine.now()[0];
-    assert_eq!((now.state, now.pid), (Doing::WaitsForData, Some(scenario.ranks[0].pid)));
-    assert!(now.text.starts_with("train.py waits for data"), "{}", now.text);
-    scenario.load_mut(0).service = 0.2;
-    scenario.run(&mut engine, 6);
-    assert_ne!(engine.now()[0].state, Doing::WaitsForData);
-}
-
-#[test]
 fn when_the_data_flows_again_the_finding_ends_and_stays_as_past() {
     let mut scenario = Scenario::new(8, Load::cpu(0.4), 0.1);
     let (mut engine, finding) = after(&mut scenario, |s| s.load_mut(0).service = 1.6);
@@ -200,20 +186,6 @@ fn when_the_data_flows_again_the_finding_ends_and_stays_as_past() {
     let past = engine.findings().iter().find(|f| f.id == finding.id).unwrap();
     assert!(past.end_ms.is_some_and(|end| end > past.start_ms), "{past:#?}");
     assert_eq!(engine.verdict(), Verdict::Quiet);
-}
-
-#[test]
-fn ten_minutes_with_a_tenth_more_supply_than_demand_and_jitter_raise_nothing() {
-    let load = Load { jitter: 0.2, ..Load::cpu(0.72) };
-    let mut scenario = Scenario::new(8, load, 0.1);
-    scenario.ranks[0].step_jitter = 0.2;
-    let engine = silent(&mut scenario, 600);
-    assert_eq!(engine.verdict(), Verdict::Quiet);
-}
-
-#[test]
-fn an_hour_of_healthy_training_raises_nothing() {
-    silent(&mut Scenario::new(4, Load::cpu(0.2), 0.1), 3600);
 }
 
 #[test]

@@ -18,6 +18,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("view", &["model", "history", "diagnose", "app", "fmt"]),
     ("ui", &["view"]),
     ("export", &["ui", "view"]),
+    ("probe", &[]),
     ("cli", &["model"]),
     ("term", &[]),
     ("error", &["record", "source"]),

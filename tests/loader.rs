@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use mltop::model::sample::{Bound, LoaderSample, ReadySource};
 use mltop::model::{Gap, Pid, Reading};
 use mltop::source::Roots;
-use mltop::source::loader::{Engine, Loaders, Seen};
+use mltop::source::loader::{Engine, Ladder, Loaders, Seen};
 
 use train::{Training, Truth, interpreters};
 
@@ -92,7 +92,7 @@ fn score(truth: &Truth, guesses: impl Iterator<Item = (std::time::SystemTime, f6
 }
 
 fn of(truth: &Truth, seen: &[Seen]) -> Score {
-    score(truth, seen.iter().map(|look| (look.at, look.ready as f64)))
+    score(truth, seen.iter().filter_map(|look| Some((look.at, look.ready.ok()? as f64))))
 }
 
 fn plain_case(name: &str, python: &Path, mode: &str, workers: u32) {
@@ -191,7 +191,7 @@ fn a_pinning_loader_is_an_upper_bound_and_never_reads_empty_when_full() {
                 for look in &known {
                     assert_ne!(look.bound, Bound::Exact);
                     let full = truth.around(look.at).is_some_and(|(a, b)| a >= 4.0 && b >= 4.0);
-                    assert!(!full || look.ready > 0, "reads empty when full: {look:?}");
+                    assert!(!full || look.ready.ok() > Some(0), "reads empty when full: {look:?}");
                 }
             }
         }
@@ -237,7 +237,7 @@ fn epochs_with_fresh_workers_are_one_loader_and_a_killed_trainer_leaves_no_figur
         let folder = tempfile::tempdir().unwrap();
         let args = ["--mode", "starved", "--workers", "2", "--epoch", "40", "--seconds", "30"];
         let mut training = Training::start(&python, folder.path(), &args);
-        let loaders = Loaders::start(Roots::default());
+        let loaders = Loaders::start_with(Roots::default(), Ladder::default());
         loaders.watch(&BTreeMap::from([(Pid(training.pid()), Vec::new())]));
         let live = |rows: &[LoaderSample]| rows.first().is_some_and(|row| row.ready.is());
         let (_, rows) = until(&loaders, "a depth", live);
@@ -267,7 +267,7 @@ fn a_stopped_trainer_is_not_waiting_for_data() {
         let folder = tempfile::tempdir().unwrap();
         let args = ["--mode", "starved", "--workers", "2", "--seconds", "30"];
         let training = Training::start(&python, folder.path(), &args);
-        let loaders = Loaders::start(Roots::default());
+        let loaders = Loaders::start_with(Roots::default(), Ladder::default());
         loaders.watch(&BTreeMap::from([(Pid(training.pid()), Vec::new())]));
         until(&loaders, "waiting", |rows| {
             rows.first().is_some_and(|row| row.wait_samples_total.ok().unwrap_or(0) > 10)

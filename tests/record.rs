@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use arbitrary::{Dice, any_sample, difference, session};
 use mltop::model::finding::{EventKind, Evidence};
 use mltop::model::inventory::HostInfo;
-use mltop::model::{Event, Frame, Gap, GpuId, Reading, Sample, Stamp};
+use mltop::model::{Event, Frame, Gap, GpuId, Reading, Sample, Severity, Stamp};
 use mltop::record::line::VERSION;
 use mltop::record::read::{open, read};
 use mltop::record::{Damage, Decoder, Encoder, Item, ReadError, Session, SessionInfo, Tape};
@@ -83,6 +83,25 @@ fn changed(text: &str, kind: &str, change: impl Fn(&str) -> String) -> String {
             if body.starts_with(&wanted) { sealed(&change(body)) } else { format!("{line}\n") }
         })
         .collect()
+}
+
+#[test]
+fn an_event_with_words_of_a_later_version_is_kept_and_is_no_damage() {
+    let mut out = String::new();
+    let mut encoder = Encoder::new(info("s1"));
+    encoder.head(&mut out);
+    encoder.tick(&Sample::default(), None, &mut out);
+    let of_now = Event { severity: Some(Severity::High), rule: Some("STARVED".into()), ..event(1) };
+    encoder.event(&of_now, &mut out);
+    let later = changed(&out, "event", |line| {
+        line.replace("\"high\"", "\"apocalyptic\"").replace("STARVED", "HAUNTED")
+    });
+    assert!(later.contains("apocalyptic") && later.contains("HAUNTED"), "{later}");
+    let session = loaded(later.as_bytes()).unwrap();
+    assert_eq!(session.health.lines_damaged, 0);
+    let read = &session.events[0];
+    assert_eq!((read.severity, read.rule.as_deref()), (None, Some("HAUNTED")));
+    assert_eq!(read.title, of_now.title);
 }
 
 proptest! {

@@ -15,9 +15,10 @@ const RECORDING: &str = "src/demo/demo.mltop.zst";
 
 /// What is seen at which moment of the recording, over how long a time axis.
 const STARVED: (&str, &str, &str) = ("starved", "78s", "60s");
+const LOADERS: (&str, &str, &str) = ("loaders", "78s", "60s");
 const HEALTHY: (&str, &str, &str) = ("healthy", "39s", "30s");
 
-fn picture(scene: (&str, &str, &str), size: &str, theme: &str) {
+fn picture(scene: (&str, &str, &str), screen: &str, size: &str, theme: &str) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let (name, at, zoom) = scene;
     let suffix = if theme == "dark" { "" } else { "-light" };
@@ -26,7 +27,8 @@ fn picture(scene: (&str, &str, &str), size: &str, theme: &str) {
     let made = folder.path().join("made.svg");
     let mut render = Command::new(env!("CARGO_BIN_EXE_mltop"));
     render.arg("render").arg(root.join(RECORDING)).arg("-o").arg(&made);
-    render.args(["--at", at, "--zoom", zoom, "--size", size, "--theme", theme]);
+    render.args(["--at", at, "--zoom", zoom, "--screen", screen, "--size", size]);
+    render.args(["--theme", theme]);
     let said = render.output().unwrap();
     assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
     if std::env::var_os("MLTOP_REGENERATE").is_some() {
@@ -42,20 +44,28 @@ fn picture(scene: (&str, &str, &str), size: &str, theme: &str) {
 #[test]
 fn the_pictures_of_a_starved_run_are_current() {
     for size in ["200x50", "120x36", "80x24"] {
-        picture(STARVED, size, "dark");
+        picture(STARVED, "1", size, "dark");
     }
 }
 
 #[test]
 fn the_pictures_of_a_healthy_run_are_current() {
     for size in ["200x50", "120x36", "80x24"] {
-        picture(HEALTHY, size, "dark");
+        picture(HEALTHY, "1", size, "dark");
     }
 }
 
 #[test]
-fn the_picture_on_a_light_ground_is_current() {
-    picture(STARVED, "120x36", "light");
+fn the_pictures_of_the_loaders_are_current() {
+    for size in ["200x50", "120x36", "80x24"] {
+        picture(LOADERS, "3", size, "dark");
+    }
+}
+
+#[test]
+fn the_pictures_on_a_light_ground_are_current() {
+    picture(STARVED, "1", "120x36", "light");
+    picture(LOADERS, "3", "120x36", "light");
 }
 
 /// What `mltop demo --stream 172s` wrote becomes the bundled recording: without what follows from the

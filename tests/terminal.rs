@@ -39,6 +39,11 @@ fn it_opens_at_every_size_answers_keys_and_leaves_the_shell_clean() {
         });
         terminal.keys(&["Space"]);
         terminal.wait_for("LIVE", 10);
+        // The loaders have a screen of their own; others say that they are not there.
+        terminal.keys(&["3"]);
+        terminal.wait_for("1 lanes", 10);
+        terminal.keys(&["5"]);
+        terminal.wait_for("screen 5 (findings) is not in this version", 10);
         terminal.keys(&["q"]);
         terminal.wait_for_clean_shell();
     }
@@ -110,6 +115,105 @@ fn a_signal_to_end_gives_the_terminal_back() {
     for signal in ["-TERM", "-INT", "-HUP"] {
         ended_by(signal);
     }
+}
+
+#[test]
+fn a_stop_from_outside_gives_the_terminal_back_for_as_long_as_it_lasts() {
+    let Some(terminal) = Tmux::start(100, 30) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let pid_file = folder.path().join("pid");
+    terminal.open(&format!("sh -c 'echo $$ > {}; exec {MLTOP}'", pid_file.display()));
+    let pid = std::fs::read_to_string(&pid_file).unwrap();
+    let killed = Command::new("kill").args(["-TSTP", pid.trim()]).status().unwrap();
+    assert!(killed.success());
+    terminal.wait_for("Stopped", 20);
+    terminal.wait_for_clean_shell();
+    terminal.line("clear; fg");
+    terminal.wait_until("the screen", 20, |screen| {
+        screen.lines().next().is_some_and(|row| row.contains("LIVE"))
+    });
+    assert!(terminal.on_alternate_screen());
+    terminal.keys(&["q"]);
+    terminal.wait_for_clean_shell();
+}
+
+/// Not a test of its own: what [`a_panic_gives_the_terminal_back_and_can_be_read`] starts.
+#[test]
+#[ignore = "panics, in the terminal of another test"]
+fn panics_with_the_terminal_taken() {
+    let _taken = mltop::term::Taken::take().unwrap();
+    panic!("the end of the world");
+}
+
+#[test]
+fn a_panic_gives_the_terminal_back_and_can_be_read() {
+    let Some(terminal) = Tmux::start(160, 40) else { return };
+    let own = std::env::current_exe().unwrap();
+    let arguments = "--ignored --exact panics_with_the_terminal_taken --nocapture";
+    terminal.line(&format!("RUST_BACKTRACE=0 {} {arguments}; stty -a", own.display()));
+    let screen = terminal.wait_for("opost", 30);
+    assert!(screen.contains("the end of the world"), "{screen}");
+    terminal.line("clear");
+    terminal.wait_for_clean_shell();
+}
+
+/// Children of a process that ended and were not waited for.
+fn zombies(parent: &str) -> usize {
+    let tasks = std::fs::read_dir(format!("/proc/{parent}/task")).unwrap();
+    let children = tasks.flatten().map(|task| {
+        let list = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
+        let states = list.split_ascii_whitespace().filter(|child| {
+            std::fs::read_to_string(format!("/proc/{child}/stat")).is_ok_and(|stat| {
+                stat.rsplit(')').next().is_some_and(|rest| rest.starts_with(" Z"))
+            })
+        });
+        states.count()
+    });
+    children.sum()
+}
+
+#[test]
+fn a_finding_rings_and_runs_a_command_and_one_that_hangs_holds_nothing_up() {
+    if Command::new("python3").arg("--version").output().is_err() {
+        eprintln!("skipped: the demo needs python3");
+        return;
+    }
+    let Some(terminal) = Tmux::start(160, 48) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let command = format!(
+        "echo $$ > {0}/hangs; env > {0}/new; mv {0}/new {0}/told; exec sleep 600",
+        folder.path().display()
+    );
+    std::fs::write(at("command"), command).unwrap();
+    terminal.copy_output_to(&at("output"));
+    terminal.open(&format!(
+        "sh -c 'echo $$ > {0}/pid; exec {MLTOP} demo --only disk --bell --on-finding \"sh {0}/command\"'",
+        folder.path().display()
+    ));
+    let begun = std::time::Instant::now();
+    while !at("told").exists() {
+        assert!(begun.elapsed().as_secs() < 90, "nothing was run:\n{}", terminal.screen());
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    let told = std::fs::read_to_string(at("told")).unwrap();
+    for start in
+        ["MLTOP_RULE=STARVED", "MLTOP_SEVERITY=", "MLTOP_PID=", "MLTOP_TITLE=", "MLTOP_ADVICE="]
+    {
+        assert!(told.lines().any(|line| line.starts_with(start)), "{start}:\n{told}");
+    }
+    // Its keys answer, its clock goes on, and only the bell has rung.
+    terminal.keys(&["?"]);
+    terminal.wait_for("freeze the screen", 20);
+    terminal.keys(&["Escape"]);
+    let rang = || std::fs::read(at("output")).unwrap().contains(&7);
+    terminal.wait_until("the bell", 20, |_| rang());
+    let pid = std::fs::read_to_string(at("pid")).unwrap();
+    terminal.wait_until("no zombie", 20, |_| zombies(pid.trim()) == 0);
+    terminal.keys(&["q"]);
+    terminal.wait_for_clean_shell();
+    let hangs = std::fs::read_to_string(at("hangs")).unwrap();
+    Command::new("kill").arg(hangs.trim()).status().unwrap();
 }
 
 #[test]

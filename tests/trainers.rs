@@ -34,7 +34,6 @@ fn table() -> Vec<ProcSeen> {
             parent: Pid(words[1].parse().ok()?),
             name: name.into(),
             start_ticks: words[19].parse().ok()?,
-            state: words[0].chars().next()?,
         })
     });
     rows.collect()
@@ -50,6 +49,43 @@ fn until(trainers: &mut Trainers, what: &str, wanted: impl Fn(&Found) -> bool) -
         }
         assert!(start.elapsed() < Duration::from_secs(20), "never {what}: {:?}", found.runs);
         thread::sleep(Duration::from_millis(200));
+    }
+}
+
+#[test]
+fn in_a_container_a_pid_of_the_host_is_not_taken_for_the_process_that_has_it_here() {
+    let folder = tempfile::tempdir().unwrap();
+    let proc = folder.path();
+    std::fs::create_dir_all(proc.join("self/ns")).unwrap();
+    let process = |pid: u32, opens: &str| {
+        let own = proc.join(pid.to_string());
+        std::fs::create_dir_all(own.join("fd")).unwrap();
+        std::fs::write(own.join("cmdline"), "python\0train.py\0").unwrap();
+        std::fs::write(own.join("maps"), "7f00-7f01 r-xp 0 fe:00 1 /usr/lib/libpython3.so\n")
+            .unwrap();
+        std::os::unix::fs::symlink(opens, own.join("fd/3")).unwrap();
+        let (parent, name) = (Pid(1), "python".into());
+        ProcSeen { pid: Pid(pid), parent, name, start_ticks: u64::from(pid) }
+    };
+    let table = [process(77, "/dev/null"), process(78, "/dev/nvidia0")];
+    let holders = BTreeSet::from([Pid(77), Pid(78)]);
+    for (namespace, wanted) in [("pid:[4026532451]", vec![78]), ("pid:[4026531836]", vec![77, 78])]
+    {
+        let _ = std::fs::remove_file(proc.join("self/ns/pid"));
+        std::os::unix::fs::symlink(namespace, proc.join("self/ns/pid")).unwrap();
+        let mut trainers = Trainers::new(Roots { proc: proc.into(), ..Roots::default() }, None);
+        let start = Instant::now();
+        let found = loop {
+            trainers.update(&table, &holders);
+            let found = trainers.found();
+            if found.trainers.iter().map(|pid| pid.0).eq(wanted.iter().copied()) {
+                break found;
+            }
+            assert!(start.elapsed() < Duration::from_secs(30), "{:?}", found.trainers);
+            thread::sleep(Duration::from_millis(50));
+        };
+        let said = found.status.message.contains("1 processes on a GPU are not visible");
+        assert_eq!(said, wanted.len() == 1, "{}", found.status.message);
     }
 }
 

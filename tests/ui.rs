@@ -10,8 +10,8 @@ mod hostile;
 use mltop::export::{svg, text};
 use mltop::ui::{Depth, Glyphs, Picture, Styles, Theme, paint, picture};
 use mltop::view::screen::{
-    Area, Body, Bucket, Draw, Edge, Heat, Part, Plot, Role, Rule, Screen, Series, Shade, TextRow,
-    span,
+    Area, Body, Bucket, Draw, Edge, Heat, Mix, Part, Plot, Role, Rule, Screen, Series, Shade,
+    TextRow, span,
 };
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -243,6 +243,29 @@ fn a_heat_map_tells_zero_from_a_gap_and_falls_back_to_a_ramp() {
     assert_eq!(grounds[3], Theme::default().color(Role::GpuUtil));
     assert_eq!(grounds[4], picture.background);
     assert_eq!(drawn_in_ascii(6, 1, heat()), "|. # |\n");
+}
+
+#[test]
+fn a_bar_of_shares_shows_the_two_largest_and_without_colours_the_letter_of_the_largest() {
+    let parts = [
+        (Role::WorkerRun, 'R'),
+        (Role::WorkerQueued, 'Q'),
+        (Role::WorkerDisk, 'D'),
+        (Role::WorkerWait, 'S'),
+        (Role::WorkerIdle, '·'),
+    ];
+    let rows = vec![vec![
+        Some([0.25, 0.0, 0.75, 0.0, 0.0]),
+        None,
+        Some([0.0, 0.0, 0.0, 0.0, 1.0]),
+        Some([f32::NAN; 5]),
+    ]];
+    let mix = || Body::Mix(Mix { rows: rows.clone(), parts, cursor: None });
+    let picture = painted(6, 1, mix());
+    assert_eq!(picture.cells[1].symbol, "▂", "a quarter on a CPU, below");
+    assert_ne!(picture.cells[1].bg, picture.background, "the rest is the disk's colour");
+    assert_eq!((picture.cells[2].symbol.as_str(), picture.cells[2].bg), (" ", picture.background));
+    assert_eq!(drawn_in_ascii(6, 1, mix()).chars().take(4).collect::<String>(), "|D .");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! What the user can ask for. Keys lead here; help is made from here.
 
+use super::state::ScreenKind;
+
 /// One thing that the user can ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "`Action::help` says what each does")]
@@ -100,15 +102,19 @@ impl Action {
             Self::ZoomOut => "a longer time axis, up to 30 min",
             Self::PrevFinding => "to the start of the finding before",
             Self::NextFinding => "to the start of the next finding",
-            Self::Enter => "why: evidence, cause and remedy of the finding",
+            Self::Enter => {
+                "why: evidence, cause and remedy of the finding; or the chosen row in full"
+            }
             Self::CopyAdvice => "copy the finding's advice to the clipboard",
             Self::Dismiss => "put the finding aside",
-            Self::Back => "close, or back to now",
+            Self::Back => "close, or one back: from a row, to now, to the lanes",
             Self::SelectUp => "row above",
             Self::SelectDown => "row below",
             Self::PageUp => "ten rows up",
             Self::PageDown => "ten rows down",
-            Self::Expand => "show or hide the ranks of the selected run",
+            Self::Expand => {
+                "show or hide the ranks of the selected run; between loaders and workers"
+            }
             Self::GpuMode => "GPU lane: mean and range, a line a GPU, heat map",
             Self::Bell => "ring when a high or critical finding is raised",
             Self::Theme => "next theme",
@@ -141,6 +147,8 @@ impl Action {
             Self::GpuMode => "GPUs",
             Self::Expand => "ranks",
             Self::SelectUp => "rows",
+            Self::Screen(1) => "lanes",
+            Self::Screen(3) => "loaders",
             _ => "",
         }
     }
@@ -148,7 +156,9 @@ impl Action {
     /// Why it cannot be done in this version; `None` where it can.
     pub fn unavailable(self) -> Option<String> {
         let what = match self {
-            Self::Screen(number @ 2..) => format!("screen {number} ({})", self.help()),
+            Self::Screen(number) if ScreenKind::numbered(number).is_none() => {
+                format!("screen {number} ({})", self.help())
+            }
             Self::GoToTime => "going to a time".to_owned(),
             Self::Command => "running an action by its name".to_owned(),
             _ => return None,

@@ -3,6 +3,7 @@
 pub mod action;
 pub mod key;
 pub mod keymap;
+pub mod loaders;
 pub mod prompt;
 pub mod rows;
 pub mod state;
@@ -11,8 +12,9 @@ pub mod update;
 
 pub use action::Action;
 pub use key::{Key, KeyCode};
+pub use loaders::Picked;
 pub use prompt::{Asked, Prompt, Typed};
 pub use rows::Row;
-pub use state::{Feed, GpuMode, Message, Overlay, Recording, State};
+pub use state::{Feed, GpuMode, Message, Overlay, Recording, ScreenKind, State};
 pub use transport::{Reach, Transport};
 pub use update::{Effect, Msg, Tick};

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::diagnose::RunState;
-use crate::model::{Finding, Frame, Rule, RunId};
+use crate::model::{Finding, Frame, LoaderId, Rule, RunId};
 
+use super::loaders::Picked;
 use super::prompt::Prompt;
 use super::rows::{Row, rows};
 use super::transport::{Reach, Transport, ZOOMS};
@@ -22,7 +23,35 @@ pub enum GpuMode {
     Heat,
 }
 
-/// What lies over the lanes.
+/// Which screen is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ScreenKind {
+    /// Everything over one time axis.
+    #[default]
+    Lanes,
+    /// One loader with its workers.
+    Loaders,
+}
+
+impl ScreenKind {
+    /// Every screen that there is.
+    pub const ALL: [Self; 2] = [Self::Lanes, Self::Loaders];
+
+    /// Its number: the key that leads to it.
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::Lanes => 1,
+            Self::Loaders => 3,
+        }
+    }
+
+    /// The screen of this number, where there is one.
+    pub fn numbered(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|screen| screen.number() == number)
+    }
+}
+
+/// What lies over a screen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Overlay {
     /// The keys.
@@ -34,6 +63,15 @@ pub enum Overlay {
     Finding {
         /// Its number.
         id: u64,
+        /// Lines scrolled away.
+        scroll: usize,
+    },
+    /// A worker in full.
+    Worker {
+        /// Its loader.
+        loader: LoaderId,
+        /// Its number within the loader.
+        worker: usize,
         /// Lines scrolled away.
         scroll: usize,
     },
@@ -109,7 +147,11 @@ pub struct State {
     pub opened: BTreeMap<RunId, bool>,
     /// How the GPU lane is drawn.
     pub gpu_mode: GpuMode,
-    /// What lies over the lanes.
+    /// Which screen is shown.
+    pub screen: ScreenKind,
+    /// What the user chose on the screen of the loaders.
+    pub picked: Picked,
+    /// What lies over the screen.
     pub overlay: Option<Overlay>,
     /// The line that the user types.
     pub prompt: Option<Prompt>,

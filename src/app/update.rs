@@ -10,7 +10,7 @@ use super::key::Key;
 use super::keymap::action_for;
 use super::prompt::{Asked, Prompt, Typed};
 use super::rows::rows;
-use super::state::{Feed, GpuMode, Message, Overlay, Recording, State};
+use super::state::{Feed, GpuMode, Message, Overlay, Recording, ScreenKind, State};
 use super::transport::{Transport, ZOOMS};
 
 /// How long a message stands, in milliseconds of the samples' time.
@@ -151,7 +151,7 @@ impl State {
         let seen = self.rung;
         self.rung = self.findings.iter().map(|finding| finding.id).fold(seen, u64::max);
         let severe = self.findings.iter().any(|finding| {
-            finding.id > seen && finding.end_ms.is_none() && finding.severity >= Severity::High
+            finding.id > seen && finding.end_ms.is_none() && finding.severity >= Severity::Warn
         });
         if self.bell && severe { vec![Effect::Bell] } else { Vec::new() }
     }
@@ -192,8 +192,7 @@ impl State {
                 self.bell = !self.bell;
                 self.say(format!("bell {}", if self.bell { "on" } else { "off" }));
             }
-            // The lanes are the one screen of this version; what is not there was answered above.
-            Action::Screen(_) => self.overlay = None,
+            Action::Screen(number) => self.show(number),
             Action::Mark if self.can_record() => return self.ask(Asked::Note),
             Action::Record if self.can_record() => return vec![Effect::Record],
             Action::SaveLast if self.can_record() => return vec![Effect::SaveLast],
@@ -204,6 +203,14 @@ impl State {
             | Action::Command => {}
         }
         Vec::new()
+    }
+
+    /// Shows the screen of this number. One that is not there was answered before.
+    fn show(&mut self, number: u8) {
+        self.overlay = None;
+        if let Some(screen) = ScreenKind::numbered(number) {
+            self.screen = screen;
+        }
     }
 
     /// Begins a line.
@@ -237,7 +244,7 @@ impl State {
         }
     }
 
-    fn say(&mut self, text: String) {
+    pub(super) fn say(&mut self, text: String) {
         let until_ms = self.reach().newest_ms.saturating_add(MESSAGE_MS);
         self.message = Some(Message { text, until_ms });
     }
@@ -333,6 +340,8 @@ impl State {
     fn enter(&mut self) {
         if self.overlay.is_some() {
             self.overlay = None;
+        } else if self.drill() {
+            // What is below the chosen row is shown now.
         } else if let Some(finding) = self.verdict() {
             self.overlay = Some(Overlay::Finding { id: finding.id, scroll: 0 });
         } else {
@@ -373,10 +382,15 @@ impl State {
     }
 
     fn back(&mut self) {
-        if self.overlay.take().is_none() {
-            self.go_live();
-            self.selected = None;
+        if self.overlay.take().is_some() || self.climb() {
+            return;
         }
+        if self.screen != ScreenKind::Lanes && self.transport.cursor().is_none() {
+            self.screen = ScreenKind::Lanes;
+            return;
+        }
+        self.go_live();
+        self.selected = None;
     }
 
     fn toggle_help(&mut self) {
@@ -387,10 +401,17 @@ impl State {
     }
 
     fn move_by(&mut self, by: isize) {
-        if let Some(Overlay::Help { scroll } | Overlay::Finding { scroll, .. }) = &mut self.overlay
+        if let Some(
+            Overlay::Help { scroll }
+            | Overlay::Finding { scroll, .. }
+            | Overlay::Worker { scroll, .. },
+        ) = &mut self.overlay
         {
             *scroll = scroll.saturating_add_signed(by).min(SCROLL_MAX);
             return;
+        }
+        if self.screen == ScreenKind::Loaders {
+            return self.move_among_loaders(by);
         }
         let last = rows(self).len().saturating_sub(1);
         self.selected = Some(match self.selected {
@@ -401,6 +422,9 @@ impl State {
     }
 
     fn expand(&mut self) {
+        if self.screen == ScreenKind::Loaders {
+            return self.cross_over();
+        }
         let Some(row) = self.selected_row().or_else(|| rows(self).first().copied()) else { return };
         let Some(frame) = self.shown() else { return };
         let ranks = frame.sample.inventory.run(row.run).map_or(0, |run| run.trainers.len());

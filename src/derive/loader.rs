@@ -39,6 +39,52 @@ pub(super) fn rates(prev: Option<&LoaderSample>, now: &LoaderSample, seconds: f6
         worker_net_ratio: of_workers(net),
         worker_idle_ratio: of_workers(idle),
         worker_other_ratio: of_workers(other),
+        samples_per_second: rate(steps, seconds)
+            .zip(now.batch_size)
+            .map(|(batches, size)| batches * size as f64),
+        epoch_seconds: now
+            .epoch_batches
+            .zip(step_seconds(steps, seconds))
+            .map(|(batches, step)| batches as f64 * step),
+        ..main_thread(prev, now, seconds)
+    }
+}
+
+/// What follows from the looks at the main thread's stack, and from the workers' comings.
+fn main_thread(prev: Option<&LoaderSample>, now: &LoaderSample, seconds: f64) -> LoaderRates {
+    let (
+        looks,
+        starts,
+        workers,
+        forward,
+        backward,
+        optimizer,
+        collective,
+        compile,
+        checkpoint,
+        logging,
+        import,
+        validation,
+    ) = rises!(
+        prev, now;
+        main_samples_total, worker_starts_total, main_workers_samples_total,
+        main_forward_samples_total, main_backward_samples_total, main_optimizer_samples_total,
+        main_collective_samples_total, main_compile_samples_total, main_checkpoint_samples_total,
+        main_logging_samples_total, main_import_samples_total, main_validation_samples_total);
+    let of_looks = |part| share(part, looks, Gap::NotYet);
+    LoaderRates {
+        worker_starts_per_second: rate(starts, seconds),
+        main_workers_ratio: of_looks(workers),
+        main_forward_ratio: of_looks(forward),
+        main_backward_ratio: of_looks(backward),
+        main_optimizer_ratio: of_looks(optimizer),
+        main_collective_ratio: of_looks(collective),
+        main_compile_ratio: of_looks(compile),
+        main_checkpoint_ratio: of_looks(checkpoint),
+        main_logging_ratio: of_looks(logging),
+        main_import_ratio: of_looks(import),
+        main_validation_ratio: of_looks(validation),
+        ..LoaderRates::default()
     }
 }
 

@@ -14,6 +14,7 @@ mod host;
 mod loader;
 mod net;
 mod process;
+mod worker;
 
 pub use gpu::link_bytes_per_second;
 
@@ -64,6 +65,14 @@ pub fn frame(prev: Option<&Sample>, now: Arc<Sample>) -> Frame {
             a.loader == b.loader && a.pid == b.pid
         })
         .map(|(prev, now)| loader::rates(prev, now, seconds))
+        .collect(),
+        workers: rows(&now.workers, prev.map(|prev| &prev.workers[..]), |a, b| {
+            a.pid == b.pid && a.loader == b.loader
+        })
+        .map(|(before, row)| {
+            let before = before.filter(|_| process::is_same(prev, &now, row.pid));
+            worker::rates(before, row)
+        })
         .collect(),
         sample: now,
     }

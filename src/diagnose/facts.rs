@@ -171,6 +171,7 @@ fn total(ticks: &[&Tick]) -> Counts {
         wait_idle: sum(&[|c| c.wait_idle, |c| c.wait_worker], 0),
         wait_worker: sum(&[|c| c.wait_idle, |c| c.wait_worker], 1),
         steps: sum(&[|c| c.steps], 0),
+        ready: sum(&[|c| c.looks, |c| c.ready], 1),
         run: sum(states, 0),
         runq: sum(states, 1),
         disk: sum(states, 2),

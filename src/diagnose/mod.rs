@@ -22,6 +22,7 @@ mod tick;
 mod trainer;
 mod words;
 
+pub use cause::workers_enough;
 pub use engine::{Change, Engine};
 pub use now::{Doing, RunState};
 pub use settings::{Settings, Timing};

@@ -15,6 +15,14 @@ const WAITS: f64 = 0.10;
 const DELIVERY: (f64, f64) = (0.30, 0.50);
 /// A queue this full is ahead of the loop.
 const AHEAD: f64 = 0.75;
+/// A queue drains if its depth falls from tick to tick, …
+const DRAINS_TICKS: usize = 3;
+/// … over no more seconds than this, …
+const DRAINS_SECONDS: f64 = 6.5;
+/// … by this share of the capacity at least, …
+const DRAINS_BY: f32 = 0.15;
+/// … while its workers have no time left: below this share of it.
+const DRAINS_IDLE: f64 = 0.05;
 /// A GPU below this does nothing.
 const GPU_IDLE: f64 = 0.05;
 
@@ -25,6 +33,8 @@ pub enum Doing {
     WaitsForData,
     /// Its loop waits although batches are ready.
     Delivery,
+    /// It computes, but batches are taken faster than they are made: the queue drains.
+    FallsBehind,
     /// It computes.
     Computing,
     /// It computes, and the loader has most of its queue ready.
@@ -115,6 +125,10 @@ fn doing(trainer: &Trainer, newest: &Tick, facts: &Facts) -> (Doing, String) {
     if wait >= WAITS {
         return (Doing::WaitsForData, format!("waits for data {share}"));
     }
+    if let Some(seconds) = drains(trainer, newest) {
+        let text = format!("falls behind: its queue drains, empty in about {seconds:.0} s");
+        return (Doing::FallsBehind, text);
+    }
     let gpu_idle = facts.gpu.is_some_and(|busy| busy < GPU_IDLE);
     if facts.steps == 0.0 && gpu_idle {
         let text = match trainer.write.filter(|_| trainer.writes_much()) {
@@ -127,4 +141,28 @@ fn doing(trainer: &Trainer, newest: &Tick, facts: &Facts) -> (Doing, String) {
         return (Doing::Ahead, "computes, and its loader is ahead".into());
     }
     (Doing::Computing, "computes".into())
+}
+
+/// Seconds until a queue that drains is empty. A queue that only breathes, as that of a loader with
+/// little to spare does, has workers without work at the turn.
+fn drains(trainer: &Trainer, newest: &Tick) -> Option<f32> {
+    let ready = newest.ready.filter(|ready| f64::from(*ready) < AHEAD)?;
+    let mut ticks: Vec<&Tick> = trainer.recent(newest.mono_ms, DRAINS_SECONDS).collect();
+    ticks.reverse();
+    let falls = ticks.windows(2).take_while(|pair| match pair {
+        [now, before] => now.depth.zip(before.depth).is_some_and(|(now, before)| now < before),
+        _ => false,
+    });
+    let first = falls.count();
+    let busy = ticks.iter().take(DRAINS_TICKS - 1).all(|tick| {
+        tick.counts.idle_share().is_some_and(|idle| idle < DRAINS_IDLE)
+            && tick.counts.steps.is_some_and(|steps| steps > 0.0)
+    });
+    let (now, before) = (newest.depth?, ticks.get(first)?.depth?);
+    let fell = before - now;
+    if first + 1 < DRAINS_TICKS || !busy || fell < DRAINS_BY || ready > now {
+        return None;
+    }
+    let seconds: f32 = ticks.iter().take(first).map(|tick| tick.span).sum();
+    Some((ready / (fell / seconds)).max(1.0))
 }

@@ -99,6 +99,8 @@ pub(super) struct Watch {
     cause: Option<Cause>,
     other_cause: Option<(Cause, u64)>,
     told: f64,
+    /// When the last finding ended: what was before is told, and no ground for another one.
+    ended_ms: u64,
     /// The last moment with evidence, on both clocks.
     seen: Option<(u64, i64)>,
     pub(super) verdict: Option<Verdict>,
@@ -117,7 +119,9 @@ impl Watch {
         let stamp = frame.sample.stamp;
         let judged: Vec<(&Trainer, Judged)> = trainers
             .iter()
-            .filter_map(|trainer| Some((*trainer, judge(trainer, stamp.mono_ms, settings)?)))
+            .filter_map(|trainer| {
+                Some((*trainer, judge(trainer, stamp.mono_ms, self.ended_ms, settings)?))
+            })
             .collect();
         let Some((trainer, worst)) = self.worst(judged) else {
             self.without_evidence(stamp.mono_ms, ledger);
@@ -143,7 +147,10 @@ impl Watch {
                 self.id = said.and_then(|said| ledger.open(said, start));
                 self.told = worst.blocked;
             }
-            Edge::Cleared(since) => self.close(unix(since, 0.4 * timing.window), ledger),
+            Edge::Cleared(since) => {
+                self.ended_ms = since;
+                self.close(unix(since, 0.4 * timing.window), ledger);
+            }
             Edge::None => {
                 // While it fades, the words stay those of the time when it was true.
                 let Some(id) = self.id.filter(|_| raises) else { return };
@@ -245,9 +252,10 @@ impl Watch {
     }
 }
 
-fn judge(trainer: &Trainer, now_ms: u64, settings: &Settings) -> Option<Judged> {
+fn judge(trainer: &Trainer, now_ms: u64, since_ms: u64, settings: &Settings) -> Option<Judged> {
     let timing = trainer.timing(now_ms, settings);
-    let facts = trainer.facts(now_ms, timing.window)?;
+    let since = now_ms.saturating_sub(since_ms) as f64 / 1e3;
+    let facts = trainer.facts(now_ms, timing.window.min(since))?;
     let least = COVER * timing.window.min(settings.standard.window);
     if facts.covered < least || facts.looks < LOOKS {
         return None;

@@ -26,6 +26,8 @@ pub(super) struct Counts {
     pub wait_idle: Option<f32>,
     pub wait_worker: Option<f32>,
     pub steps: Option<f32>,
+    /// Depths that the looks saw, added up.
+    pub ready: Option<f32>,
     pub run: Option<f32>,
     pub runq: Option<f32>,
     pub disk: Option<f32>,
@@ -48,6 +50,7 @@ impl Counts {
             wait_idle: added(before.wait_idle_samples_total, now.wait_idle_samples_total),
             wait_worker: added(before.wait_worker_samples_total, now.wait_worker_samples_total),
             steps: added(before.steps_total, now.steps_total),
+            ready: added(before.ready_sum, now.ready_sum),
             run: added(before.worker_run_samples_total, now.worker_run_samples_total),
             runq: added(before.worker_runq_samples_total, now.worker_runq_samples_total),
             disk: added(before.worker_disk_samples_total, now.worker_disk_samples_total),
@@ -60,6 +63,18 @@ impl Counts {
     /// Share of the tick's looks that found the loop waiting.
     pub(super) fn wait_share(&self) -> Option<f64> {
         share(self.wait, self.looks)
+    }
+
+    /// Mean depth over the tick's looks, in batches.
+    pub(super) fn mean_depth(&self) -> Option<f32> {
+        let (sum, looks) = self.ready.zip(self.looks)?;
+        (looks > 0.0).then(|| sum / looks)
+    }
+
+    /// Share of the looks at workers that found them without work.
+    pub(super) fn idle_share(&self) -> Option<f64> {
+        let states = [self.run?, self.runq?, self.disk?, self.net?, self.idle?, self.other?];
+        share(self.idle, Some(states.iter().sum()))
     }
 
     /// Whether the loop took a batch or waited for one.
@@ -94,6 +109,8 @@ pub(super) struct Tick {
     pub counts: Counts,
     /// Batches ready of the capacity.
     pub ready: Option<f32>,
+    /// The same as the mean over the tick.
+    pub depth: Option<f32>,
     /// Whether finished batches wait for an earlier one.
     pub stash: Option<bool>,
     pub wait_bound: Bound,

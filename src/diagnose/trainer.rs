@@ -20,6 +20,10 @@ const KEPT_SECONDS: f64 = 150.0;
 const FAST_LOOKS_PER_SECOND: f64 = 8.0;
 /// A window must hold so many steps of each worker: workers deliver in bursts.
 const STEPS_A_WORKER: f64 = 5.0;
+/// Workers with less idle time than this share are all at work.
+const SPARE: f64 = 0.05;
+/// A queue that is never below this share of its capacity is filled.
+const FILLED: f32 = 0.5;
 /// Workers that are older than this when they are first seen had been at work before.
 const OLD_WORKER_MS: i64 = 60_000;
 /// Fewer reads a second than this say nothing about the disk's speed.
@@ -165,7 +169,9 @@ impl Trainer {
         );
         let counted = (!pids.is_empty()).then_some(pids.len() as u64);
         self.workers = row.workers.ok().or(counted).map(|count| count.min(4096) as u32);
-        let ready = row.ready.ok().zip(row.capacity.ok().filter(|capacity| *capacity > 0));
+        let capacity = row.capacity.ok().filter(|capacity| *capacity > 0);
+        let ready = row.ready.ok().zip(capacity);
+        let depth = counts.mean_depth().zip(capacity);
         self.ticks.push_back(Tick {
             mono_ms: stamp.mono_ms,
             unix_ms: stamp.unix_ms,
@@ -173,6 +179,7 @@ impl Trainer {
             gate,
             counts,
             ready: ready.map(|(ready, capacity)| ready as f32 / capacity as f32),
+            depth: depth.map(|(depth, capacity)| depth / capacity as f32),
             stash: row.stash.ok().map(|stash| stash > 0),
             wait_bound: row.wait_bound.ok().unwrap_or(Bound::Doubtful),
             gpu,
@@ -223,12 +230,15 @@ impl Trainer {
         Facts::of(self.recent(now_ms, seconds))
     }
 
-    /// The window that fits how often looks come and how fast steps are.
+    /// The window that fits how often looks come and how fast steps are. With few steps in it, the
+    /// short one does where the workers or the queue leave no doubt.
     pub(super) fn timing(&self, now_ms: u64, settings: &Settings) -> Timing {
         let wanted = STEPS_A_WORKER * f64::from(self.workers.unwrap_or(1).max(1));
         if let Some(facts) = self.facts(now_ms, settings.fast.window) {
             let often = facts.looks >= FAST_LOOKS_PER_SECOND * facts.covered;
-            if often && facts.steps >= wanted {
+            let clear =
+                || self.saturated(now_ms, settings) || self.plenty(now_ms, &facts, settings);
+            if often && (facts.steps >= wanted || clear()) {
                 return settings.fast;
             }
         }
@@ -244,13 +254,35 @@ impl Trainer {
         timing.window = covered.clamp(timing.window, settings.stretch.max(timing.window));
         timing
     }
+
+    /// The workers had no time to spare over two short windows: what the loop waits for is all that
+    /// they can do, and not one late batch while the others have nothing left to do.
+    fn saturated(&self, now_ms: u64, settings: &Settings) -> bool {
+        let seconds = 2.0 * settings.fast.window;
+        let (mut idle, mut covered) = (0.0, 0.0);
+        for tick in self.recent(now_ms, seconds).filter(|tick| tick.gate == Gate::Open) {
+            let Some(share) = tick.counts.idle_share() else { return false };
+            idle += share * f64::from(tick.span);
+            covered += f64::from(tick.span);
+        }
+        covered >= settings.fast.window && idle < SPARE * covered
+    }
+
+    /// The queue is well filled and the loop does not wait.
+    fn plenty(&self, now_ms: u64, facts: &Facts, settings: &Settings) -> bool {
+        let ticks = self.recent(now_ms, settings.fast.window);
+        let filled = ticks
+            .filter(|tick| tick.gate == Gate::Open)
+            .all(|tick| tick.depth.is_some_and(|depth| depth >= FILLED));
+        filled && facts.blocked.is_some_and(|blocked| blocked < SPARE)
+    }
 }
 
 fn old_workers(frame: &Frame, workers: &[Pid]) -> bool {
     let now_ms = frame.sample.stamp.unix_ms;
     let age = |pid: &Pid| {
         let info = frame.sample.inventory.proc(*pid)?;
-        (info.start_ms > 0).then(|| now_ms.saturating_sub(info.start_ms))
+        Some(now_ms.saturating_sub(info.start_ms?))
     };
     let youngest = workers.iter().filter_map(age).min();
     youngest.is_some_and(|age| age >= OLD_WORKER_MS)

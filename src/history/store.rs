@@ -96,6 +96,15 @@ impl History {
         self.value(self.tracks.get(track)?, self.axis.index_at(mono_ms)?)
     }
 
+    /// Each value of a track within a span, oldest first; gaps are left out.
+    pub fn values(&self, track: &Track, from_ms: u64, to_ms: u64) -> Vec<f32> {
+        let Some(line) = self.tracks.get(track) else { return Vec::new() };
+        (self.axis.first_from(from_ms)..self.axis.len())
+            .take_while(|index| self.axis.get(*index).is_some_and(|at| at.at_ms <= to_ms))
+            .filter_map(|index| self.value(line, index))
+            .collect()
+    }
+
     /// A track over a span in `n` equal parts, oldest first; times are of the monotonic clock.
     ///
     /// Where samples are closer than parts, a part holds what fell into it; where parts are closer
@@ -152,7 +161,9 @@ impl History {
 }
 
 fn note(tracks: &mut BTreeMap<Track, Line>, points: usize, track: Track, reading: Reading<f64>) {
-    let room = tracks.len() < MAX_TRACKS.min(MAX_VALUES / points);
+    let most = MAX_TRACKS.min(MAX_VALUES / points);
+    // What is known of single workers must not keep out a device or a loader that comes later.
+    let room = tracks.len() < if track.of_worker() { most / 2 } else { most };
     match tracks.entry(track) {
         Entry::Occupied(mut line) => line.get_mut().note(reading),
         Entry::Vacant(place) if room => place.insert(Line::new(points)).note(reading),

@@ -70,6 +70,17 @@ pub enum Track {
     WorkersIdle(LoaderId),
     /// Share of the workers' time in any other wait.
     WorkersOther(LoaderId),
+    /// The depth at the tick's last look.
+    LoaderDepth(LoaderId),
+    /// Share of one worker's time on a CPU. Workers go by their number, as those of the next epoch may
+    /// be other processes.
+    WorkerRun(LoaderId, u32),
+    /// Share of one worker's time ready to run, without a CPU.
+    WorkerQueued(LoaderId, u32),
+    /// Share of one worker's time in wait for a disk or a network.
+    WorkerFetch(LoaderId, u32),
+    /// Share of one worker's time without work.
+    WorkerIdle(LoaderId, u32),
     /// CPU time used of all there is.
     HostCpu,
     /// Memory that is not available.
@@ -78,7 +89,21 @@ pub enum Track {
     HostIoPressure,
 }
 
+/// Workers of one loader that are plotted.
+const WORKERS_MOST: usize = 64;
+
 impl Track {
+    /// Whether it is of a single worker: there are many of these, and they give way first.
+    pub(super) const fn of_worker(&self) -> bool {
+        matches!(
+            self,
+            Self::WorkerRun(..)
+                | Self::WorkerQueued(..)
+                | Self::WorkerFetch(..)
+                | Self::WorkerIdle(..)
+        )
+    }
+
     /// Its reading in a frame; [`Gap::Lost`] where the frame has no such entity.
     pub fn read(&self, frame: &Frame) -> Reading<f64> {
         let mut found = Reading::Not(Gap::Lost);
@@ -99,6 +124,7 @@ pub(super) fn readings(frame: &Frame, each: &mut impl FnMut(Track, Reading<f64>)
     gpus(frame, each);
     devices(frame, each);
     loaders(frame, each);
+    workers(frame, each);
 }
 
 fn gpus(frame: &Frame, each: &mut impl FnMut(Track, Reading<f64>)) {
@@ -142,6 +168,7 @@ fn loaders(frame: &Frame, each: &mut impl FnMut(Track, Reading<f64>)) {
         each(Track::LoaderReadyMin(id), count(loader.ready_min));
         each(Track::LoaderReadyMax(id), count(loader.ready_max));
         each(Track::LoaderCapacity(id), count(loader.capacity));
+        each(Track::LoaderDepth(id), count(loader.ready));
         // The mean needs two ticks; until then the last look stands.
         let mean = frame.loaders.iter().find(|rates| rates.loader == id);
         let mean = mean.map_or(Reading::Not(Gap::NotYet), |rates| rates.ready_mean);
@@ -159,5 +186,31 @@ fn loaders(frame: &Frame, each: &mut impl FnMut(Track, Reading<f64>)) {
         each(Track::WorkersNet(id), rates.worker_net_ratio);
         each(Track::WorkersIdle(id), rates.worker_idle_ratio);
         each(Track::WorkersOther(id), rates.worker_other_ratio);
+    }
+}
+
+fn workers(frame: &Frame, each: &mut impl FnMut(Track, Reading<f64>)) {
+    let sum = |a: Reading<f64>, b| a.zip(b).map(|(a, b)| a + b);
+    for (row, rates) in frame.sample.workers.iter().zip(&frame.workers) {
+        let at = row.worker.ok().and_then(|at| u32::try_from(at).ok());
+        let Some(at) = at.filter(|at| (*at as usize) < WORKERS_MOST) else { continue };
+        let id = row.loader;
+        each(Track::WorkerRun(id, at), rates.run_ratio);
+        each(Track::WorkerQueued(id, at), rates.runq_ratio);
+        each(Track::WorkerFetch(id, at), sum(rates.disk_ratio, rates.net_ratio));
+        each(Track::WorkerIdle(id, at), rates.idle_ratio);
+    }
+    // Sessions from before this section tell of the tick's last look only.
+    let told = |id| frame.sample.workers.iter().any(|row| row.loader == id);
+    for loader in frame.sample.loaders.iter().filter(|loader| !told(loader.loader)) {
+        let Reading::Is(letters) = &loader.worker_states else { continue };
+        let id = loader.loader;
+        for (at, letter) in (0..).zip(letters.chars().take(WORKERS_MOST)) {
+            let seen = |letters: &str| Reading::Is(f64::from(u8::from(letters.contains(letter))));
+            each(Track::WorkerRun(id, at), seen("R"));
+            each(Track::WorkerQueued(id, at), seen("Q"));
+            each(Track::WorkerFetch(id, at), seen("DN"));
+            each(Track::WorkerIdle(id, at), seen("."));
+        }
     }
 }

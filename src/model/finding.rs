@@ -1,6 +1,6 @@
 //! Diagnoses, and the other events of a session.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::id::{Pid, RunId};
 use super::metric::states;
@@ -135,7 +135,8 @@ pub struct Event {
     pub rule: Option<Box<str>>,
     /// The cause of a finding.
     pub cause: Option<Box<str>>,
-    /// How much it matters.
+    /// How much it matters; `None` too where a later version wrote a word that this one lacks.
+    #[serde(default, deserialize_with = "known_severity")]
     pub severity: Option<Severity>,
     /// The run concerned.
     pub run: Option<RunId>,
@@ -156,6 +157,11 @@ pub struct Event {
     /// The most that could be gained.
     #[serde(default)]
     pub gain: String,
+}
+
+fn known_severity<'de, D: Deserializer<'de>>(word: D) -> Result<Option<Severity>, D::Error> {
+    let word = Option::<Box<str>>::deserialize(word)?;
+    Ok(word.as_deref().and_then(Severity::from_code))
 }
 
 impl Finding {

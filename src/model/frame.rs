@@ -29,6 +29,8 @@ pub struct Frame {
     pub procs: Vec<ProcRates>,
     /// Loaders, in the sample's order.
     pub loaders: Vec<LoaderRates>,
+    /// Workers of loaders, in the sample's order.
+    pub workers: Vec<WorkerRates>,
 }
 
 section! {
@@ -126,5 +128,33 @@ section! {
         worker_net_ratio: Reading<f64> => Rate, Ratio, 3, "Share that found one waiting for a network or a network filesystem.";
         worker_idle_ratio: Reading<f64> => Rate, Ratio, 3, "Share that found one waiting for work.";
         worker_other_ratio: Reading<f64> => Rate, Ratio, 3, "Share that found one waiting for anything else.";
+        samples_per_second: Reading<f64> => Rate, PerSecond, 1, "Samples taken by the loop: batches times their size.";
+        epoch_seconds: Reading<f64> => Rate, Seconds, 1, "How long an epoch takes at this rate of batches. Not applicable without a step in the tick.";
+        worker_starts_per_second: Reading<f64> => Rate, PerSecond, 2, "Workers started.";
+        main_workers_ratio: Reading<f64> => Rate, Ratio, 3, "Share of looks at the main thread's stack that found it starting or ending workers.";
+        main_forward_ratio: Reading<f64> => Rate, Ratio, 3, "Share that found it computing a model's output.";
+        main_backward_ratio: Reading<f64> => Rate, Ratio, 3, "Share that found it computing gradients.";
+        main_optimizer_ratio: Reading<f64> => Rate, Ratio, 3, "Share that found it changing the weights.";
+        main_collective_ratio: Reading<f64> => Rate, Ratio, 3, "Share that found it talking to the other ranks.";
+        main_compile_ratio: Reading<f64> => Rate, Ratio, 3, "Share that found it compiling.";
+        main_checkpoint_ratio: Reading<f64> => Rate, Ratio, 3, "Share that found it writing or reading a checkpoint.";
+        main_logging_ratio: Reading<f64> => Rate, Ratio, 3, "Share that found it logging to a tracker.";
+        main_import_ratio: Reading<f64> => Rate, Ratio, 3, "Share that found it importing modules.";
+        main_validation_ratio: Reading<f64> => Rate, Ratio, 3, "Share that found it in a validation or a test.";
+    }
+}
+
+section! {
+    /// Shares of a worker over the tick.
+    WorkerRates, "workers" {
+        pid: Pid => Id, None, 0, "The worker's process.";
+        trainer: Pid => Id, None, 0, "The trainer that it works for.";
+        loader: LoaderId => Id, None, 0, "The loader that it works for.";
+        run_ratio: Reading<f64> => Rate, Ratio, 3, "Share of looks that found it on a CPU.";
+        runq_ratio: Reading<f64> => Rate, Ratio, 3, "Share that found it ready to run, without a CPU.";
+        disk_ratio: Reading<f64> => Rate, Ratio, 3, "Share that found it waiting for a disk.";
+        net_ratio: Reading<f64> => Rate, Ratio, 3, "Share that found it waiting for a network or a network filesystem.";
+        idle_ratio: Reading<f64> => Rate, Ratio, 3, "Share that found it waiting for work.";
+        other_ratio: Reading<f64> => Rate, Ratio, 3, "Share that found it waiting for anything else.";
     }
 }

@@ -110,8 +110,10 @@ pub struct ProcInfo {
     pub parent: Pid,
     /// When it started, in clock ticks since boot (stat field 22): with the pid, its identity.
     pub start_ticks: u64,
-    /// When it started, in milliseconds since the Unix epoch.
-    pub start_ms: i64,
+    /// When it started, in milliseconds since the Unix epoch; `None` where that cannot be told, as
+    /// where the box does not say when it was booted.
+    #[serde(default)]
+    pub start_ms: Option<i64>,
     /// Name as the kernel has it, escapes stripped.
     pub name: Box<str>,
     /// Command line, escapes stripped and secrets redacted; empty where it cannot be read.
@@ -172,14 +174,35 @@ pub struct LoaderInfo {
     pub loader: LoaderId,
     /// The trainer that iterates it.
     pub pid: Pid,
-    /// What kind of loader: pytorch, multiprocessing.
+    /// What kind of loader: pytorch, multiprocessing, grain, tf.data, dali, ffcv, queue.
     pub kind: Box<str>,
     /// Its workers, in the order in which they started.
     pub workers: Vec<Pid>,
     /// Where the files that its workers have open are, the most used first.
     pub storage: Vec<Storage>,
+    /// Class of the dataset, where it can be read.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub dataset: Box<str>,
     /// Why a better source of its depth is not used, in words.
     pub why_not_better: Box<str>,
+    /// The sources that were tried before the one in use, best first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<Refused>,
+    /// Why its depth is doubtful, in words; empty where it is not.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub doubt: Box<str>,
+}
+
+/// A source of a loader's depth that cannot be used.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Refused {
+    /// The source: memory, probe, semaphore, pipe.
+    pub source: Box<str>,
+    /// Why not, in words.
+    pub why: Box<str>,
+    /// The one command that would allow it; empty where none would.
+    pub remedy: Box<str>,
 }
 
 states! {

@@ -166,6 +166,15 @@ impl<T> Reading<T> {
     }
 }
 
+impl<T> From<Result<T, Gap>> for Reading<T> {
+    fn from(result: Result<T, Gap>) -> Self {
+        match result {
+            Ok(value) => Self::Is(value),
+            Err(gap) => Self::Not(gap),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

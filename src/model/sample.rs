@@ -37,6 +37,8 @@ pub struct Sample {
     pub procs: Vec<ProcSample>,
     /// Loaders, by number.
     pub loaders: Vec<LoaderSample>,
+    /// Workers of loaders, by loader and number.
+    pub workers: Vec<WorkerSample>,
 }
 
 section! {
@@ -163,7 +165,7 @@ section! {
         memory_used_bytes: Reading<u64> => Gauge, Bytes, 0, "Device memory in use, without what the driver reserves where the driver tells them apart.";
         memory_total_bytes: Reading<u64> => Gauge, Bytes, 0, "Device memory.";
         memory_reserved_bytes: Reading<u64> => Gauge, Bytes, 0, "Device memory that the driver keeps for itself (R510 and later).";
-        power_watts: Reading<f64> => Gauge, Watts, 1, "Power draw; an average over a second on most cards since Ampere.";
+        power_watts: Reading<f64> => Gauge, Watts, 1, "Power draw at the moment of the read; where the driver tells only its average, that.";
         power_limit_watts: Reading<f64> => Gauge, Watts, 1, "Power limit in force.";
         energy_joules_total: Reading<f64> => Counter, Joules, 1, "Energy since the driver was loaded.";
         temperature_celsius: Reading<f64> => Gauge, Celsius, 0, "Temperature of the GPU die.";
@@ -256,14 +258,46 @@ states! {
         Stack = "stack",
         /// The kernel function in which the main thread sleeps.
         Wchan = "wchan",
+        /// The lock of the queue's readers is taken: the loop sits in `get()`.
+        Semaphore = "semaphore",
         /// From the probe that `mltop run` puts beside the script.
         Probe = "probe",
+    }
+}
+
+states! {
+    /// What a trainer's main thread does, as far as the Python frames on its stack tell.
+    Activity {
+        /// Nothing below: the step itself, or anything else.
+        Other = "other",
+        /// Waits for data.
+        Data = "data",
+        /// Starts or ends a loader's workers.
+        Workers = "workers",
+        /// Computes a model's output.
+        Forward = "forward",
+        /// Computes gradients.
+        Backward = "backward",
+        /// Changes the weights.
+        Optimizer = "optimizer",
+        /// Talks to the other ranks.
+        Collective = "collective",
+        /// Compiles.
+        Compile = "compile",
+        /// Writes or reads a checkpoint.
+        Checkpoint = "checkpoint",
+        /// Logs to a tracker.
+        Logging = "logging",
+        /// Imports modules.
+        Import = "import",
     }
 }
 
 section! {
     /// One loader. Counts are of looks taken faster than the tick, so that any window can be made
     /// of them later: a ratio is a difference of two counts over a difference of `samples_total`.
+    /// A look counts as many as hundredths of a second go into the time that it stands for, so that
+    /// looks which come more often while the loop waits do not count waiting more.
     LoaderSample, "loaders" {
         pid: Pid => Id, None, 0, "The trainer that iterates it.";
         loader: LoaderId => Id, None, 0, "Stable number of the loader within the session.";
@@ -281,7 +315,7 @@ section! {
         steps_total: Reading<u64> => Counter, None, 0, "Batches taken by the loop since it was found.";
         wait_source: Reading<WaitSource> => State, None, 0, "How the wait is known.";
         wait_bound: Reading<Bound> => State, None, 0, "How the wait relates to the truth.";
-        samples_total: Reading<u64> => Counter, None, 0, "Looks at the loader that gave an answer.";
+        samples_total: Reading<u64> => Counter, None, 0, "Looks at the loader that gave an answer, in hundredths of a second that they stand for, as all counts of looks at it.";
         failed_total: Reading<u64> => Counter, None, 0, "Looks that gave none; in no other count.";
         ready_sum: Reading<u64> => Counter, None, 0, "Sum of the depth over all looks.";
         empty_samples_total: Reading<u64> => Counter, None, 0, "Looks that found no batch ready.";
@@ -296,6 +330,45 @@ section! {
         worker_idle_samples_total: Reading<u64> => Counter, None, 0, "Looks that found a worker waiting for work, its index queue empty.";
         worker_other_samples_total: Reading<u64> => Counter, None, 0, "Looks that found a worker waiting for anything else: a lock, a timer, room in the result pipe.";
         worker_states: Reading<Box<str>> => State, None, 0, "One letter a worker at the last look: R running, Q ready to run, D disk, N network, S other wait, . ahead and idle, Z dead.";
-        main_state: Reading<Box<str>> => State, None, 0, "Where the trainer's main thread is in the kernel; 'running' on a CPU.";
+        main_state: Reading<Box<str>> => State, None, 0, "Where the trainer's main thread is in the kernel; 'running' on a CPU, 'stopped' by a signal.";
+        batch_size: Reading<u64> => Gauge, None, 0, "Samples in a batch, where a batch sampler tells.";
+        persistent: Reading<bool> => State, None, 0, "Whether the workers live on into the next epoch.";
+        position: Reading<u64> => Gauge, None, 0, "Batches taken by the loop in this epoch.";
+        epoch_batches: Reading<u64> => Gauge, None, 0, "Batches in an epoch, where the dataset has a length.";
+        epochs_total: Reading<u64> => Counter, None, 0, "Epochs that began since the loader was found.";
+        last_epoch_seconds: Reading<f64> => Gauge, Seconds, 2, "How long the last epoch took that was seen from its begin to the next one's.";
+        worker_starts_total: Reading<u64> => Counter, None, 0, "Workers started since the loader was found: without persistent_workers, all of them each epoch.";
+        activity: Reading<Activity> => State, None, 0, "What the main thread did at the last look, by its Python stack.";
+        main_samples_total: Reading<u64> => Counter, None, 0, "Looks at the main thread's Python stack while this was the loader in use.";
+        main_workers_samples_total: Reading<u64> => Counter, None, 0, "Of those, looks that found it starting or ending workers.";
+        main_forward_samples_total: Reading<u64> => Counter, None, 0, "Of those, looks that found it computing a model's output.";
+        main_backward_samples_total: Reading<u64> => Counter, None, 0, "Of those, looks that found it computing gradients.";
+        main_optimizer_samples_total: Reading<u64> => Counter, None, 0, "Of those, looks that found it changing the weights.";
+        main_collective_samples_total: Reading<u64> => Counter, None, 0, "Of those, looks that found it talking to the other ranks.";
+        main_compile_samples_total: Reading<u64> => Counter, None, 0, "Of those, looks that found it compiling.";
+        main_checkpoint_samples_total: Reading<u64> => Counter, None, 0, "Of those, looks that found it writing or reading a checkpoint.";
+        main_logging_samples_total: Reading<u64> => Counter, None, 0, "Of those, looks that found it logging to a tracker.";
+        main_import_samples_total: Reading<u64> => Counter, None, 0, "Of those, looks that found it importing modules.";
+        main_validation_samples_total: Reading<u64> => Counter, None, 0, "Of those, looks that found it in a validation or a test, whatever it did there.";
+    }
+}
+
+section! {
+    /// One worker of a loader. Counts are of looks, as those of its loader.
+    WorkerSample, "workers" {
+        pid: Pid => Id, None, 0, "The worker's process.";
+        trainer: Pid => Id, None, 0, "The trainer that it works for.";
+        loader: LoaderId => Id, None, 0, "The loader that it works for.";
+        worker: Reading<u64> => Gauge, None, 0, "Its number within the loader, in the order in which the workers started.";
+        state: Reading<Box<str>> => State, None, 0, "What it did at the last look, by the letters of the loader's worker_states.";
+        queued_tasks: Reading<u64> => Gauge, None, 0, "Tasks in its index queue at the last look.";
+        first_task: Reading<u64> => Gauge, None, 0, "Index of the batch that it is to begin next. Not applicable with an empty index queue.";
+        current_task: Reading<u64> => Gauge, None, 0, "Index of the batch that it works on, inferred from the order in which tasks are given out. Not applicable without work.";
+        run_samples_total: Reading<u64> => Counter, None, 0, "Looks that found it on a CPU.";
+        runq_samples_total: Reading<u64> => Counter, None, 0, "Looks that found it ready to run, by its share of run-queue delay.";
+        disk_samples_total: Reading<u64> => Counter, None, 0, "Looks that found it waiting for a disk.";
+        net_samples_total: Reading<u64> => Counter, None, 0, "Looks that found it waiting for a network or a network filesystem.";
+        idle_samples_total: Reading<u64> => Counter, None, 0, "Looks that found it waiting for work.";
+        other_samples_total: Reading<u64> => Counter, None, 0, "Looks that found it waiting for anything else.";
     }
 }

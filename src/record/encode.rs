@@ -75,6 +75,7 @@ impl Encoder {
         push_rows(out, reasons, &sample.gpu_procs);
         push_rows(out, reasons, &sample.procs);
         push_rows(out, reasons, &sample.loaders);
+        push_rows(out, reasons, &sample.workers);
         reasons.flush(out);
         if let Some(frame) = derived {
             push_derived(out, reasons, frame);
@@ -188,6 +189,7 @@ pub(super) fn rows(sample: &Sample) -> usize {
         + sample.gpu_procs.len()
         + sample.procs.len()
         + sample.loaders.len()
+        + sample.workers.len()
 }
 
 fn push_derived(out: &mut String, reasons: &mut Reasons, frame: &Frame) {
@@ -204,6 +206,7 @@ fn push_derived(out: &mut String, reasons: &mut Reasons, frame: &Frame) {
     push_rows(out, reasons, &frame.gpus);
     push_rows(out, reasons, &frame.procs);
     push_rows(out, reasons, &frame.loaders);
+    push_rows(out, reasons, &frame.workers);
     reasons.flush(out);
     out.push('}');
 }

@@ -4,13 +4,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::Stamp;
 use crate::model::frame::{
-    CgroupRates, DiskRates, GpuRates, HostRates, LoaderRates, NetRates, ProcRates,
+    CgroupRates, DiskRates, GpuRates, HostRates, LoaderRates, NetRates, ProcRates, WorkerRates,
 };
 use crate::model::inventory::HostInfo;
 use crate::model::metric::{Section, Spec};
 use crate::model::sample::{
     CgroupSample, DiskSample, GpuProcSample, GpuSample, HostSample, LoaderSample, NetSample,
-    ProcSample,
+    ProcSample, WorkerSample,
 };
 
 use super::line::{Damage, FORMAT, MIN_READER_VERSION, VERSION, push_key};
@@ -68,6 +68,7 @@ pub(super) fn push_head(out: &mut String, info: &SessionInfo) {
     push_columns::<GpuProcSample>(out);
     push_columns::<ProcSample>(out);
     push_columns::<LoaderSample>(out);
+    push_columns::<WorkerSample>(out);
     out.push_str("},\"derived\":{");
     push_columns::<HostRates>(out);
     push_columns::<CgroupRates>(out);
@@ -76,6 +77,7 @@ pub(super) fn push_head(out: &mut String, info: &SessionInfo) {
     push_columns::<GpuRates>(out);
     push_columns::<ProcRates>(out);
     push_columns::<LoaderRates>(out);
+    push_columns::<WorkerRates>(out);
     out.push_str("}}");
 }
 

@@ -8,13 +8,13 @@ use crate::model::Gap;
 use crate::model::metric::{Cell, Section, Spec};
 use crate::model::sample::{
     CgroupSample, DiskSample, GpuProcSample, GpuSample, HostSample, LoaderSample, NetSample,
-    ProcSample,
+    ProcSample, WorkerSample,
 };
 
 use super::line::Damage;
 
 /// The sections of a tick and their columns.
-pub(super) const SECTIONS: [(&str, &[Spec]); 8] = [
+pub(super) const SECTIONS: [(&str, &[Spec]); 9] = [
     (HostSample::NAME, HostSample::COLUMNS),
     (CgroupSample::NAME, CgroupSample::COLUMNS),
     (DiskSample::NAME, DiskSample::COLUMNS),
@@ -23,6 +23,7 @@ pub(super) const SECTIONS: [(&str, &[Spec]); 8] = [
     (GpuProcSample::NAME, GpuProcSample::COLUMNS),
     (ProcSample::NAME, ProcSample::COLUMNS),
     (LoaderSample::NAME, LoaderSample::COLUMNS),
+    (WorkerSample::NAME, WorkerSample::COLUMNS),
 ];
 
 /// Why cells of one column are null.

@@ -69,7 +69,8 @@ impl Tick {
             4 => explain(&mut sample.gpus, reason),
             5 => explain(&mut sample.gpu_procs, reason),
             6 => explain(&mut sample.procs, reason),
-            _ => explain(&mut sample.loaders, reason),
+            7 => explain(&mut sample.loaders, reason),
+            _ => explain(&mut sample.workers, reason),
         }
     }
 
@@ -84,7 +85,8 @@ impl Tick {
             4 => map.next_value_seed(Rows { rows: Target::Many(&mut sample.gpus), limits }),
             5 => map.next_value_seed(Rows { rows: Target::Many(&mut sample.gpu_procs), limits }),
             6 => map.next_value_seed(Rows { rows: Target::Many(&mut sample.procs), limits }),
-            _ => map.next_value_seed(Rows { rows: Target::Many(&mut sample.loaders), limits }),
+            7 => map.next_value_seed(Rows { rows: Target::Many(&mut sample.loaders), limits }),
+            _ => map.next_value_seed(Rows { rows: Target::Many(&mut sample.workers), limits }),
         }
     }
 }

@@ -12,6 +12,7 @@ use futures_util::StreamExt;
 use rustix::process::{Signal, getpid, kill_process};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::Receiver;
+use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 
 use crate::app::{Effect, Feed, Msg, State};
@@ -49,16 +50,19 @@ pub(super) struct Setup {
     pub settings: Settings,
     /// A line for the start.
     pub notice: Option<String>,
+    /// Comes when what is watched has ended, with how.
+    pub ends: Option<oneshot::Receiver<String>>,
 }
 
 /// Shows the live screen until the user leaves it.
-pub(super) fn show(setup: Setup, samples: Receiver<Arc<Sample>>) -> Result<(), Error> {
+pub(super) fn show(mut setup: Setup, samples: Receiver<Arc<Sample>>) -> Result<(), Error> {
     let taken = Taken::take()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut told = Vec::new();
     let result = runtime.block_on(async {
+        let ends = setup.ends.take();
         let mut live = Live::new(setup, &taken)?;
-        let result = live.run(samples).await;
+        let result = live.run(samples, ends).await;
         told = live.keeping.leave();
         result
     });
@@ -117,11 +121,17 @@ impl<'a> Live<'a> {
         })
     }
 
-    async fn run(&mut self, mut samples: Receiver<Arc<Sample>>) -> Result<(), Error> {
+    async fn run(
+        &mut self,
+        mut samples: Receiver<Arc<Sample>>,
+        mut ends: Option<oneshot::Receiver<String>>,
+    ) -> Result<(), Error> {
         let mut events = EventStream::new();
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut hangup = signal(SignalKind::hangup())?;
+        let mut stop = signal(SignalKind::from_raw(Signal::TSTP.as_raw()))?;
+        let mut go_on = signal(SignalKind::from_raw(Signal::CONT.as_raw()))?;
         self.paint()?;
         let mut samples_last = true;
         loop {
@@ -131,6 +141,12 @@ impl<'a> Live<'a> {
                 _ = terminate.recv() => return Ok(()),
                 _ = interrupt.recv() => return Ok(()),
                 _ = hangup.recv() => return Ok(()),
+                _ = stop.recv() => vec![Effect::Suspend],
+                // After a stop that could not be seen coming the terminal is as the shell left it.
+                _ = go_on.recv() => {
+                    self.come_back()?;
+                    Vec::new()
+                }
                 event = events.next() => match event {
                     Some(event) => self.event(&event?),
                     None => return Ok(()),
@@ -141,6 +157,7 @@ impl<'a> Live<'a> {
                     samples_last = false;
                     self.update(Msg::Ended("no more samples".into()))
                 },
+                how = end_of(&mut ends) => self.update(Msg::Ended(how)),
                 () = sleep_until(due), if self.dirty => {
                     self.paint()?;
                     Vec::new()
@@ -255,11 +272,17 @@ impl<'a> Live<'a> {
 
     fn suspend(&mut self) -> io::Result<()> {
         self.taken.release();
-        kill_process(getpid(), Signal::TSTP)?;
+        // The gentler signal comes back to us.
+        kill_process(getpid(), Signal::STOP)?;
+        self.come_back()
+    }
+
+    /// The terminal is ours again, whatever is on it and whatever size it has by now.
+    fn come_back(&mut self) -> io::Result<()> {
         self.taken.retake()?;
         let (width, height) = terminal::size()?;
         self.painter.resize(width, height);
-        self.state.update(Msg::Resize(width, height));
+        self.update(Msg::Resize(width, height));
         self.painter.repaint()
     }
 
@@ -271,6 +294,18 @@ impl<'a> Live<'a> {
         self.dirty = false;
         Ok(())
     }
+}
+
+/// How what is watched has ended, once; never where nobody will tell.
+async fn end_of(ends: &mut Option<oneshot::Receiver<String>>) -> String {
+    if let Some(receiver) = ends {
+        let how = receiver.await;
+        *ends = None;
+        if let Ok(how) = how {
+            return how;
+        }
+    }
+    std::future::pending().await
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,10 +1,12 @@
 //! The verbs. The only place that knows everybody.
 
+mod asked;
 mod demo;
 mod doctor;
 mod flight;
 mod keeping;
 mod keys;
+pub mod launch;
 mod live;
 mod looks;
 mod notify;
@@ -52,6 +54,7 @@ pub fn run(cli: Cli) -> Result<u8, Error> {
         Some(Verb::Render(wanted)) => render::render(&wanted, &cli.look),
         Some(Verb::Doctor { pid }) => examine(pid),
         Some(Verb::Demo(demo)) => show_demo(&demo, &cli.look),
+        Some(Verb::Run(wanted)) => launch::run(&wanted, &cli.look),
     }
     .map(|()| 0)
 }
@@ -62,8 +65,13 @@ fn plan(watch: &Watch) -> Result<Plan, Error> {
     if let Some(pid) = watch.pid {
         check_pid(&roots, pid)?;
     }
-    let gpus = GpuFeed::Drivers(Gpus::start(&own_program()?, watch.interval));
-    Ok(Plan { interval: watch.interval, roots, only: watch.pid, gpus })
+    plan_of(watch.interval, roots, watch.pid)
+}
+
+/// The same, whether or not the one trainer can be read.
+fn plan_of(interval: Duration, roots: Roots, only: Option<Pid>) -> Result<Plan, Error> {
+    let gpus = GpuFeed::Drivers(Gpus::start(&own_program()?, interval));
+    Ok(Plan { interval, roots, only, gpus, elsewhere: Some(asked::elsewhere()) })
 }
 
 /// This program, to be started again as a collector.
@@ -81,6 +89,7 @@ fn live_screen(watch: &Watch, look: &cli::Look, notify: cli::Notify) -> Result<(
         notifier: Notifier::new(notify),
         settings: Settings::default(),
         notice: None,
+        ends: None,
     };
     show(setup, plan(watch)?)
 }
@@ -125,13 +134,17 @@ fn examine(pid: Option<Pid>) -> Result<(), Error> {
     // Long enough for young processes to be looked at and for a loader to be found.
     const LOOKS: usize = 5;
     let interval = Duration::from_millis(700);
-    let watch = Watch { pid, interval };
-    let plan = plan(&watch)?;
-    let roots = plan.roots.clone();
-    let (sampler, samples) = sample(plan)?;
+    let roots = Roots::default();
+    // What may not be read is the question here, and no reason to stop.
+    let problem = match pid.map(|pid| check_pid(&roots, pid)) {
+        Some(Err(problem)) if !problem.is_of_rights() => return Err(problem.into()),
+        Some(Err(problem)) => Some(problem),
+        _ => None,
+    };
+    let (sampler, samples) = sample(plan_of(interval, roots.clone(), pid)?)?;
     let last = samples.iter().take(LOOKS).last().unwrap_or_default();
     drop(sampler);
-    doctor::report(&last, &roots)
+    doctor::report(&last, &roots, problem.as_ref())
 }
 
 fn show_demo(wanted: &cli::Demo, look: &cli::Look) -> Result<(), Error> {
@@ -147,6 +160,7 @@ fn show_demo(wanted: &cli::Demo, look: &cli::Look) -> Result<(), Error> {
         roots: Roots::default(),
         only: Some(running.pid()),
         gpus: GpuFeed::Simulated(gpu),
+        elsewhere: None,
     };
     if let Some(duration) = wanted.stream {
         let (sampler, samples) = sample(plan)?;
@@ -159,9 +173,10 @@ fn show_demo(wanted: &cli::Demo, look: &cli::Look) -> Result<(), Error> {
     let setup = Setup {
         feed: Feed::Live { interval_ms: 1000 },
         looks: terminal_looks(look)?,
-        notifier: Notifier::default(),
+        notifier: Notifier::new(wanted.notify.clone()),
         settings: Settings::demo(),
         notice: Some("demo: a real loader over a SIMULATED GPU; windows are shortened".into()),
+        ends: None,
     };
     let result = show(setup, plan);
     drop(running);
@@ -185,9 +200,10 @@ fn show_recorded_demo(wanted: &cli::Demo, look: &cli::Look) -> Result<(), Error>
     let setup = Setup {
         feed: Feed::Replay { name: "bundled, no python3".into(), speed: 1.0, interval_ms },
         looks: terminal_looks(look)?,
-        notifier: Notifier::default(),
+        notifier: Notifier::new(wanted.notify.clone()),
         settings: Settings::demo(),
         notice: Some(format!("{WHY}; a real loader over a SIMULATED GPU, recorded elsewhere")),
+        ends: None,
     };
     let (sender, samples) = tokio::sync::mpsc::channel(WAITING);
     replay::play(session, move |sample| sender.blocking_send(sample).is_ok())?;

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::app::{Feed, Msg, State};
+use crate::app::{Feed, Msg, ScreenKind, State};
 use crate::cli;
 use crate::diagnose::Settings;
 use crate::error::Error;
@@ -20,12 +20,15 @@ pub(super) fn render(render: &cli::Render, look: &cli::Look) -> Result<(), Error
     if !matches!(kind, Some("svg" | "txt")) {
         return Err(Error::Kind(render.output.clone()));
     }
+    let screen =
+        ScreenKind::numbered(render.screen).ok_or(Error::Screen { number: render.screen })?;
     let session = record::read::open(&render.file)?;
     let (first, last) = session.span();
     let until = moment(&render.at, first.unix_ms, last.unix_ms)?;
     let mut pipeline = Pipeline::new(Settings::default());
     let (width, height) = render.size;
     let mut state = State::new(width, height);
+    state.screen = screen;
     state.feed = Feed::Replay {
         name: render.file.file_name().unwrap_or_default().to_string_lossy().into_owned(),
         speed: 1.0,

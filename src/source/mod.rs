@@ -1,9 +1,12 @@
 //! What reads the machine. Knows the model and nothing else of mltop.
 
+pub mod beside;
+pub mod elsewhere;
 pub mod gpu;
 pub mod loader;
 pub mod machine;
 pub mod mounts;
+pub(crate) mod rights;
 pub mod root;
 pub mod sampler;
 pub mod simulated;

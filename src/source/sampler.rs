@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 
+use super::elsewhere::Elsewhere;
 use super::gpu::{GpuLook, Gpus};
 use super::loader::Loaders;
 use super::machine::{Cgroups, Machine, ProcStat, Procs};
@@ -18,6 +19,7 @@ use super::root::Roots;
 use super::simulated::SimulatedGpu;
 use super::trainer::{Found, ProcSeen, Trainers};
 use crate::model::inventory::{ProcInfo, Role, SourceStatus};
+use crate::model::sample::GpuProcSample;
 use crate::model::{Inventory, Pid, Reading, Sample, Stamp};
 
 /// Processes that are recorded because they use most, beside those of the training.
@@ -41,6 +43,8 @@ pub struct Plan {
     pub only: Option<Pid>,
     /// GPUs.
     pub gpus: GpuFeed,
+    /// Who else may know the loaders.
+    pub elsewhere: Option<Elsewhere>,
 }
 
 /// The sampling thread. Dropping it ends it.
@@ -109,6 +113,7 @@ struct Sources {
     trainers: Trainers,
     loaders: Loaders,
     gpus: GpuFeed,
+    elsewhere: Option<Elsewhere>,
     inventory: Arc<Inventory>,
     watched: Option<Arc<Found>>,
     groups: BTreeMap<Pid, Box<str>>,
@@ -129,6 +134,7 @@ impl Sources {
             trainers: Trainers::new(plan.roots.clone(), plan.only),
             loaders: Loaders::start(plan.roots),
             gpus: plan.gpus,
+            elsewhere: plan.elsewhere,
             inventory: Arc::new(inventory),
             watched: None,
             groups: BTreeMap::new(),
@@ -146,20 +152,31 @@ impl Sources {
         let (seen, busiest) = self.scan(stamp.mono_ms);
         self.trainers.update(&seen, &gpu_pids);
         let found = self.trainers.found();
+        let gpu_procs: Vec<GpuProcSample> = gpu_look
+            .procs
+            .iter()
+            .filter(|held| self.trainers.vouches_for(held.pid))
+            .cloned()
+            .collect();
+        let gpu_pids = gpu_procs.iter().map(|held| held.pid).collect();
         if self.watched.as_ref().is_none_or(|before| !Arc::ptr_eq(&found, before)) {
             self.loaders.watch(&found.descendants);
             self.groups = self.groups_of(&found);
             self.watched = Some(Arc::clone(&found));
         }
-        let loader_look = self.loaders.look();
+        let mut loader_look = self.loaders.look();
+        if let Some(elsewhere) = &mut self.elsewhere {
+            elsewhere.improve(&found.trainers, &mut loader_look);
+        }
         let recorded = recorded_pids(&found, &gpu_pids, &busiest);
         self.procs.watch(&recorded);
         let mut sample = Sample {
             seq: self.seq,
             stamp,
             gpus: gpu_look.samples.clone(),
-            gpu_procs: gpu_look.procs.clone(),
+            gpu_procs,
             loaders: loader_look.samples,
+            workers: loader_look.workers,
             procs: self.procs.sample(recorded.iter().copied()),
             ..Sample::default()
         };
@@ -256,7 +273,7 @@ impl Sources {
             pid: stat.pid,
             parent: stat.parent,
             start_ticks: stat.start_ticks,
-            start_ms: self.boot_unix_ms + since_boot_ms as i64,
+            start_ms: Some(self.boot_unix_ms + since_boot_ms as i64),
             name: stat.name.clone(),
             command: Box::default(),
             user: Box::default(),
@@ -275,13 +292,13 @@ impl Sources {
     }
 }
 
-fn seen(stat: &ProcStat) -> ProcSeen {
+/// A row of the process table in the shape that the search for trainers takes.
+pub(crate) fn seen(stat: &ProcStat) -> ProcSeen {
     ProcSeen {
         pid: stat.pid,
         parent: stat.parent,
         name: stat.name.clone(),
         start_ticks: stat.start_ticks,
-        state: stat.state.code().chars().next().unwrap_or('?'),
     }
 }
 

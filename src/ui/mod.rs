@@ -8,8 +8,10 @@
 //! What the terminal can show is decided once, in [`Styles`]; nothing here looks at the machine.
 
 mod color;
+mod encode;
 mod glyph;
 mod heat;
+mod mix;
 mod paint;
 mod pane;
 mod picture;

@@ -4,7 +4,7 @@ use ratatui::buffer::Buffer;
 
 use super::pane::Pane;
 use super::styles::Styles;
-use super::{heat, plot, popup, rule, text};
+use super::{heat, mix, plot, popup, rule, text};
 use crate::view::screen::{Body, Screen};
 
 /// Paints a screen into a buffer, from its upper left corner. Cells that no part covers stay as
@@ -21,6 +21,7 @@ pub fn paint(screen: &Screen, styles: &Styles, buffer: &mut Buffer) {
             Body::Rule(rule) => rule::paint(rule, &mut pane, styles),
             Body::Plot(plot) => plot::paint(plot, &mut pane, styles),
             Body::Heat(heat) => heat::paint(heat, &mut pane, styles),
+            Body::Mix(body) => mix::paint(body, &mut pane, styles),
             Body::Popup { title, rows } => popup::paint(title, rows, &mut pane, styles),
         }
     }

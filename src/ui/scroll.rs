@@ -4,7 +4,7 @@
 use ratatui::buffer::{Buffer, Cell};
 use unicode_width::UnicodeWidthStr;
 
-/// The left border stays where it is.
+/// The borders stay where they are: the first column and the last.
 const FIRST: usize = 1;
 /// Columns that a plot may move by in one frame.
 const FARTHEST: usize = 6;
@@ -15,13 +15,13 @@ const FEW: usize = 16;
 /// how many columns.
 pub(super) fn scroll(shown: &mut Buffer, next: &Buffer) -> Vec<(u16, usize)> {
     let width = usize::from(next.area.width);
-    if width <= FIRST || shown.area != next.area {
+    if width <= 2 * FIRST || shown.area != next.area {
         return Vec::new();
     }
     let rows = shown.content.chunks_exact_mut(width).zip(next.content.chunks_exact(width));
     let moved = rows.zip(0_u16..).filter_map(|((old, new), y)| {
         let by = distance(old, new)?;
-        let row = old.get_mut(FIRST..)?;
+        let row = old.get_mut(FIRST..width - FIRST)?;
         row.rotate_left(by);
         // What the terminal puts there.
         row.iter_mut().rev().take(by).for_each(Cell::reset);
@@ -32,15 +32,17 @@ pub(super) fn scroll(shown: &mut Buffer, next: &Buffer) -> Vec<(u16, usize)> {
 
 /// How far to the left a row moved; `None` where it did not, or where it is cheaper to send it.
 fn distance(old: &[Cell], new: &[Cell]) -> Option<usize> {
+    let last = old.len().min(new.len()) - FIRST;
     let differing = |by: usize| {
-        let kept = old.iter().skip(FIRST + by).zip(new.iter().skip(FIRST));
+        let old = old.get(FIRST + by..last).unwrap_or_default();
+        let kept = old.iter().zip(new.iter().skip(FIRST));
         kept.filter(|(old, new)| old != new).count() + by
     };
     let unmoved = differing(0);
     if unmoved < FEW || !old.iter().chain(new).all(|cell| cell.symbol().width() == 1) {
         return None;
     }
-    let (by, left) = (1..=FARTHEST.min(new.len() - FIRST))
+    let (by, left) = (1..=FARTHEST.min(last - FIRST))
         .map(|by| (by, differing(by)))
         .min_by_key(|(_, left)| *left)?;
     (left * 2 < unmoved).then_some(by)
@@ -66,7 +68,7 @@ mod tests {
         assert_eq!(scroll(&mut shown, &next), [(0, 2)]);
         let columns: Vec<u16> = shown.diff(&next).iter().map(|(x, ..)| *x).collect();
         let width = PLOT.chars().count() as u16;
-        assert_eq!(columns, [width - 3, width - 2, width - 1]);
+        assert_eq!(columns, [width - 3, width - 2]);
     }
 
     #[test]

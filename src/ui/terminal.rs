@@ -2,12 +2,12 @@
 
 use std::io::{self, Write};
 
-use ratatui::backend::{Backend, ClearType, CrosstermBackend};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use crate::view::Screen;
 
+use super::encode::Encoder;
 use super::scroll::scroll;
 use super::{Styles, paint};
 
@@ -17,7 +17,7 @@ use super::{Styles, paint};
 /// that do not answer, and it cannot let the terminal move a row.
 #[derive(Debug)]
 pub struct Painter<W: Write> {
-    backend: CrosstermBackend<W>,
+    writer: W,
     /// What the terminal shows.
     shown: Buffer,
     /// Kept for its memory.
@@ -31,7 +31,7 @@ impl<W: Write> Painter<W> {
     pub fn new(writer: W, width: u16, height: u16) -> io::Result<Self> {
         let area = Rect::new(0, 0, width, height);
         let (shown, next) = (Buffer::empty(area), Buffer::empty(area));
-        Ok(Self { backend: CrosstermBackend::new(writer), shown, next, stale: false })
+        Ok(Self { writer, shown, next, stale: false })
     }
 
     /// The terminal has another size now.
@@ -47,17 +47,20 @@ impl<W: Write> Painter<W> {
     pub fn draw(&mut self, screen: &Screen, styles: &Styles) -> io::Result<()> {
         self.next.reset();
         paint(screen, styles, &mut self.next);
+        let mut encoder = Encoder::new(self.next.area.width);
         if std::mem::take(&mut self.stale) {
-            self.backend.clear_region(ClearType::All)?;
+            encoder.clear();
             self.shown = Buffer::empty(self.next.area);
         }
         for (row, columns) in scroll(&mut self.shown, &self.next) {
-            // To the second column, and delete characters there (DCH).
-            write!(self.backend, "\x1b[{};2H\x1b[{columns}P", u32::from(row) + 1)?;
+            encoder.shift(row, columns);
         }
-        self.backend.draw(self.shown.diff_iter(&self.next))?;
+        for (x, y, cell) in self.shown.diff_iter(&self.next) {
+            encoder.cell(x, y, cell);
+        }
         std::mem::swap(&mut self.shown, &mut self.next);
-        Backend::flush(&mut self.backend)
+        self.writer.write_all(encoder.finish().as_bytes())?;
+        self.writer.flush()
     }
 
     /// Forgets the screen before, so that the next one is sent whole.
@@ -68,7 +71,7 @@ impl<W: Write> Painter<W> {
 
     /// Sends bytes that are not part of the screen: a bell, a copy to the clipboard.
     pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.backend.write_all(bytes)?;
-        Write::flush(&mut self.backend)
+        self.writer.write_all(bytes)?;
+        self.writer.flush()
     }
 }

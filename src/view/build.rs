@@ -1,13 +1,14 @@
-//! The lanes screen, put together.
+//! The screens, put together.
 
 use crate::app::rows::rows;
-use crate::app::{GpuMode, State};
+use crate::app::{GpuMode, ScreenKind, State};
 
 use super::focus::Look;
 use super::footer::footer;
 use super::header::header;
 use super::lanes::Plotted;
 use super::layout::{LINE_BELOW, Layout, layout};
+use super::loaders;
 use super::popup::popup;
 use super::screen::{Area, Body, Edge, Part, Rule, Screen, TextRow};
 use super::small;
@@ -21,7 +22,10 @@ pub fn build(state: &State, past: &dyn Plotted, width: u16, height: u16) -> Scre
     if width == 0 || height == 0 {
         return screen;
     }
-    let columns = usize::from(width.saturating_sub(2));
+    let columns = match state.screen {
+        ScreenKind::Lanes => usize::from(width.saturating_sub(2)),
+        ScreenKind::Loaders => loaders::columns(width),
+    };
     let look = Look::new(state, past, columns);
     let whole = Area { x: 0, y: 0, width, height };
     if width < LINE_BELOW.0 || height < LINE_BELOW.1 {
@@ -29,7 +33,21 @@ pub fn build(state: &State, past: &dyn Plotted, width: u16, height: u16) -> Scre
         put(&mut screen, whole, Body::Text(rows));
         return screen;
     }
-    let said = verdict(&look, usize::from(width), Room::of(height));
+    if state.screen == ScreenKind::Loaders {
+        loaders::put(&mut screen, &look);
+    } else {
+        lanes(&mut screen, &look);
+    }
+    if let Some(part) = popup(&look, width, height) {
+        put(&mut screen, part.area, part.body);
+    }
+    screen
+}
+
+/// The lanes, or their numbers where there is no room for plots.
+fn lanes(screen: &mut Screen, look: &Look<'_>) {
+    let (state, width, height) = (look.state, screen.width, screen.height);
+    let said = verdict(look, usize::from(width), Room::of(height));
     let heat = if state.gpu_mode == GpuMode::Heat { look.gpus.len() as u16 } else { 0 };
     // Where there is no run the table says what was looked for, in four rows.
     let table_rows = match rows(state).len().min(usize::from(u16::MAX) - 1) {
@@ -37,15 +55,11 @@ pub fn build(state: &State, past: &dyn Plotted, width: u16, height: u16) -> Scre
         rows => rows as u16 + 1,
     };
     if let Some(places) = layout(width, height, said.len() as u16, table_rows, heat) {
-        lanes_screen(&mut screen, &look, &places, said);
+        lanes_screen(screen, look, &places, said);
     } else {
-        let rows = small::numbers(&look, usize::from(width), usize::from(height));
-        put(&mut screen, whole, Body::Text(rows));
+        let rows = small::numbers(look, usize::from(width), usize::from(height));
+        put(screen, Area { x: 0, y: 0, width, height }, Body::Text(rows));
     }
-    if let Some(part) = popup(&look, width, height) {
-        put(&mut screen, part.area, part.body);
-    }
-    screen
 }
 
 fn lanes_screen(screen: &mut Screen, look: &Look<'_>, places: &Layout, said: Vec<TextRow>) {
@@ -72,7 +86,7 @@ fn lanes_screen(screen: &mut Screen, look: &Look<'_>, places: &Layout, said: Vec
 }
 
 /// Puts a part on the screen, cut to the screen.
-fn put(screen: &mut Screen, area: Area, body: Body) {
+pub(super) fn put(screen: &mut Screen, area: Area, body: Body) {
     let x = area.x.min(screen.width);
     let y = area.y.min(screen.height);
     let area = Area {

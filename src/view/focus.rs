@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::app::{Feed, State};
+use crate::app::loaders::moving_loader;
+use crate::app::{Feed, ScreenKind, State};
 use crate::model::inventory::{LoaderInfo, RunInfo};
 use crate::model::sample::LoaderSample;
 use crate::model::{Frame, Gap, GpuId, Inventory, Pid, Reading, RunId};
@@ -59,6 +60,12 @@ impl<'a> Look<'a> {
             .or(judged)
             .or_else(|| run.and_then(|run| worst_rank(frame, run)));
         look.loader = look.pid.and_then(|pid| moving_loader(frame, pid));
+        if state.screen == ScreenKind::Loaders
+            && let Some(picked) = state.picked_loader()
+        {
+            (look.pid, look.run) = (Some(picked.pid), picked.run);
+            look.loader = frame.sample.loaders.iter().find(|row| row.loader == picked.loader);
+        }
         let of_run = run.map(|run| run_gpus(frame, run)).unwrap_or_default();
         look.gpus_of_run = !of_run.is_empty();
         look.gpus = if of_run.is_empty() {
@@ -127,19 +134,6 @@ pub(super) fn worst_rank(frame: &Frame, run: &RunInfo) -> Option<Pid> {
         }
     }
     worst.map(|(_, pid)| pid).or_else(|| run.trainers.first().copied())
-}
-
-/// The loader of a trainer that moves: during evaluation that is another than during training.
-pub(super) fn moving_loader(frame: &Frame, pid: Pid) -> Option<&LoaderSample> {
-    let mut best: Option<(f64, &LoaderSample)> = None;
-    for loader in frame.sample.loaders.iter().filter(|loader| loader.pid == pid) {
-        let rates = frame.loaders.iter().find(|rates| rates.loader == loader.loader);
-        let steps = rates.and_then(|rates| rates.steps_per_second.ok()).unwrap_or(0.0);
-        if best.is_none_or(|(most, _)| steps > most) {
-            best = Some((steps, loader));
-        }
-    }
-    best.map(|(_, loader)| loader)
 }
 
 /// The trainer and the workers of a rank.

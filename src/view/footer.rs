@@ -1,20 +1,23 @@
 //! The last row: the keys, or a line for the user.
 
-use crate::app::Action;
 use crate::app::keymap::key_of;
+use crate::app::loaders::loader_rows;
+use crate::app::{Action, Picked, ScreenKind};
 
 use super::focus::Look;
 use super::screen::{Line, Role, TextRow, span, strong};
 use super::text::{line_width, safe, tail, width as columns, word};
 
 /// What the footer lists while there is room, the most wanted first. Two actions share one word.
-const LISTED: [(Action, Option<Action>); 10] = [
+const LISTED: [(Action, Option<Action>); 12] = [
     (Action::Pause, None),
     (Action::ScrubLeft, Some(Action::ScrubRight)),
     (Action::ZoomIn, Some(Action::ZoomOut)),
     (Action::Enter, None),
     (Action::Help, None),
     (Action::Quit, None),
+    (Action::Screen(3), None),
+    (Action::Screen(1), None),
     (Action::PrevFinding, Some(Action::NextFinding)),
     (Action::SelectUp, Some(Action::SelectDown)),
     (Action::GpuMode, None),
@@ -37,20 +40,38 @@ pub(super) fn footer(look: &Look<'_>, width: usize) -> TextRow {
         let left = vec![word(&format!(" {message}"), Role::Accent)];
         return TextRow { left, ..TextRow::default() };
     }
-    let mut left = vec![span(" ", Role::Dim)];
-    for (action, partner) in LISTED {
+    let mut left = Line::new();
+    let here = Action::Screen(look.state.screen.number());
+    for (action, partner) in LISTED.into_iter().filter(|(action, _)| *action != here) {
+        let Some(said) = said(look, action) else { continue };
         let keys = key_of(action) + &partner.map(key_of).unwrap_or_default();
-        let word = match action {
-            Action::Pause if !look.live() => "go on",
-            _ => action.short(),
-        };
-        let piece: Line = vec![strong(keys, Role::Key), span(format!(" {word}   "), Role::Dim)];
-        if line_width(&left) + line_width(&piece) > width + 2 {
+        let before = if left.is_empty() { " " } else { "   " };
+        let piece: Line = vec![
+            span(before, Role::Dim),
+            strong(keys, Role::Key),
+            span(format!(" {said}"), Role::Dim),
+        ];
+        if line_width(&left) + line_width(&piece) > width {
             break;
         }
         left.extend(piece);
     }
     TextRow { left, ..TextRow::default() }
+}
+
+/// The word for an action on the screen that is shown; `None` where it is of another one.
+fn said(look: &Look<'_>, action: Action) -> Option<&'static str> {
+    let loaders = look.state.screen == ScreenKind::Loaders;
+    let several = loaders && loader_rows(look.state).len() > 1;
+    Some(match action {
+        Action::Pause if !look.live() => "go on",
+        Action::SelectUp if several && !look.state.picked.inside => "loaders",
+        Action::SelectUp if loaders => "workers",
+        Action::Enter if loaders && look.state.picked != Picked::default() => "more",
+        Action::Expand if several => "loaders or workers",
+        Action::GpuMode | Action::Expand if loaders => return None,
+        _ => action.short(),
+    })
 }
 
 #[cfg(test)]

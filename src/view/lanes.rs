@@ -20,6 +20,9 @@ pub trait Plotted {
     /// The value at a moment, or `None` where there is none.
     fn value_at(&self, of: &Track, mono_ms: u64) -> Option<f32>;
 
+    /// Each value within `from_ms..=to_ms`, oldest first; gaps are left out.
+    fn values(&self, of: &Track, from_ms: u64, to_ms: u64) -> Vec<f32>;
+
     /// The oldest and the newest moment that is kept.
     fn span(&self) -> Option<(u64, u64)>;
 }
@@ -43,6 +46,10 @@ impl Plotted for History {
         Self::value_at(self, of, mono_ms)
     }
 
+    fn values(&self, of: &Track, from_ms: u64, to_ms: u64) -> Vec<f32> {
+        Self::values(self, of, from_ms, to_ms)
+    }
+
     fn span(&self) -> Option<(u64, u64)> {
         Self::span(self)
     }
@@ -63,6 +70,10 @@ impl Plotted for NoPast {
 
     fn value_at(&self, _: &Track, _: u64) -> Option<f32> {
         None
+    }
+
+    fn values(&self, _: &Track, _: u64, _: u64) -> Vec<f32> {
+        Vec::new()
     }
 
     fn span(&self) -> Option<(u64, u64)> {

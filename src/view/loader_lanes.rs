@@ -64,6 +64,7 @@ pub(super) fn blocked(look: &Look<'_>) -> Lane {
         let how = match source {
             WaitSource::Stack => "seen on the Python stack",
             WaitSource::Wchan => "inferred from the kernel's wait",
+            WaitSource::Semaphore => "told by the queue's lock",
             WaitSource::Probe => "told by the probe",
         };
         values.push(span(format!("  · {how}"), Role::Dim));

@@ -10,6 +10,7 @@ mod lane;
 pub mod lanes;
 mod layout;
 mod loader_lanes;
+mod loaders;
 mod pcie_lane;
 mod popup;
 mod rank;

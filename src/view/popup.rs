@@ -1,4 +1,4 @@
-//! What lies over the lanes: the keys, and a finding in full.
+//! What lies over a screen: the keys, a finding in full, a worker in full.
 
 use crate::app::keymap::keys_of;
 use crate::app::{Action, Overlay};
@@ -6,6 +6,7 @@ use crate::fmt;
 use crate::model::{Cause, Finding, Rule};
 
 use super::focus::Look;
+use super::loaders;
 use super::screen::{Area, Body, Line, Part, Role, TextRow, span, strong};
 use super::text::{left, safe, wrap};
 use super::verdict::{badge, severity_role};
@@ -35,6 +36,10 @@ pub(super) fn popup(look: &Look<'_>, width: u16, height: u16) -> Option<Part> {
             let title = format!(" {} · {} ", badge(finding), finding.severity.code());
             let title = vec![strong(title, severity_role(finding.severity))];
             (title, finding_rows(look, finding, inner), scroll)
+        }
+        Overlay::Worker { loader, worker, scroll } => {
+            let (title, rows) = loaders::popup(look, loader, worker, inner)?;
+            (title, rows, scroll)
         }
     };
     let lines = room.saturating_sub(2).min(rows.len() as u16);

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::model::{Bound, Frame, Gap, GpuId, Pid, Reading};
 
-use super::focus::{moving_loader, rank_pids};
+use super::focus::rank_pids;
+use crate::app::loaders::moving_loader;
 
 /// A value with how it relates to the truth.
 pub(super) type Bounded = Option<(f64, Bound)>;

@@ -182,6 +182,8 @@ pub enum Body {
     Plot(Plot),
     /// A heat map: one row an entity.
     Heat(Heat),
+    /// How the time of several is made up: one row an entity.
+    Mix(Mix),
     /// A box over the rest, with a title and lines.
     Popup {
         /// On its border.
@@ -301,6 +303,22 @@ pub struct Heat {
     /// Column of the cursor within the plot.
     pub cursor: Option<u16>,
 }
+
+/// What the time of several entities is made up of, over the shared time axis: one row an entity, one
+/// small stacked bar a column.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mix {
+    /// One entry a column for each row; `None` is a gap and stays blank.
+    pub rows: Vec<Vec<Option<Shares>>>,
+    /// The roles of the shares, lowest first, each with the letter that stands for it where bars
+    /// cannot be drawn.
+    pub parts: [(Role, char); 5],
+    /// Column of the cursor within the plot.
+    pub cursor: Option<u16>,
+}
+
+/// Shares of one time, lowest first; they sum to 1.
+pub type Shares = [f32; 5];
 
 /// Text of one role.
 pub fn span(text: impl Into<String>, role: Role) -> Span {

@@ -226,7 +226,7 @@ fn mark(bound: Bound, text: &str) -> String {
 }
 
 /// A bar of one cell beside the depth and the capacity.
-fn queue(numbers: &Numbers) -> (String, Role) {
+pub(super) fn queue(numbers: &Numbers) -> (String, Role) {
     const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let Some((ready, capacity, bound)) = numbers.ready else {
         return (fmt::NONE.to_owned(), Role::Gap);

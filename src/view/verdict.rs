@@ -150,6 +150,7 @@ const fn doing_words(doing: Doing) -> &'static str {
     match doing {
         Doing::WaitsForData => "waits for data",
         Doing::Delivery => "waits for the hand-over",
+        Doing::FallsBehind => "falls behind",
         Doing::Computing => "computes",
         Doing::Ahead => "computes, loader ahead",
         Doing::Idle => "idle",
@@ -161,6 +162,7 @@ const fn doing_words(doing: Doing) -> &'static str {
 const fn doing_role(doing: Doing) -> Role {
     match doing {
         Doing::WaitsForData | Doing::Delivery => Role::Blocked,
+        Doing::FallsBehind => Role::Warn,
         Doing::Computing | Doing::Ahead => Role::Good,
         Doing::Idle | Doing::WarmingUp | Doing::Unknown => Role::Dim,
     }

@@ -32,7 +32,7 @@ pub(super) fn strip(loaders: &[&str], columns: usize) -> Line {
 
 /// The letter on screen and its colour. A letter that is none of ours is not passed on: it comes from
 /// a file, and could be anything.
-const fn look_of(letter: char) -> (char, Role) {
+pub(super) const fn look_of(letter: char) -> (char, Role) {
     match letter {
         'R' => ('R', Role::WorkerRun),
         'Q' => ('Q', Role::WorkerQueued),

@@ -23,6 +23,7 @@ arguments.add_argument("--made", required=True)
 arguments.add_argument("--minutes", type=float, default=1.0)
 arguments.add_argument("--scenes", default="quiet,noisy")
 arguments.add_argument("--alone", action="store_true", help="mltop without the others beside it")
+arguments.add_argument("--beside", help="another build of mltop, to compare with in the same run")
 arguments.add_argument("--gpm", type=int, default=1, help="0: PCIe by counters, as before Hopper")
 args = arguments.parse_args()
 
@@ -154,6 +155,9 @@ def measure(name, folder, python):
         # Its own trainer alone: other training on this box is not part of the scene.
         argv = [mltop, "--pid", str(scene.trainer)]
         terminals["mltop"] = proc.Tmux("mltop", argv, folder, scene.env())
+        if args.beside:
+            argv = [os.path.abspath(args.beside), "--pid", str(scene.trainer)]
+            terminals["beside"] = proc.Tmux("beside", argv, folder, scene.env())
         if not args.alone:
             home = os.path.join(folder, "home")
             os.makedirs(os.path.join(home, ".config/btop"), exist_ok=True)
@@ -165,11 +169,10 @@ def measure(name, folder, python):
                     terminals[rival] = proc.Tmux(rival, argv, folder, env)
             bare = subprocess.Popen([os.path.join(args.made, "bare")])
         scene.run(SETTLE)
-        pid = terminals["mltop"].pid
-        meters = [Meter("mltop", [pid, *proc.children(pid)], terminals["mltop"])]
-        others = [terminals[key] for key in terminals if key != "mltop"]
-        names = [key for key in terminals if key != "mltop"]
-        meters += [Meter(key, [one.pid], one) for key, one in zip(names, others)]
+        meters = []
+        for key, one in terminals.items():
+            own = key in ("mltop", "beside")
+            meters.append(Meter(key, [one.pid, *(proc.children(one.pid) if own else [])], one))
         if bare:
             meters.append(Meter("bare loop", [bare.pid], None))
         scene.run(args.minutes * 60, meters[0].watch)

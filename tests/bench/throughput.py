@@ -3,18 +3,21 @@
 
 usage: tests/bench/throughput.py [--pairs N] [--seconds S] [--load saturated,step]
 
-One long-lived PyTorch loop; in turn, mltop's live screen (200x50) is attached to it and is not. Two
-loads: the cores saturated by the loader's workers, and a loop bound by its step, as behind a GPU. Each
-step's end is written down by the loop itself. The loss of a pair is 1 - with/without; the order within
-a pair changes from pair to pair, so that a drift of the box cancels. Printed: the median of the paired
-losses with its upper 95 % bound (of a sign test, so no shape of the noise is assumed), and how many
-pairs there were. Run it after `cargo build --release`.
+One long-lived PyTorch loop and one mltop with its live screen (200x50) attached to it. In short slices,
+mltop runs and is stopped (SIGSTOP, to itself, never to the training); two slices are a pair, and the
+order within a pair changes from pair to pair, so that a drift of the box cancels. A slice is at least a
+second, so that each holds whole ticks; when mltop goes on, it ticks at once, so that it works a little
+more than it would in a second. Two loads: the cores saturated by the loader's workers, and a loop bound
+by its step, as behind a GPU. Each step's end is written down by the loop itself. The loss of a pair is
+1 - with/without. Printed: the median of the paired losses with its upper 95 % bound (of a sign test, so
+no shape of the noise is assumed), and how many pairs there were. Run it after `cargo build --release`.
 """
 
 import argparse
 import math
 import mmap
 import os
+import signal
 import struct
 import subprocess
 import sys
@@ -29,8 +32,8 @@ TARGETS = {"saturated": 0.01, "step": 0.005}
 
 arguments = argparse.ArgumentParser()
 arguments.add_argument("--mltop", default=os.path.join(HERE, "../../target/release/mltop"))
-arguments.add_argument("--pairs", type=int, default=12)
-arguments.add_argument("--seconds", type=float, default=8.0)
+arguments.add_argument("--pairs", type=int, default=150)
+arguments.add_argument("--seconds", type=float, default=1.2)
 arguments.add_argument("--load", default="saturated,step")
 arguments.add_argument("--train", help=argparse.SUPPRESS)
 arguments.add_argument("--log", help=argparse.SUPPRESS)
@@ -91,11 +94,11 @@ class Steps:
 
 
 class Attached:
-    """mltop's screen on a terminal that somebody reads."""
+    """mltop's screen on a terminal that somebody reads, which can be stopped and go on."""
 
     def __init__(self, pid):
         self.terminal = proc.Mute([os.path.abspath(args.mltop), "--pid", str(pid)], {})
-        self.open = True
+        self.open, self.running = True, True
         self.reader = threading.Thread(target=self.read)
         self.reader.start()
 
@@ -103,7 +106,20 @@ class Attached:
         while self.open:
             self.terminal.read(0.5)
 
+    def let(self, run):
+        """Stops it with its collectors, which are in its process group, or lets them go on."""
+        if run != self.running:
+            os.killpg(self.terminal.pid, signal.SIGCONT if run else signal.SIGSTOP)
+            self.running = run
+            # What it did at the last moment is not what this slice is.
+            time.sleep(0.05)
+
+    def cpu(self):
+        """How long it has been on a CPU, to show that it was."""
+        return proc.cpu_seconds(self.terminal.pid)
+
     def close(self):
+        self.let(True)
         self.open = False
         self.reader.join()
         self.terminal.close()
@@ -139,21 +155,23 @@ def measure(load, python):
                 sys.exit("the loop did not start")
             time.sleep(0.1)
         losses, rates = [], []
-        for pair in range(args.pairs):
-            rate = {}
-            for attached in (True, False) if pair % 2 else (False, True):
-                mltop = Attached(loop.pid) if attached else None
-                try:
-                    # The start is not what attached means.
-                    time.sleep(2)
-                    rate[attached] = steps.rate(args.seconds)
-                finally:
-                    if mltop:
-                        mltop.close()
-            losses.append(1 - rate[True] / rate[False])
-            rates.append(rate[False])
-            print(f"# {load} pair {pair + 1}: {rate[False]:.2f} steps/s without, "
-                  f"{rate[True]:.2f} with, loss {losses[-1]:+.2%}", file=sys.stderr, flush=True)
+        mltop = Attached(loop.pid)
+        try:
+            # The start is not what attached means.
+            time.sleep(5)
+            for pair in range(args.pairs):
+                rate = {}
+                for run in (True, False) if pair % 2 else (False, True):
+                    mltop.let(run)
+                    rate[run] = steps.rate(args.seconds)
+                losses.append(1 - rate[True] / rate[False])
+                rates.append(rate[False])
+                if (pair + 1) % 10 == 0:
+                    print(f"# {load} pair {pair + 1}: {median(rates):.2f} steps/s without, median loss "
+                          f"{median(losses):+.2%}, mltop {mltop.cpu():.2f} s of CPU", file=sys.stderr,
+                          flush=True)
+        finally:
+            mltop.close()
         return losses, median(rates)
     finally:
         loop.terminate()

@@ -10,7 +10,7 @@ use mltop::model::inventory::{
     Storage,
 };
 use mltop::model::metric::{Cell, Section};
-use mltop::model::sample::{Bound, PcieSource, ProcState, ReadySource, WaitSource};
+use mltop::model::sample::{Activity, Bound, PcieSource, ProcState, ReadySource, WaitSource};
 use mltop::model::{Gap, GpuId, Inventory, LoaderId, Pid, RunId, Sample, Stamp};
 use proptest::prelude::{Strategy, any};
 
@@ -70,6 +70,7 @@ fn codes() -> Vec<&'static str> {
     codes.extend(ProcState::ALL.iter().map(|state| state.code()));
     codes.extend(ReadySource::ALL.iter().map(|state| state.code()));
     codes.extend(WaitSource::ALL.iter().map(|state| state.code()));
+    codes.extend(Activity::ALL.iter().map(|state| state.code()));
     codes
 }
 
@@ -135,7 +136,7 @@ pub(crate) fn proc(dice: &mut Dice, pid: Pid) -> ProcInfo {
         pid,
         parent: Pid(dice.below(1000) as u32),
         start_ticks: dice.below(1 << 40),
-        start_ms: 1_700_000_000_000 + dice.below(1 << 30) as i64,
+        start_ms: Some(1_700_000_000_000 + dice.below(1 << 30) as i64),
         name: boxed(dice),
         command: boxed(dice),
         user: boxed(dice),
@@ -213,6 +214,7 @@ pub(crate) fn sample_with(dice: &mut Dice, seq: u64, names: &Arc<Inventory>) -> 
         gpu_procs: rows(dice, 3),
         procs: rows(dice, 6),
         loaders: rows(dice, 3),
+        workers: rows(dice, 6),
     }
 }
 
@@ -267,6 +269,7 @@ pub(crate) fn difference(a: &Sample, b: &Sample) -> Option<String> {
         .or_else(|| section(&a.gpu_procs, &b.gpu_procs))
         .or_else(|| section(&a.procs, &b.procs))
         .or_else(|| section(&a.loaders, &b.loaders))
+        .or_else(|| section(&a.workers, &b.workers))
 }
 
 fn section<S: Section>(a: &[S], b: &[S]) -> Option<String> {

@@ -1,17 +1,20 @@
 //! Frames built by hand, and a past made of them.
+#![allow(dead_code, reason = "each test program uses its part")]
 
 use std::sync::Arc;
 
 use mltop::history::Track;
-use mltop::model::frame::{DiskRates, GpuRates, LoaderRates, ProcRates};
+use mltop::model::frame::{DiskRates, GpuRates, LoaderRates, ProcRates, WorkerRates};
 use mltop::model::inventory::{
     DiskInfo, GpuInfo, HostInfo, LoaderInfo, ProcInfo, Role, RunInfo, Storage,
 };
 use mltop::model::sample::{
     DiskSample, GpuProcSample, GpuSample, LoaderSample, PcieSource, ProcSample, ReadySource,
-    WaitSource,
+    WaitSource, WorkerSample,
 };
-use mltop::model::{Bound, Frame, GpuId, Inventory, LoaderId, Pid, Reading, RunId, Sample, Stamp};
+use mltop::model::{
+    Bound, Frame, Gap, GpuId, Inventory, LoaderId, Pid, Reading, RunId, Sample, Stamp,
+};
 use mltop::view::Plotted;
 use mltop::view::screen::Bucket;
 
@@ -35,6 +38,39 @@ pub(crate) struct World {
     pub(crate) workers: u32,
     /// Whether the loader is pinned, so that its depth is the complement.
     pub(crate) pinned: bool,
+    /// What is out of the ordinary about its loaders.
+    pub(crate) odd: Odd,
+}
+
+/// What can be out of the ordinary about a loader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Odd {
+    /// Nothing.
+    Nothing,
+    /// A session from before workers had rows of their own.
+    NoRows,
+    /// Its descriptors may not be read.
+    Denied,
+    /// num_workers is 0.
+    Alone,
+    /// Its sources disagree.
+    Doubtful,
+    /// The probe tells of it.
+    Probe,
+    /// A second loader of each rank stands still meanwhile.
+    Validation,
+}
+
+impl Odd {
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Nothing,
+        Self::NoRows,
+        Self::Denied,
+        Self::Alone,
+        Self::Doubtful,
+        Self::Probe,
+        Self::Validation,
+    ];
 }
 
 impl Default for World {
@@ -46,6 +82,7 @@ impl Default for World {
             host: "gpu-box-7".to_owned(),
             workers: 8,
             pinned: false,
+            odd: Odd::Nothing,
         }
     }
 }
@@ -76,7 +113,7 @@ impl World {
             pid,
             parent: Pid(1),
             start_ticks: 7,
-            start_ms: START_UNIX_MS,
+            start_ms: Some(START_UNIX_MS),
             name: "python".into(),
             command: "python train.py".into(),
             user: "me".into(),
@@ -117,6 +154,7 @@ impl World {
                 ..LoaderInfo::default()
             }));
         }
+        self.odd_names(&mut inventory);
         if let Some(name) = &self.run {
             inventory.runs.push(Arc::new(RunInfo {
                 run: RunId(1),
@@ -231,6 +269,7 @@ impl World {
             worker_states: Reading::Is(if starved { "DDDRDD.D" } else { "R.S.R..Q" }.into()),
             ..LoaderSample::default()
         });
+        self.worker_rows(rank, tick, sample, frame);
         frame.loaders.push(LoaderRates {
             pid: Self::trainer(rank),
             loader: LoaderId(rank),
@@ -238,8 +277,116 @@ impl World {
             empty_ratio: Reading::Is(if starved { 0.74 } else { 0.0 }),
             steps_per_second: Reading::Is(2.4),
             step_seconds: Reading::Is(0.412),
+            worker_disk_ratio: Reading::Is(if starved { 0.7 } else { 0.1 }),
+            worker_idle_ratio: Reading::Is(if starved { 0.05 } else { 0.6 }),
             ..LoaderRates::default()
         });
+        self.odd_rows(sample, frame);
+    }
+
+    /// A row for each worker, all of them at one task in turn, the lowest at worker 3.
+    fn worker_rows(&self, rank: u32, tick: u64, sample: &mut Sample, frame: &mut Frame) {
+        if self.odd == Odd::NoRows {
+            return;
+        }
+        let starved = wait_at(tick) > 0.1;
+        let letters = if starved { "DDDRDDDD" } else { "R.S.R..Q" };
+        for (at, letter) in (0..self.workers).zip(letters.chars().cycle()) {
+            let index = 1000 + u64::from((at + 5) % 8);
+            sample.workers.push(WorkerSample {
+                pid: Self::worker(rank, at),
+                trainer: Self::trainer(rank),
+                loader: LoaderId(rank),
+                worker: Reading::Is(u64::from(at)),
+                state: Reading::Is(letter.to_string().into()),
+                queued_tasks: Reading::Is(1),
+                first_task: Reading::Is(index + 8),
+                current_task: Reading::Is(index),
+                ..WorkerSample::default()
+            });
+            frame.workers.push(WorkerRates {
+                pid: Self::worker(rank, at),
+                trainer: Self::trainer(rank),
+                loader: LoaderId(rank),
+                run_ratio: Reading::Is(0.2),
+                runq_ratio: Reading::Is(0.05),
+                disk_ratio: Reading::Is(if starved { 0.7 } else { 0.1 }),
+                net_ratio: Reading::Is(0.0),
+                idle_ratio: Reading::Is(if starved { 0.05 } else { 0.6 }),
+                other_ratio: Reading::Is(if starved { 0.0 } else { 0.05 }),
+            });
+        }
+    }
+
+    fn odd_names(&self, inventory: &mut Inventory) {
+        if self.odd == Odd::Validation {
+            let second = |info: &Arc<LoaderInfo>| {
+                let workers = vec![Pid(info.pid.0 + 90), Pid(info.pid.0 + 91)];
+                let loader = LoaderId(info.loader.0 + 500);
+                Arc::new(LoaderInfo { loader, workers, ..LoaderInfo::clone(info) })
+            };
+            let more: Vec<_> = inventory.loaders.iter().map(second).collect();
+            inventory.loaders.extend(more);
+        }
+        for info in &mut inventory.loaders {
+            let info = Arc::make_mut(info);
+            if matches!(self.odd, Odd::Denied | Odd::Alone) {
+                info.workers.clear();
+            }
+            info.why_not_better = match self.odd {
+                Odd::Denied => "Its descriptors may not be read.",
+                Odd::Doubtful => "The pipe and the memory differ by 3 batches.",
+                _ => "",
+            }
+            .into();
+        }
+    }
+
+    /// Changes the last loader to what is out of the ordinary.
+    fn odd_rows(&self, sample: &mut Sample, frame: &mut Frame) {
+        let (Some(row), Some(rates)) = (sample.loaders.last_mut(), frame.loaders.last_mut()) else {
+            return;
+        };
+        let ids = (row.pid, row.loader);
+        let bare = |gap, workers| LoaderSample {
+            pid: ids.0,
+            loader: ids.1,
+            ready: Reading::Not(gap),
+            capacity: Reading::Not(gap),
+            worker_states: Reading::Not(gap),
+            workers,
+            ..LoaderSample::default()
+        };
+        let none = LoaderRates { pid: ids.0, loader: ids.1, ..LoaderRates::default() };
+        match self.odd {
+            Odd::Nothing | Odd::NoRows => {}
+            Odd::Denied => {
+                *row = bare(Gap::Denied, Reading::Is(u64::from(self.workers)));
+                *rates = none;
+                sample.workers.clear();
+                frame.workers.clear();
+            }
+            Odd::Alone => {
+                *row = bare(Gap::NotApplicable, Reading::Is(0));
+                *rates = none;
+                sample.workers.clear();
+                frame.workers.clear();
+            }
+            Odd::Doubtful => row.ready_bound = Reading::Is(Bound::Doubtful),
+            Odd::Probe => {
+                row.ready_source = Reading::Is(ReadySource::Probe);
+                row.wait_source = Reading::Is(WaitSource::Probe);
+            }
+            Odd::Validation => {
+                let loader = LoaderId(ids.1.0 + 500);
+                let workers = Reading::Is(2);
+                let still = LoaderSample { loader, workers, ready: Reading::Is(4), ..row.clone() };
+                let steps_per_second = Reading::Is(0.0);
+                let rates = LoaderRates { loader, steps_per_second, ..rates.clone() };
+                sample.loaders.push(still);
+                frame.loaders.push(rates);
+            }
+        }
     }
 }
 
@@ -283,6 +430,11 @@ impl Plotted for Past {
                 Some(Bucket { min, mean: sum / values.len() as f32, max })
             })
             .collect()
+    }
+
+    fn values(&self, of: &Track, from: u64, to: u64) -> Vec<f32> {
+        let within = |frame: &&Arc<Frame>| (from..=to).contains(&frame.sample.stamp.mono_ms);
+        self.frames.iter().filter(within).filter_map(|frame| Self::value(frame, of)).collect()
     }
 
     fn value_at(&self, of: &Track, mono_ms: u64) -> Option<f32> {

@@ -152,7 +152,7 @@ fn proc(pid: u32, role: Role) -> Arc<ProcInfo> {
         pid: Pid(pid),
         parent: Pid(4711),
         start_ticks: 8_000_000 + u64::from(pid),
-        start_ms: START.unix_ms - 60_000,
+        start_ms: Some(START.unix_ms - 60_000),
         name: "python".into(),
         command: "python train.py --epochs 90".into(),
         user: "ml".into(),
@@ -290,6 +290,8 @@ fn tick(seq: u64) -> Sample {
             worker_states: Is("DR.S".into()),
             ..LoaderSample::default()
         }],
+        // The session is older than this section.
+        workers: Vec::new(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! A screen as plain text: enough to read it in a test, and no more.
 
 use mltop::view::Screen;
-use mltop::view::screen::{Area, Body, Draw, Edge, Heat, Line, Plot, Rule, Shade, TextRow};
+use mltop::view::screen::{Area, Body, Draw, Edge, Heat, Line, Mix, Plot, Rule, Shade, TextRow};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// The text of a line.
@@ -21,6 +21,7 @@ pub(crate) fn paint(screen: &Screen) -> Vec<String> {
             Body::Rule(rule) => grid.rule(part.area, rule),
             Body::Plot(plot) => grid.plot(part.area, plot),
             Body::Heat(heat) => grid.heat(part.area, heat),
+            Body::Mix(mix) => grid.mix(part.area, mix),
             Body::Popup { title, rows } => grid.popup(part.area, title, rows),
         }
     }
@@ -158,6 +159,19 @@ impl Grid {
                 self.set(area.x + 1 + column as u16, y, char);
             }
             self.write(area.x + 1, y, area.x + area.width - 1, label);
+        }
+    }
+
+    fn mix(&mut self, area: Area, mix: &Mix) {
+        for (at, row) in mix.rows.iter().take(usize::from(area.height)).enumerate() {
+            let y = area.y + at as u16;
+            self.set(area.x, y, '│');
+            self.set(area.x + area.width - 1, y, '│');
+            for (x, shares) in row.iter().enumerate() {
+                let Some(shares) = shares else { continue };
+                let most = (0..5).max_by(|a, b| shares[*a].total_cmp(&shares[*b])).unwrap_or(0);
+                self.set(area.x + 1 + x as u16, y, mix.parts[most].1);
+            }
         }
     }
 

@@ -140,6 +140,12 @@ pub(crate) fn assert_inside(screen: &Screen) {
                     assert_eq!(values.len(), usize::from(width) - 2);
                 }
             }
+            Body::Mix(mix) => {
+                assert!(mix.rows.len() <= usize::from(height));
+                for row in &mix.rows {
+                    assert_eq!(row.len(), usize::from(width) - 2);
+                }
+            }
             Body::Text(rows) | Body::Popup { rows, .. } => {
                 assert!(rows.len() <= usize::from(height), "{} rows in {height}", rows.len());
             }
@@ -171,7 +177,7 @@ pub(crate) fn spans(screen: &Screen) -> Vec<(String, Role)> {
                 line(&rule.left);
                 line(&rule.right);
             }
-            Body::Plot(_) | Body::Heat(_) => {}
+            Body::Plot(_) | Body::Heat(_) | Body::Mix(_) => {}
         }
     }
     all

@@ -112,6 +112,7 @@ impl Scenario {
             workers: pids,
             storage: vec![self.storage.clone()],
             why_not_better: "".into(),
+            ..LoaderInfo::default()
         };
         self.ranks[rank].loaders.push(Loader::new(info, load));
         self.ranks[rank].loaders.len() - 1
@@ -328,7 +329,7 @@ impl Scenario {
             pid,
             parent: Pid(1),
             start_ticks: 1,
-            start_ms: START_MS + 100_000 - self.age * 1000,
+            start_ms: Some(START_MS + 100_000 - self.age * 1000),
             name: "python".into(),
             command: "".into(),
             user: "".into(),

@@ -68,6 +68,11 @@ impl Tmux {
         self.run(&["set-option", "-s", "set-clipboard", "on"]);
     }
 
+    /// Everything that programs send to the terminal from now on goes to a file too.
+    pub(crate) fn copy_output_to(&self, file: &std::path::Path) {
+        self.run(&["pipe-pane", "-o", &format!("exec cat >> '{}'", file.display())]);
+    }
+
     /// Takes the terminal away, as a lost connection does: whoever runs in it is hung up.
     pub(crate) fn hang_up(&self) {
         self.run(&["kill-session"]);

@@ -10,12 +10,17 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::Value;
 
-/// The interpreters with torch on this machine, by a short name.
-pub(crate) fn interpreters() -> Vec<(&'static str, PathBuf)> {
-    let cache = std::env::var_os("MLTOP_TEST_CACHE").map_or_else(
+/// Where the environments are that the tests bring.
+pub(crate) fn cache() -> PathBuf {
+    std::env::var_os("MLTOP_TEST_CACHE").map_or_else(
         || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cache/mltop-tests"),
         PathBuf::from,
-    );
+    )
+}
+
+/// The interpreters with torch on this machine, by a short name.
+pub(crate) fn interpreters() -> Vec<(&'static str, PathBuf)> {
+    let cache = cache();
     let mut all = vec![
         ("newest", cache.join("torch-newest/bin/python")),
         ("debian", PathBuf::from("/usr/bin/python3")),
@@ -24,17 +29,26 @@ pub(crate) fn interpreters() -> Vec<(&'static str, PathBuf)> {
         all.insert(0, ("given", python.into()));
     }
     all.retain(|(name, python)| {
-        let imports = Command::new(python)
-            .args(["-c", "import importlib.util as u, sys; sys.exit(not u.find_spec('torch'))"])
-            .stderr(Stdio::null())
-            .status();
-        let there = imports.is_ok_and(|status| status.success());
+        let there = has(python, &["torch"]);
         if !there {
             println!("skipped: {name} ({}): no torch there", python.display());
         }
         there
     });
     all
+}
+
+/// Whether an interpreter has these modules.
+pub(crate) fn has(python: &Path, modules: &[&str]) -> bool {
+    let asks = "import importlib.util as u, sys; sys.exit(not all(map(u.find_spec, sys.argv[1:])))";
+    let asked =
+        Command::new(python).args(["-c", asks]).args(modules).stderr(Stdio::null()).status();
+    asked.is_ok_and(|status| status.success())
+}
+
+/// A script of `tests/py`.
+pub(crate) fn script(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/py").join(name)
 }
 
 /// A training that runs. Ends with the value.
@@ -46,27 +60,45 @@ pub(crate) struct Training {
 }
 
 /// What a training says of itself.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Truth {
     /// Version of torch.
     pub(crate) torch: String,
-    /// Whether a thread `pt_data_pin` was there.
+    /// Version of Python.
+    pub(crate) python: String,
+    /// Whether the thread that pins was there.
     pub(crate) pin_thread: bool,
+    /// What the log took of the trainer's CPU time, as a share of one core.
+    pub(crate) watch_ratio: f64,
     /// Time, depth in order, depth in all, batches taken.
-    pub(crate) depths: Vec<(f64, Option<f64>, Option<f64>, f64)>,
+    pub(crate) depths: Vec<Depth>,
     /// Begin and end of each wait.
     pub(crate) waits: Vec<(f64, f64)>,
+    /// The same of the loader that validates.
+    pub(crate) second: (Vec<Depth>, Vec<(f64, f64)>),
 }
+
+/// Time, depth in order, depth in all, batches taken.
+pub(crate) type Depth = (f64, Option<f64>, Option<f64>, f64);
 
 impl Training {
     /// Starts `tests/py/train.py` and waits until its loop runs.
     pub(crate) fn start(python: &Path, folder: &Path, args: &[&str]) -> Self {
+        Self::start_by(&mut Command::new(python), folder, args)
+    }
+
+    /// The same by a command that takes the script and its arguments.
+    pub(crate) fn start_by(command: &mut Command, folder: &Path, args: &[&str]) -> Self {
         let out = folder.join("truth.jsonl");
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/py/train.py");
-        let mut child = Command::new(python)
-            .arg(script)
-            .arg("--out")
-            .arg(&out)
-            .args(args)
+        command.arg(script("train.py")).arg("--out").arg(&out).args(args);
+        let seconds = args.iter().skip_while(|arg| **arg != "--seconds").nth(1);
+        let seconds: f64 = seconds.map_or(0.0, |seconds| seconds.parse().unwrap());
+        Self::run(command, out, Duration::from_secs_f64(90.0 + seconds))
+    }
+
+    /// Starts a training of another kind and waits until its loop runs.
+    pub(crate) fn run(command: &mut Command, out: PathBuf, limit: Duration) -> Self {
+        let mut child = command
             .env("OMP_NUM_THREADS", "1")
             .stdout(Stdio::piped())
             .stdin(Stdio::null())
@@ -82,13 +114,13 @@ impl Training {
                 }
             }
         });
-        let deadline = Instant::now() + Duration::from_secs(90);
-        let training = Self { child, out, lines, deadline };
+        let training = Self { child, out, lines, deadline: Instant::now() + limit };
         training.expect_line("ready");
         training
     }
 
-    fn expect_line(&self, wanted: &str) {
+    /// Waits until it says so.
+    pub(crate) fn expect_line(&self, wanted: &str) {
         loop {
             let left = self.deadline.saturating_duration_since(Instant::now());
             let line = self.lines.recv_timeout(left);
@@ -108,27 +140,28 @@ impl Training {
     pub(crate) fn finish(&mut self) -> Truth {
         self.expect_line("done");
         let text = std::fs::read_to_string(&self.out).unwrap();
-        let mut truth = Truth {
-            torch: String::new(),
-            pin_thread: false,
-            depths: Vec::new(),
-            waits: Vec::new(),
-        };
+        let mut truth = Truth::default();
         for line in text.lines() {
             let line: Value = serde_json::from_str(line).unwrap();
             let seconds = |key: &str| line[key].as_f64().unwrap() / 1e9;
             match line["k"].as_str().unwrap() {
                 "meta" => {
                     truth.torch = line["torch"].as_str().unwrap().into();
+                    truth.python = line["python"].as_str().unwrap().into();
                     truth.pin_thread = line["pin_thread"].as_bool().unwrap();
+                    truth.watch_ratio = line["watch_ratio"].as_f64().unwrap();
                 }
-                "d" => truth.depths.push((
-                    seconds("t"),
-                    line["ready"].as_f64(),
-                    line["total"].as_f64(),
-                    line["taken"].as_f64().unwrap(),
-                )),
-                _ => truth.waits.push((seconds("a"), seconds("b"))),
+                kind @ ("d" | "d2") => {
+                    let second = if kind == "d" { &mut truth.depths } else { &mut truth.second.0 };
+                    second.push((
+                        seconds("t"),
+                        line["ready"].as_f64(),
+                        line["total"].as_f64(),
+                        line["taken"].as_f64().unwrap(),
+                    ));
+                }
+                "w" => truth.waits.push((seconds("a"), seconds("b"))),
+                _ => truth.second.1.push((seconds("a"), seconds("b"))),
             }
         }
         truth

@@ -108,3 +108,14 @@ fn a_box_without_control_groups_supports_none() {
 fn a_path_out_of_the_hierarchy_is_no_row() {
     assert!(groups(&Host::named("box"), &["/../../etc", "x"]).is_empty());
 }
+
+#[test]
+fn a_mount_point_that_is_no_text_hides_no_control_group() {
+    let host = Host::named("box");
+    let path = host.roots().proc.join("self/mountinfo");
+    let mut mounts = std::fs::read(&path).unwrap();
+    mounts.splice(0..0, *b"99 1 0:99 / /mnt/caf\xe9 rw - tmpfs tmpfs rw\n");
+    std::fs::write(&path, mounts).unwrap();
+    let rows = groups(&host, &["/train.slice/job"]);
+    assert_eq!(rows.last().unwrap().cpu_limit_cores, Reading::Is(4.0));
+}

@@ -1,11 +1,13 @@
 """A real PyTorch training loop that goes through named workloads, over a stand-in GPU that follows it.
 
 usage: workload.py --plan disk:40,ahead:60 --workers 2 --control FILE [--files DIR]
+       workload.py --follow ...: the names come as lines of standard input, and each lasts until the next
 
     disk     reads cold files: the page cache is dropped for each before it is read
     decode   spends CPU on each batch, as much as there are workers
     few      half CPU, half waiting, one worker too few for the step
     ahead    a fast loader and a slow step
+    fed      the same with so much to spare that a busy machine does not starve it
     tight    supply 1.1 times the demand
     accumulate   four quick batches, then one long step
     validate     a second loader runs between epochs of the first
@@ -17,6 +19,7 @@ import ctypes
 import hashlib
 import multiprocessing
 import os
+import queue
 import sys
 import threading
 import time
@@ -32,6 +35,7 @@ SHAPES = {
     "decode": (0.120, 0.000, 0.020),
     "few": (0.030, 0.050, 0.025),
     "ahead": (0.002, 0.003, 0.100),
+    "fed": (0.001, 0.001, 0.200),
     "tight": (0.004, 0.070, 0.0),
     "accumulate": (0.004, 0.020, 0.0),
     "validate": (0.004, 0.010, 0.030),
@@ -41,7 +45,8 @@ NAMES = list(SHAPES)
 ENCODED = bytes(1 << 18)
 
 arguments = argparse.ArgumentParser()
-arguments.add_argument("--plan", required=True)
+arguments.add_argument("--plan", default="")
+arguments.add_argument("--follow", action="store_true")
 arguments.add_argument("--workers", type=int, default=2)
 arguments.add_argument("--prefetch", type=int, default=2)
 arguments.add_argument("--control")
@@ -130,12 +135,37 @@ def loader(samples, workers):
     )
 
 
+class Phases:
+    """Which workload comes next, and whether the one before is over."""
+
+    def __init__(self):
+        self.named = queue.SimpleQueue()
+        if args.follow:
+            threading.Thread(target=self.read, daemon=True).start()
+        for part in filter(None, args.plan.split(",")):
+            self.named.put(part.split(":"))
+        if not args.follow:
+            self.named.put(None)
+
+    def read(self):
+        # By the descriptor: a fork while this thread holds the lock of sys.stdin would wait for it for ever.
+        rest = b""
+        while got := os.read(0, 4096):
+            *names, rest = (rest + got).split(b"\n")
+            for name in names:
+                self.named.put((name.decode(), "0"))
+        self.named.put(None)
+
+    def over(self, end):
+        return not self.named.empty() if args.follow else time.monotonic() >= end
+
+
 def main():
     torch.set_num_threads(1)
-    gpu, samples = Gpu(), Samples()
+    gpu, samples, phases = Gpu(), Samples(), Phases()
     batches, log = None, open(args.steps_log, "w", buffering=1) if args.steps_log else None
-    for part in args.plan.split(","):
-        name, seconds = part.split(":")
+    while (part := phases.named.get()) is not None:
+        name, seconds = part
         current.value = NAMES.index(name)
         print("workload", name, flush=True)
         end, steps, began = time.monotonic() + float(seconds), 0, time.monotonic()
@@ -144,7 +174,7 @@ def main():
         if name == "tight":
             cpu, wait, _ = SHAPES[name]
             step = 1.1 * (cpu + wait) / args.workers
-        while time.monotonic() < end:
+        while not phases.over(end):
             next(batches)
             steps += 1
             if name == "accumulate":

@@ -3,7 +3,7 @@
 use mltop::export::{svg, text};
 use mltop::ui::{Depth, Glyphs, Styles, Theme, paint, picture};
 use mltop::view::screen::{
-    Area, Body, Bucket, Draw, Edge, Heat, Line, Part, Plot, Role, Rule, Screen, Series, Shade,
+    Area, Body, Bucket, Draw, Edge, Heat, Line, Mix, Part, Plot, Role, Rule, Screen, Series, Shade,
     Span, TextRow,
 };
 use proptest::collection::vec;
@@ -86,7 +86,12 @@ fn plot() -> impl Strategy<Value = Plot> {
 fn body() -> impl Strategy<Value = Body> {
     let values = vec(option::of(number().prop_map(|value| value as f32)), 0..60);
     let heat = (vec((words(), values), 0..8), role(), option::of(any::<u16>()));
+    let shares = [(); 5].map(|()| number().prop_map(|value| value as f32));
+    let shares = option::of(shares);
+    let parts = [(); 5].map(|()| (role(), any::<char>()));
+    let mix = (vec(vec(shares, 0..60), 0..8), parts, option::of(any::<u16>()));
     prop_oneof![
+        mix.prop_map(|(rows, parts, cursor)| Body::Mix(Mix { rows, parts, cursor })),
         vec(row(), 0..6).prop_map(Body::Text),
         rule().prop_map(Body::Rule),
         plot().prop_map(Body::Plot),

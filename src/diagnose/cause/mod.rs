@@ -11,6 +11,8 @@ mod remote;
 mod rest;
 mod workers;
 
+pub use workers::workers_enough;
+
 use super::facts::{Facts, WorkerShares};
 use super::trainer::Trainer;
 use super::words;

@@ -81,7 +81,7 @@ fn device_is_known_to_have_room(case: &Case<'_>) -> Option<()> {
 
 /// ceil(N / (1 − b)), as far as there are cores for them.
 fn advice(case: &Case<'_>, workers: u64, cores_left: f64, on_cpu: f64) -> String {
-    let enough = enough(workers, case.blocked);
+    let enough = workers_enough(workers, case.blocked);
     let room = workers + (cores_left / on_cpu.max(LEAST_CORE)) as u64;
     if room <= workers {
         return format!(
@@ -98,15 +98,16 @@ fn advice(case: &Case<'_>, workers: u64, cores_left: f64, on_cpu: f64) -> String
     format!("Raise num_workers from {workers} to {set}{most}, with persistent_workers=True.")
 }
 
-/// Workers that would be enough for a loop that is blocked for a share of its time.
-pub(super) fn enough(workers: u64, blocked: f64) -> u64 {
+/// Workers that would be enough for a loop that is blocked for a share of its time: ceil(N / (1 − b)).
+/// It holds only where nothing is saturated, so that each more works as fast as those there are.
+pub fn workers_enough(workers: u64, blocked: f64) -> u64 {
     // A loop that only waits says nothing about its own speed: ten times the workers at most.
     (workers as f64 / (1.0 - blocked.clamp(0.0, 0.9)) - 1e-9).ceil() as u64
 }
 
 #[cfg(test)]
 mod tests {
-    use super::enough;
+    use super::workers_enough as enough;
 
     #[test]
     fn workers_that_would_be_enough_follow_the_blocked_share() {

@@ -44,6 +44,8 @@ pub struct Worker {
 /// Processes and pipes that look like one loader.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group {
+    /// Whose loader it is.
+    pub trainer: Pid,
     /// Finished batches come here.
     pub result: Pipe,
     /// The workers, in the order in which they started.
@@ -85,7 +87,7 @@ pub fn discover(proc: &Path, trainer: Pid, descendants: &[Pid]) -> io::Result<Ve
         let fd = main.get(&inode).copied().unwrap_or_default();
         Pipe { link: folder.join("fd").join(fd.to_string()), inode }
     };
-    Ok(group(holders, &main, pipe))
+    Ok(group(trainer, holders, &main, pipe))
 }
 
 /// A descendant and the trainer's pipes that it holds both ends of.
@@ -98,6 +100,7 @@ struct Holder {
 }
 
 fn group(
+    trainer: Pid,
     mut holders: Vec<Holder>,
     main: &BTreeMap<u64, u32>,
     pipe: impl Fn(u64) -> Pipe,
@@ -117,7 +120,8 @@ fn group(
         };
         match (new.as_slice(), groups.last_mut()) {
             (&[.., result, index], _) => {
-                groups.push(Group { result: pipe(result), workers: vec![worker(index)] });
+                let workers = vec![worker(index)];
+                groups.push(Group { trainer, result: pipe(result), workers });
             }
             // Every worker writes its batches into the result queue: who does not hold it is not one.
             (&[index], Some(group)) if holder.inodes.contains(&group.result.inode) => {
@@ -176,7 +180,7 @@ mod tests {
             })
             .collect();
         let pipe = |inode| Pipe { link: PathBuf::new(), inode };
-        group(holders, &main, pipe)
+        group(Pid(1), holders, &main, pipe)
             .into_iter()
             .map(|group| {
                 let workers = group.workers.iter().map(|w| (w.pid.0, w.index.inode)).collect();

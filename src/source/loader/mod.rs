@@ -2,31 +2,55 @@
 //!
 //! | file | what it holds |
 //! |---|---|
+//! | `rung`, `ladder` | a source that knows the loaders better than the pipes; which one is in use |
+//! | `memory`, `python` | the best rung: the interpreter's memory |
+//! | `told`, `page` | beside it or in its place: what the probe of `mltop run` publishes |
 //! | `discover` | which pipes are a loader's queues |
 //! | `tap`, `frames` | what waits in a pipe, without taking it |
+//! | `semaphores` | how many messages a queue holds, and who waits for one |
+//! | `pipes` | a look through pipes and semaphores |
 //! | `queue`, `capacity`, `position` | from that to depth, capacity and steps; pure |
-//! | `place`, `places` | what a wait in the kernel means; pure |
-//! | `tracked`, `engine` | one loader over time; all of them |
-//! | `storage` | where the workers' files are |
-//! | `rung` | the place of a source that is better than the pipes |
+//! | `place`, `places` | what a wait in the kernel means; where threads wait |
+//! | `main_thread`, `workers`, `storage` | the trainer's main thread; its workers and their files |
+//! | `panel` | the workers one by one, and their tasks; pure |
+//! | `tracked`, `counts`, `progress`, `cross` | one loader over time; what looks at it add up to |
+//! | `trainer`, `search` | one trainer, and how its loaders are found |
+//! | `beat`, `engine` | when to look; all trainers |
 //!
-//! Needs the right to read the trainer's descriptors: the same user, or root. Nothing is taken,
-//! stopped or written.
+//! Each source needs a right of its own: the memory that of a debugger, the pipes that of the same
+//! user, semaphores that of their file. What is refused is said, with what would allow it. Nothing
+//! is taken, stopped or written.
 
+pub mod beat;
 mod capacity;
+mod counts;
+pub mod cross;
 pub mod discover;
 pub mod engine;
 pub mod frames;
+mod ladder;
+mod main_thread;
+pub mod memory;
+pub mod page;
+mod panel;
+mod pipes;
 pub mod place;
 mod places;
 mod position;
 pub(crate) mod proc;
+pub mod progress;
+pub mod python;
 pub mod queue;
 mod rows;
 pub mod rung;
+mod search;
+pub mod semaphores;
 mod storage;
 pub mod tap;
+pub mod told;
 pub mod tracked;
+mod trainer;
+mod workers;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -37,19 +61,23 @@ use std::time::{Duration, Instant};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::model::inventory::{LoaderInfo, SourceState, SourceStatus};
-use crate::model::sample::LoaderSample;
+use crate::model::sample::{LoaderSample, WorkerSample};
 use crate::model::{Gap, Pid, Reading};
 use crate::source::root::Roots;
 
 pub use engine::Engine;
-pub use rung::{Attach, Depth, Rung};
+pub use rung::{Attach, Depth, Ladder, Rung, Step};
 pub use tracked::Seen;
+
+/// Between two writings of the rows.
+const PUBLISH: Duration = Duration::from_millis(100);
 
 /// What stands between the thread and its callers.
 #[derive(Debug, Default)]
 struct Shared {
     wanted: Option<BTreeMap<Pid, Vec<Pid>>>,
     rows: Vec<(Arc<LoaderInfo>, LoaderSample)>,
+    workers: Vec<WorkerSample>,
     written: Option<Instant>,
     taken: bool,
     denied: Vec<Pid>,
@@ -66,6 +94,14 @@ pub struct Loaders {
     thread: Option<thread::Thread>,
 }
 
+impl Ladder {
+    /// All rungs that there are.
+    pub fn all() -> Self {
+        let steps = vec![told::timed(memory::step()), told::step()];
+        Self { steps, semaphores: true }
+    }
+}
+
 /// What is known of the loaders now.
 #[derive(Clone, Debug)]
 pub struct LoaderLook {
@@ -73,6 +109,8 @@ pub struct LoaderLook {
     pub infos: Vec<Arc<LoaderInfo>>,
     /// Their rows, in the same order.
     pub samples: Vec<LoaderSample>,
+    /// The workers of all of them.
+    pub workers: Vec<WorkerSample>,
     /// How this source fares.
     pub status: SourceStatus,
     /// Looks taken since the start.
@@ -82,20 +120,30 @@ pub struct LoaderLook {
 }
 
 impl Loaders {
-    /// Starts the thread. Nothing is looked at before [`Self::watch`].
+    /// Starts the thread, with all rungs that there are. Nothing is looked at before
+    /// [`Self::watch`].
     pub fn start(roots: Roots) -> Self {
-        Self::start_with(roots, Vec::new())
+        Self::start_with(roots, Ladder::all())
     }
 
-    /// The same, with sources that are tried before the pipes, best first.
-    pub fn start_with(roots: Roots, attach: Vec<Attach>) -> Self {
+    /// The same with another ladder.
+    pub fn start_with(roots: Roots, ladder: Ladder) -> Self {
+        Self::start_observed(roots, ladder, |_| ())
+    }
+
+    /// The same; `observer` is told on the thread what each round of looks saw.
+    pub fn start_observed(
+        roots: Roots,
+        ladder: Ladder,
+        observer: impl FnMut(&[Seen]) + Send + 'static,
+    ) -> Self {
         let shared = Arc::new(Mutex::new(Shared::default()));
         let stop = Arc::new(AtomicBool::new(false));
         let (theirs, ended) = (Arc::clone(&shared), Arc::clone(&stop));
         let started =
             thread::Builder::new().name("loaders".into()).spawn(move || {
-                match Engine::new(roots, attach) {
-                    Ok(engine) => work(engine, &theirs, &ended),
+                match Engine::on(roots, ladder) {
+                    Ok(engine) => work(engine, &theirs, &ended, observer),
                     Err(error) => lock(&theirs).trouble = Some(error.to_string().into()),
                 }
             });
@@ -131,6 +179,8 @@ impl Loaders {
         LoaderLook {
             infos,
             samples,
+            // A worker's row says nothing that could stand while nobody looks.
+            workers: if late { Vec::new() } else { shared.workers.clone() },
             status: status(&shared, late),
             looks: shared.looks,
             cost_cpu_seconds: shared.cpu_seconds,
@@ -178,8 +228,14 @@ fn status(shared: &Shared, late: bool) -> SourceStatus {
     status
 }
 
-fn work(mut engine: Engine, shared: &Mutex<Shared>, stop: &AtomicBool) {
-    let mut dice = Dice::new();
+fn work(
+    mut engine: Engine,
+    shared: &Mutex<Shared>,
+    stop: &AtomicBool,
+    mut observer: impl FnMut(&[Seen]),
+) {
+    let mut cost = Cost::begin();
+    let mut written: Option<Instant> = None;
     while !stop.load(Ordering::Relaxed) {
         let now = Instant::now();
         let (wanted, taken) = {
@@ -192,21 +248,51 @@ fn work(mut engine: Engine, shared: &Mutex<Shared>, stop: &AtomicBool) {
         if taken {
             engine.rows(now, true);
         }
-        engine.round(now);
-        let rows = engine.rows(now, false);
-        let denied = engine.denied();
-        {
+        observer(&engine.round(now));
+        // Rows are asked for once a second or so: not every look need be written down.
+        if taken || written.is_none_or(|at| now.duration_since(at) >= PUBLISH) {
+            written = Some(now);
+            let rows = engine.rows(now, false);
+            let (workers, denied) = (engine.workers(), engine.denied());
             let mut shared = lock(shared);
             shared.rows = rows;
+            shared.workers = workers;
             shared.written = Some(now);
             shared.denied = denied;
             shared.looks = engine.looks;
             shared.cpu_seconds = own_cpu_seconds();
         }
-        // A fixed rhythm would beat with that of the steps.
+        if let Some(cost) = cost.of_late(now) {
+            engine.steer(cost);
+        }
         let now = Instant::now();
-        let wait = engine.due(now).saturating_duration_since(now).max(Duration::from_millis(5));
-        thread::park_timeout(wait.mul_f64(0.6 + 0.8 * dice.next()));
+        thread::park_timeout(engine.due(now).saturating_duration_since(now));
+    }
+}
+
+/// What this thread costs, measured every few seconds: a search now and then is no habit.
+struct Cost {
+    at: Instant,
+    cpu: f64,
+}
+
+impl Cost {
+    const EVERY: Duration = Duration::from_secs(5);
+
+    fn begin() -> Self {
+        Self { at: Instant::now(), cpu: own_cpu_seconds() }
+    }
+
+    /// The share of a core since the time before, once there is one.
+    fn of_late(&mut self, now: Instant) -> Option<f64> {
+        let span = now.saturating_duration_since(self.at);
+        if span < Self::EVERY {
+            return None;
+        }
+        let cpu = own_cpu_seconds();
+        let cost = (cpu - self.cpu) / span.as_secs_f64();
+        *self = Self { at: now, cpu };
+        Some(cost)
     }
 }
 
@@ -214,22 +300,4 @@ fn work(mut engine: Engine, shared: &Mutex<Shared>, stop: &AtomicBool) {
 fn own_cpu_seconds() -> f64 {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
-}
-
-/// A small random generator (xorshift): only to keep out of step.
-struct Dice(u64);
-
-impl Dice {
-    fn new() -> Self {
-        use std::hash::{BuildHasher, RandomState};
-        Self(RandomState::new().hash_one(1) | 1)
-    }
-
-    /// A number from 0 to 1.
-    fn next(&mut self) -> f64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) as f64 / (1_u64 << 53) as f64
-    }
 }

@@ -1,55 +1,110 @@
-//! Where threads sleep, from files that are kept open.
+//! States and places of threads, from files that are kept open.
 //!
-//! `/proc/PID/wchan` is read ten times a second for every worker; opening it anew each time costs more
+//! `stat` and `wchan` are read up to fifty times a second; opening them anew each time costs more
 //! than the answer. A kept file belongs to its process: after it ended the read fails, whoever has its
 //! number by then.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-/// Files that are kept at once; past that all are opened anew.
-const MOST: usize = 2048;
+use crate::source::machine::proc_stat::state_and_start;
 
-/// The kept files, by the folder of the process or thread.
-#[derive(Debug, Default)]
-pub(super) struct Places {
-    files: BTreeMap<PathBuf, File>,
+use super::proc::Stat;
+
+/// Files that are kept at once; past that all are opened anew. Half of what a user may have open.
+const MOST: usize = 512;
+
+/// The name of a kernel function.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wchan {
+    bytes: [u8; 64],
+    length: usize,
+    /// Read from a file that was opened just now: the number may be another process's.
+    pub(super) fresh: bool,
 }
 
-impl Places {
-    /// The kernel function in which a thread sleeps; empty while it runs, and where the kernel does
-    /// not say.
-    pub(super) fn wchan(&mut self, folder: &Path) -> io::Result<String> {
-        if let Some(file) = self.files.get(folder) {
-            match read(file) {
-                // An empty answer is also that of a kernel which shows nothing of a former process.
-                Ok(name) if !name.is_empty() => return Ok(name),
-                _ => self.files.remove(folder),
-            };
-        }
-        let file = File::open(folder.join("wchan"))?;
-        let name = read(&file)?;
-        if self.files.len() >= MOST {
-            self.files.clear();
-        }
-        self.files.insert(folder.to_owned(), file);
-        Ok(name)
+impl Wchan {
+    /// Of a thread that runs.
+    pub(super) const NONE: Self = Self { bytes: [0; 64], length: 0, fresh: true };
+
+    /// The name; empty while the thread runs, and where the kernel does not say.
+    pub(super) fn as_str(&self) -> &str {
+        let bytes = self.bytes.get(..self.length).unwrap_or_default();
+        std::str::from_utf8(bytes).unwrap_or_default()
     }
 }
 
-fn read(file: &File) -> io::Result<String> {
-    let mut bytes = [0; 128];
-    let got = file.read_at(&mut bytes, 0)?;
-    let name = String::from_utf8_lossy(bytes.get(..got).unwrap_or_default());
-    let name = name.trim_end_matches(['\n', '\0']);
-    Ok(if name == "0" { String::new() } else { name.to_owned() })
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Kind {
+    Stat,
+    Wchan,
+}
+
+/// The kept files, by the thread.
+#[derive(Debug, Default)]
+pub(super) struct Places {
+    files: HashMap<(u32, Kind), File>,
+}
+
+impl Places {
+    /// The kernel function in which a thread sleeps.
+    pub(super) fn wchan(&mut self, thread: u32, folder: &Path) -> io::Result<Wchan> {
+        let mut name = Wchan::NONE;
+        // An empty answer is also that of a kernel which shows nothing of a former process.
+        let (length, fresh) =
+            self.read(thread, Kind::Wchan, folder, "wchan", &mut name.bytes, |got| {
+                got != b"0" && !got.is_empty()
+            })?;
+        name.fresh = fresh;
+        let bytes = name.bytes.get(..length).unwrap_or_default();
+        let plain = bytes.iter().take_while(|byte| byte.is_ascii_graphic()).count();
+        name.length = if bytes.get(..plain) == Some(b"0") { 0 } else { plain };
+        Ok(name)
+    }
+
+    /// State and start of a process.
+    pub(super) fn stat(&mut self, process: u32, folder: &Path) -> io::Result<Stat> {
+        let mut bytes = [0; 512];
+        let (got, _) = self.read(process, Kind::Stat, folder, "stat", &mut bytes, |_| true)?;
+        let known = state_and_start(bytes.get(..got).unwrap_or_default());
+        let (state, start_ticks) = known.ok_or(io::ErrorKind::InvalidData)?;
+        Ok(Stat { state, start_ticks })
+    }
+
+    fn read(
+        &mut self,
+        thread: u32,
+        kind: Kind,
+        folder: &Path,
+        name: &str,
+        bytes: &mut [u8],
+        believe: impl Fn(&[u8]) -> bool,
+    ) -> io::Result<(usize, bool)> {
+        let key = (thread, kind);
+        if let Some(file) = self.files.get(&key) {
+            match file.read_at(bytes, 0) {
+                Ok(got) if believe(bytes.get(..got).unwrap_or_default()) => {
+                    return Ok((got, false));
+                }
+                _ => self.files.remove(&key),
+            };
+        }
+        let file = File::open(folder.join(name))?;
+        let got = file.read_at(bytes, 0)?;
+        if self.files.len() >= MOST {
+            self.files.clear();
+        }
+        self.files.insert(key, file);
+        Ok((got, true))
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
     use std::process::{Command, Stdio};
 
     use super::*;
@@ -59,10 +114,13 @@ mod tests {
         let mut child = Command::new("sleep").arg("60").stdin(Stdio::null()).spawn().unwrap();
         let folder = PathBuf::from(format!("/proc/{}", child.id()));
         let mut places = Places::default();
-        assert!(places.wchan(&folder).is_ok());
-        assert!(places.wchan(&folder).is_ok());
+        for _ in 0..2 {
+            assert!(places.wchan(child.id(), &folder).is_ok());
+            assert!(places.stat(child.id(), &folder).is_ok());
+        }
         child.kill().unwrap();
         child.wait().unwrap();
-        assert!(places.wchan(&folder).is_err());
+        assert!(places.wchan(child.id(), &folder).is_err());
+        assert!(places.stat(child.id(), &folder).is_err());
     }
 }

@@ -10,6 +10,7 @@ pub struct Position {
     moves: u32,
     blind: u32,
     tail: bool,
+    restarts: u64,
 }
 
 /// Looks without any index in sight, from which on the count is not known any more.
@@ -56,6 +57,7 @@ impl Position {
         if let (true, Some(at), Some(highest)) = (drained, self.at, self.highest) {
             self.taken += (highest + 1).saturating_sub(at);
         }
+        self.restarts += 1;
         // The next epoch begins at 0, whether it is seen there or not.
         (self.at, self.highest, self.tail) = (Some(0), None, false);
     }
@@ -63,6 +65,16 @@ impl Position {
     /// Batches taken since the first look; `None` until an index was seen.
     pub fn taken(&self) -> Option<u64> {
         self.at.map(|_| self.taken)
+    }
+
+    /// The next index that the loop takes: the batches that it took in this epoch.
+    pub fn at(&self) -> Option<u64> {
+        self.at
+    }
+
+    /// Epochs that began since the first look.
+    pub fn restarts(&self) -> u64 {
+        self.restarts
     }
 
     /// Whether the count is old: no index was in sight for long, as of a loader that pins and is

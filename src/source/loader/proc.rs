@@ -6,26 +6,13 @@ use std::path::{Path, PathBuf};
 
 use crate::model::Pid;
 use crate::model::sample::ProcState;
+pub(in crate::source) use crate::source::machine::file::{read_capped, read_word};
 use crate::source::machine::proc_stat::state_and_start;
+use crate::source::machine::run_delay::schedstat;
 
 /// The folder of a process.
 pub(crate) fn folder(proc: &Path, pid: Pid) -> PathBuf {
     proc.join(pid.0.to_string())
-}
-
-/// At most `cap` bytes of a file.
-pub(crate) fn read_capped(path: &Path, cap: usize) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(cap.min(1024));
-    File::open(path)?.take(cap as u64).read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
-/// A short file as text, without the newline at its end.
-pub(crate) fn read_word(path: &Path) -> io::Result<String> {
-    let mut bytes = [0; 256];
-    let got = File::open(path)?.read(&mut bytes)?;
-    let text = String::from_utf8_lossy(bytes.get(..got).unwrap_or_default());
-    Ok(text.trim_end_matches(['\n', '\0']).to_owned())
 }
 
 /// What is used of `/proc/PID/stat`.
@@ -58,9 +45,8 @@ pub(crate) fn schedule(folder: &Path) -> Option<(u64, u64)> {
     let mut sum = (0_u64, 0_u64);
     let mut any = false;
     for thread in std::fs::read_dir(folder.join("task")).ok()?.flatten().take(256) {
-        let Ok(text) = read_word(&thread.path().join("schedstat")) else { continue };
-        let mut words = text.split_ascii_whitespace().map_while(|word| word.parse::<u64>().ok());
-        if let (Some(run), Some(delay)) = (words.next(), words.next()) {
+        let Ok(bytes) = read_capped(&thread.path().join("schedstat"), 256) else { continue };
+        if let Some((run, delay)) = schedstat(&bytes) {
             sum = (sum.0.saturating_add(run), sum.1.saturating_add(delay));
             any = true;
         }

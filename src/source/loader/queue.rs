@@ -8,10 +8,11 @@
 use crate::model::sample::{Bound, ReadySource};
 use crate::model::{Gap, Reading};
 
-use super::capacity::Capacity;
+use super::capacity::{Capacity, Sight};
 use super::frames::Frames;
 use super::place::MainAt;
 use super::position::Position;
+use super::semaphores;
 
 /// Bytes from which on a pipe of 64 KiB counts as full: a writer waits for a whole free page.
 const FULL_PIPE: usize = 60 << 10;
@@ -29,7 +30,7 @@ pub struct Tasks {
 
 /// One look at a loader.
 #[derive(Clone, Debug)]
-pub struct View {
+pub struct View<'a> {
     /// What is in the result pipe.
     pub result: Frames,
     /// Bytes in the result pipe.
@@ -45,6 +46,27 @@ pub struct View {
     pub main: MainAt,
     /// Where the thread that pins is, if there is one and its place is known.
     pub pin_thread: Option<MainAt>,
+    /// The pipes cannot be read: only the semaphores tell.
+    pub sealed: bool,
+    /// What the queues' semaphores say, where they can be read: exact.
+    pub semaphores: Option<&'a semaphores::Look>,
+}
+
+impl View<'_> {
+    /// One of the result pipe and the loop alone.
+    pub fn of(result: Frames, bytes: usize, main: MainAt) -> Self {
+        Self {
+            result,
+            bytes,
+            workers: None,
+            before: 0,
+            steady: true,
+            main,
+            pin_thread: None,
+            sealed: false,
+            semaphores: None,
+        }
+    }
 }
 
 /// What one look at a loader says.
@@ -140,6 +162,11 @@ impl Queue {
         }
     }
 
+    /// The workers that it is of.
+    pub fn workers(&self) -> u64 {
+        self.workers
+    }
+
     /// More workers of the same iterator were found.
     pub fn resize(&mut self, workers: usize) {
         self.workers = workers as u64;
@@ -156,18 +183,21 @@ impl Queue {
 
     /// Takes a look into account. `None` where it says nothing of the depth: of a loader that pins,
     /// only a look at its workers does.
-    pub fn look(&mut self, view: &View) -> Option<Finding> {
+    pub fn look(&mut self, view: &View<'_>) -> Option<Finding> {
         self.large = if view.result.truncated && view.bytes >= FULL_PIPE {
             LARGE_LOOKS
         } else {
             self.large.saturating_sub(1)
         };
         self.aside = None;
-        if let Some(workers) = &view.workers {
-            self.learn(view, workers);
+        match (&view.workers, view.semaphores) {
+            (Some(workers), _) => self.learn(view, workers),
+            (None, Some(semaphores)) if view.sealed => self.learn_sealed(semaphores),
+            _ => {}
         }
         let pinned = self.pinning.get() == Some(true);
-        let mut finding = if pinned || self.large > 0 {
+        // A semaphore counts batches that are too large for the pipe, too.
+        let mut finding = if pinned || self.large > 0 && view.semaphores.is_none() {
             self.complement(view, pinned)?
         } else {
             self.count(view)
@@ -183,7 +213,8 @@ impl Queue {
         // Workers that still import their libraries are no starvation: a first batch must have come.
         let idle = view.workers.is_some() && self.under_way == 0;
         let past = highest.is_some_and(|index| index >= self.capacity.get());
-        self.started |= past || idle || view.bytes > 0;
+        let queued = view.semaphores.is_some_and(|semaphores| semaphores.result > 0);
+        self.started |= past || idle || queued || view.bytes > 0;
         finding.active &= self.started;
         finding.waiting &= finding.active;
         finding.delivery &= finding.active;
@@ -193,16 +224,22 @@ impl Queue {
     }
 
     /// What a look at all of it teaches about capacity, order and pinning.
-    fn learn(&mut self, view: &View, workers: &[Tasks]) {
+    fn learn(&mut self, view: &View<'_>, workers: &[Tasks]) {
         let queued: u64 = workers.iter().map(|tasks| tasks.indices.len() as u64).sum();
         let busy = workers.iter().filter(|tasks| !tasks.idle).count() as u64;
-        self.under_way = queued + busy + view.before;
+        let finished = view.semaphores.map_or(view.before, |semaphores| semaphores.result);
+        self.under_way = queued + busy + finished;
         if view.steady {
             let newest = workers.iter().flat_map(|tasks| tasks.indices.iter().copied()).max();
             let newest = newest.max(view.result.last_idx());
             let span = newest.zip(view.result.first_idx()).map(|(last, first)| last - first + 1);
-            let all_seen = self.pinning.get() == Some(false) && self.large == 0;
-            self.capacity.see(self.under_way, span, all_seen);
+            let sight = match self.pinning.get() {
+                Some(false) if self.large == 0 || view.semaphores.is_some() => Sight::All,
+                Some(false) if view.main == MainAt::Poll && view.bytes == 0 => Sight::Waited,
+                Some(true) if view.main == MainAt::Futex => Sight::Waited,
+                _ => Sight::Part,
+            };
+            self.capacity.see(self.under_way, span, sight);
         }
         if let Pinning::Inferred { plain, pinned } = &mut self.pinning {
             // A thread that pins takes a batch as soon as it comes; it may lag by one or two.
@@ -227,9 +264,17 @@ impl Queue {
         };
     }
 
+    /// The same where only the semaphores can be read.
+    fn learn_sealed(&mut self, semaphores: &semaphores::Look) {
+        self.under_way = semaphores.unfinished() + semaphores.result;
+        let plain = self.pinning.get() == Some(false);
+        self.capacity.see(self.under_way, None, if plain { Sight::All } else { Sight::Part });
+        self.stash = Reading::Not(Gap::Unsupported);
+    }
+
     /// The lowest index that is not finished, as far as it can be told. Tasks are dealt out in turn,
     /// so a worker's own indices are `num_workers` apart.
-    fn lowest_unfinished(&mut self, view: &View, workers: &[Tasks]) -> Option<u64> {
+    fn lowest_unfinished(&mut self, view: &View<'_>, workers: &[Tasks]) -> Option<u64> {
         let first = view.result.first_idx();
         let mut lowest =
             workers.iter().filter_map(|tasks| tasks.indices.iter().copied().min()).min();
@@ -252,7 +297,7 @@ impl Queue {
     }
 
     /// What the loop received before its turn and put aside, by what is missing everywhere else.
-    fn put_aside(&self, view: &View, workers: &[Tasks], not_finished: u64) -> Option<Aside> {
+    fn put_aside(&self, view: &View<'_>, workers: &[Tasks], not_finished: u64) -> Option<Aside> {
         let plain = self.pinning.get() == Some(false) && self.large == 0;
         let capacity = self.capacity.exact().filter(|_| plain && view.steady)?;
         let queued = workers.iter().flat_map(|tasks| tasks.indices.iter().copied());
@@ -269,7 +314,7 @@ impl Queue {
     }
 
     /// Finished batches up to the lowest unfinished one, and how many of them are put aside.
-    fn in_order(&self, view: &View) -> (u64, u64) {
+    fn in_order(&self, view: &View<'_>) -> (u64, u64) {
         let indices = &view.result.indices;
         let hole = self.hole.filter(|hole| !indices.contains(hole));
         let below = indices.iter().filter(|&&index| hole.is_none_or(|hole| index < hole)).count();
@@ -283,34 +328,51 @@ impl Queue {
         (below + extra, extra)
     }
 
-    fn count(&self, view: &View) -> Finding {
-        let (ready, aside) = self.in_order(view);
-        let active = self.under_way > 0 || view.result.complete() > 0;
-        let empty = view.result.complete() == 0;
-        let asleep = matches!(view.main, MainAt::Poll | MainAt::PipeRead) && empty && active;
+    fn count(&self, view: &View<'_>) -> Finding {
+        let (seen, aside) = self.in_order(view);
+        let complete = view.result.complete();
+        let in_queue = view.semaphores.map_or(complete, |semaphores| semaphores.result);
+        let active = self.under_way > 0 || in_queue > 0;
+        let empty = in_queue == 0;
+        let in_get = view.semaphores.is_some_and(|semaphores| semaphores.reader_waits);
+        let asleep = in_get || matches!(view.main, MainAt::Poll | MainAt::PipeRead);
         // With the pipe always empty so far, a thread may take the batches out: then 0 is no depth.
         let unsure = self.pinning.get().is_none() && empty && self.under_way < self.workers;
+        // What arrived before its turn is with the loop and in no queue: where nothing tells how much
+        // that is, there may be more, unless there is none or all there can be.
+        let full = self.capacity.exact().is_some_and(|capacity| seen >= capacity);
+        let all_seen = self.aside.is_some() || self.workers <= 1 || asleep && empty || full;
         Finding {
-            ready,
-            source: ReadySource::Pipe,
+            ready: seen + in_queue.saturating_sub(complete),
+            source: match view.semaphores {
+                Some(_) => ReadySource::Semaphore,
+                None => ReadySource::Pipe,
+            },
             bound: match (unsure, aside) {
                 (true, _) => Bound::Doubtful,
+                // Without the indices in the pipe, those out of order are among them.
+                (false, 0) if view.sealed && in_queue > 0 => Bound::Upper,
+                (false, 0) if view.semaphores.is_none() && !all_seen => Bound::Lower,
                 (false, 0) => Bound::Exact,
                 // A worker that only looks idle makes too many of those put aside.
                 (false, _) => Bound::Upper,
             },
-            waiting: asleep || view.main == MainAt::Socket,
+            waiting: asleep && empty && active || view.main == MainAt::Socket,
             delivery: view.main == MainAt::Socket,
             active,
         }
     }
 
-    fn complement(&self, view: &View, pinned: bool) -> Option<Finding> {
-        let workers = view.workers.as_ref()?;
-        let queued: u64 = workers.iter().map(|tasks| tasks.indices.len() as u64).sum();
-        let busy = workers.iter().filter(|tasks| !tasks.idle).count() as u64;
-        let capacity = self.capacity.get();
-        let ready = capacity.saturating_sub(queued + busy);
+    fn complement(&self, view: &View<'_>, pinned: bool) -> Option<Finding> {
+        let unfinished = match (view.semaphores, &view.workers) {
+            (Some(semaphores), _) => semaphores.unfinished(),
+            (None, Some(workers)) => {
+                let queued: u64 = workers.iter().map(|tasks| tasks.indices.len() as u64).sum();
+                queued + workers.iter().filter(|tasks| !tasks.idle).count() as u64
+            }
+            (None, None) => return None,
+        };
+        let ready = self.capacity.get().saturating_sub(unfinished);
         let (waiting, delivery) = if pinned {
             // One batch may be in the hands of the thread that pins.
             let pin_works = view.pin_thread.is_some_and(|at| at != MainAt::Poll);
@@ -322,11 +384,19 @@ impl Queue {
             (asleep || taking, taking)
         };
         let known = self.capacity.exact().is_some();
+        let running_out = view.sealed || self.position.tail();
         Some(Finding {
             ready,
-            source: ReadySource::Complement,
-            // An assumed capacity bounds nothing, but what it gives at 0 is 0 by any.
-            bound: if known { Bound::Upper } else { Bound::Doubtful },
+            source: match view.semaphores {
+                Some(_) => ReadySource::Semaphore,
+                None => ReadySource::Complement,
+            },
+            bound: match (known, view.semaphores) {
+                // An assumed capacity bounds nothing, but what it gives at 0 is 0 by any.
+                (false, _) => Bound::Doubtful,
+                (true, Some(_)) if !running_out => Bound::Exact,
+                (true, _) => Bound::Upper,
+            },
             waiting,
             delivery,
             active: true,

@@ -1,6 +1,7 @@
 use super::*;
+use crate::source::loader::capacity::Sight;
 
-fn view(result: &[u64], workers: &[(&[u64], bool)], main: MainAt) -> View {
+fn view(result: &[u64], workers: &[(&[u64], bool)], main: MainAt) -> View<'static> {
     View {
         result: Frames { indices: result.to_vec(), ..Frames::default() },
         bytes: result.len() * 300,
@@ -14,11 +15,13 @@ fn view(result: &[u64], workers: &[(&[u64], bool)], main: MainAt) -> View {
         steady: true,
         main,
         pin_thread: None,
+        sealed: false,
+        semaphores: None,
     }
 }
 
 /// The same look often enough to be believed.
-fn settled(queue: &mut Queue, view: &View) -> Finding {
+fn settled(queue: &mut Queue, view: &View<'_>) -> Finding {
     for _ in 0..12 {
         queue.look(view);
     }
@@ -146,4 +149,63 @@ fn passing_memory_over_a_socket_is_delivery() {
     let mut queue = Queue::new(2, Some(false));
     let found = queue.look(&view(&[5], &[(&[6], false), (&[7], false)], MainAt::Socket)).unwrap();
     assert!(found.waiting && found.delivery);
+}
+
+/// What semaphores say of a loader with these tasks and idle workers.
+fn exactly(result: u64, workers: &[(u64, bool)]) -> semaphores::Look {
+    semaphores::Look {
+        result,
+        reader_waits: false,
+        queued: workers.iter().map(|worker| worker.0).collect(),
+        idle: workers.iter().map(|worker| worker.1).collect(),
+    }
+}
+
+#[test]
+fn semaphores_count_batches_that_the_pipe_cannot_hold() {
+    let mut queue = Queue::new(2, Some(false));
+    let said = exactly(4, &[(0, true), (0, true)]);
+    let mut look = view(&[], &[(&[], true), (&[], true)], MainAt::Other);
+    (look.bytes, look.result.truncated, look.semaphores) = (64 << 10, true, Some(&said));
+    let found = settled(&mut queue, &look);
+    assert_eq!((found.ready, found.source), (4, ReadySource::Semaphore));
+    assert_eq!(found.bound, Bound::Exact);
+}
+
+#[test]
+fn a_pinning_loader_is_exact_where_semaphores_tell_who_works() {
+    let mut queue = Queue::new(2, Some(true));
+    let said = exactly(0, &[(0, true), (1, false)]);
+    // The second worker polls a socket: it only looks idle.
+    let mut look = view(&[], &[(&[], true), (&[9], false)], MainAt::Futex);
+    look.semaphores = Some(&said);
+    for _ in 0..12 {
+        queue.look(&View {
+            semaphores: Some(&exactly(0, &[(1, false), (1, false)])),
+            ..look.clone()
+        });
+    }
+    queue.capacity.see(4, None, Sight::Waited);
+    queue.capacity.see(4, None, Sight::Waited);
+    queue.capacity.see(4, None, Sight::Waited);
+    // Newer tasks: the epoch does not run out.
+    look.workers = view(&[], &[(&[], true), (&[10], false)], MainAt::Futex).workers;
+    queue.look(&look);
+    let found = queue.look(&look).unwrap();
+    assert_eq!((found.ready, found.source), (2, ReadySource::Semaphore));
+    assert_eq!((found.bound, found.waiting), (Bound::Exact, false));
+}
+
+#[test]
+fn of_a_sealed_trainer_the_semaphores_alone_tell() {
+    let mut queue = Queue::new(2, Some(false));
+    let mut look = view(&[], &[], MainAt::Other);
+    (look.workers, look.sealed) = (None, true);
+    let starved = semaphores::Look { reader_waits: true, ..exactly(0, &[(1, false), (1, false)]) };
+    let full = exactly(4, &[(0, true), (0, true)]);
+    let found = settled(&mut queue, &View { semaphores: Some(&full), ..look.clone() });
+    assert_eq!((found.ready, found.bound, found.waiting), (4, Bound::Upper, false));
+    let found = settled(&mut queue, &View { semaphores: Some(&starved), ..look });
+    assert_eq!((found.ready, found.waiting), (0, true));
+    assert_eq!(queue.capacity.exact(), Some(4));
 }

@@ -1,48 +1,24 @@
-//! Rows of loaders of which the queue cannot be seen.
+//! Rows of loaders of which nothing can be seen now, or nothing at all.
 
+use crate::model::metric::{Cell, Kind, Section};
 use crate::model::sample::LoaderSample;
 use crate::model::{Gap, LoaderId, Pid, Reading};
 
 /// Empties what a row says of this moment. Counts stay: a window over them ends here.
 pub(super) fn blank(row: &mut LoaderSample, gap: Gap) {
-    row.workers = Reading::Not(gap);
-    row.prefetch_factor = Reading::Not(gap);
-    row.capacity = Reading::Not(gap);
-    row.capacity_bound = Reading::Not(gap);
-    row.pinned = Reading::Not(gap);
-    row.ready = Reading::Not(gap);
-    row.ready_min = Reading::Not(gap);
-    row.ready_max = Reading::Not(gap);
-    row.ready_source = Reading::Not(gap);
-    row.ready_bound = Reading::Not(gap);
-    row.stash = Reading::Not(gap);
-    row.wait_source = Reading::Not(gap);
-    row.wait_bound = Reading::Not(gap);
-    row.worker_states = Reading::Not(gap);
-    row.main_state = Reading::Not(gap);
+    empty(row, gap, |kind| matches!(kind, Kind::Gauge | Kind::State));
 }
 
 /// Empties the counts too.
 fn blank_all(row: &mut LoaderSample, gap: Gap) {
-    blank(row, gap);
-    for count in [
-        &mut row.steps_total,
-        &mut row.samples_total,
-        &mut row.failed_total,
-        &mut row.ready_sum,
-        &mut row.empty_samples_total,
-        &mut row.wait_samples_total,
-        &mut row.delivery_samples_total,
-        &mut row.wait_idle_samples_total,
-        &mut row.wait_worker_samples_total,
-        &mut row.worker_run_samples_total,
-        &mut row.worker_runq_samples_total,
-        &mut row.worker_disk_samples_total,
-        &mut row.worker_net_samples_total,
-        &mut row.worker_idle_samples_total,
-        &mut row.worker_other_samples_total,
-    ] {
-        *count = Reading::Not(gap);
+    empty(row, gap, |kind| kind != Kind::Id);
+}
+
+fn empty(row: &mut LoaderSample, gap: Gap, which: impl Fn(Kind) -> bool) {
+    for (index, spec) in LoaderSample::COLUMNS.iter().enumerate() {
+        if which(spec.kind) {
+            row.set(index, Cell::Null(gap));
+        }
     }
 }
 
@@ -66,4 +42,23 @@ pub(super) fn without_workers(loader: LoaderId, pid: Pid) -> LoaderSample {
     row.wait_samples_total = Reading::Not(Gap::Unsupported);
     row.steps_total = Reading::Not(Gap::Unsupported);
     row
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_loader_that_is_gone_says_nothing_of_now_and_keeps_its_counts() {
+        let mut row = LoaderSample {
+            ready: Reading::Is(3),
+            main_state: Reading::Is("running".into()),
+            samples_total: Reading::Is(70),
+            ..LoaderSample::default()
+        };
+        blank(&mut row, Gap::Lost);
+        assert_eq!(row.ready, Reading::Not(Gap::Lost));
+        assert_eq!(row.main_state, Reading::Not(Gap::Lost));
+        assert_eq!(row.samples_total, Reading::Is(70));
+    }
 }

@@ -1,31 +1,25 @@
-//! One loader over time: looks at it, and the counts that come of them.
+//! One loader over time: looks at it, by whichever source, and what they add up to.
 
 use std::io;
-use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::model::inventory::LoaderInfo;
-use crate::model::sample::{Bound, LoaderSample, ProcState, ReadySource, WaitSource};
+use crate::model::inventory::{LoaderInfo, Refused};
+use crate::model::sample::{Bound, LoaderSample, ReadySource, WaitSource, WorkerSample};
 use crate::model::{Gap, LoaderId, Pid, Reading};
 use crate::source::root::Roots;
 
+use super::counts::Counts;
+use super::cross::Cross;
 use super::discover::Group;
-use super::frames::{Frames, parse};
-use super::place::{MainAt, WorkerAt, main_at, only_sleeps, worker_at};
-use super::places::Places;
-use super::proc;
-use super::queue::{Queue, Tasks, View};
-use super::rung::Rung;
-use super::storage::Files;
-use super::tap::Tap;
+use super::pipes::{self, Extent, Parts, Tools};
+use super::place::MainAt;
+use super::progress::{Place, Progress};
+use super::queue::Queue;
+use super::rung::{Depth, Known};
+use super::semaphores::Semaphores;
+use super::workers::Workers;
 
-/// How often a worker's run-queue share is read.
-const SHARE_EVERY: Duration = Duration::from_secs(1);
-/// How often a worker's open files are listed.
-const FILES_EVERY: Duration = Duration::from_millis(250);
-/// The same once that many looks have shown where the files are, or that they are not to be seen.
-const FILES_LATER: Duration = Duration::from_secs(5);
-const FILES_LOOKS: usize = 40;
 /// Looks without a message that proves it before the shape of the pipes alone is believed.
 const SHAPE_LOOKS: u32 = 40;
 
@@ -38,40 +32,16 @@ pub struct Seen {
     pub pid: Pid,
     /// When.
     pub at: SystemTime,
-    /// Finished batches, in order.
-    pub ready: u64,
+    /// Finished batches, in order. A gap where there is no queue, or none that can be seen.
+    pub ready: Reading<u64>,
     /// How it is known.
     pub source: ReadySource,
     /// How it relates to the truth.
     pub bound: Bound,
     /// The loop waits for it.
     pub waiting: bool,
-}
-
-/// Which of a worker's threads' time went to waiting for a CPU.
-#[derive(Clone, Copy, Debug, Default)]
-struct Share {
-    last: Option<(u64, u64)>,
-    queued: f64,
-}
-
-/// Counts of looks.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Counts {
-    samples: u64,
-    failed: u64,
-    ready_sum: u64,
-    empty: u64,
-    wait: u64,
-    delivery: u64,
-    wait_idle: u64,
-    wait_worker: u64,
-    running: u64,
-    queued: f64,
-    disk: u64,
-    net: u64,
-    idle: u64,
-    other: u64,
+    /// What the look counts, in hundredths of a second.
+    pub weight: u64,
 }
 
 /// A loader that is looked at.
@@ -79,288 +49,366 @@ pub(super) struct Counts {
 pub(super) struct Tracked {
     pub(super) id: LoaderId,
     pub(super) trainer: Pid,
-    pub(super) group: Group,
+    /// Its pipes, where they were found.
+    pub(super) pipes: Option<Group>,
+    /// Its semaphores, where they are read.
+    pub(super) semaphores: Option<Semaphores>,
+    /// What the trainer's rung knows of it, while that reads it.
+    pub(super) known: Option<Known>,
+    pub(super) workers: Workers,
     pub(super) queue: Queue,
-    pub(super) rung: Option<Box<dyn Rung>>,
-    pub(super) why: Box<str>,
-    /// A message of torch's shape was seen, or its workers have torch's name.
+    /// Why its semaphores are not read.
+    pub(super) refused: Option<Refused>,
+    pub(super) cross: Cross,
+    /// A message of torch's shape was seen, or its workers have torch's name, or it was read.
     pub(super) verified: bool,
     pub(super) looks: u32,
     pub(super) moved_at: Option<Instant>,
     pub(super) gone: Option<Instant>,
     pub(super) last: Option<Seen>,
     pub(super) last_look: Option<Instant>,
-    pub(super) last_full: Option<Instant>,
     pub(super) pin_thread: Option<u32>,
     pub(super) counts: Counts,
     pub(super) range: Option<(u64, u64)>,
-    pub(super) stash: Reading<u64>,
-    waits: f64,
-    shares: Vec<Share>,
-    share_at: Option<Instant>,
-    files: Files,
-    files_at: Option<Instant>,
-    turn: usize,
-    letters: Box<str>,
-    main_state: Reading<Box<str>>,
+    stash: Reading<u64>,
+    depth: Option<Depth>,
+    progress: Progress,
+    steps: Steps,
+    starts: u64,
+    started: bool,
+    wait_source: WaitSource,
+    info: Option<Arc<LoaderInfo>>,
+    info_at: Option<Instant>,
 }
 
-/// What looks need besides the loader.
-pub(super) struct Tools<'a> {
-    pub(super) roots: &'a Roots,
-    pub(super) tap: &'a mut Tap,
-    pub(super) places: &'a mut Places,
-    pub(super) now: Instant,
-    /// Whether this loader is the one that the loop iterates, as far as known.
-    pub(super) current: bool,
+/// Batches taken over all sources that told of them, one after the other.
+#[derive(Clone, Copy, Debug, Default)]
+struct Steps {
+    sum: Option<u64>,
+    last: Option<u64>,
+    epochs: u64,
+    last_epochs: Option<u64>,
+}
+
+impl Steps {
+    /// The counts of the source that is in use.
+    fn see(&mut self, steps: Option<u64>, epochs: Option<u64>) {
+        if let Some(now) = steps {
+            let more = self.last.map_or(0, |last| now.saturating_sub(last));
+            self.sum = Some(self.sum.unwrap_or(0) + more);
+            self.last = Some(now);
+        }
+        if let Some(now) = epochs {
+            self.epochs += self.last_epochs.map_or(0, |last| now.saturating_sub(last));
+            self.last_epochs = Some(now);
+        }
+    }
+
+    /// Another source tells from now on.
+    fn switch(&mut self) {
+        (self.last, self.last_epochs) = (None, None);
+    }
+}
+
+/// What one look at the loop says of a loader.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wait {
+    pub(super) waiting: bool,
+    pub(super) delivery: bool,
+    pub(super) sources: (ReadySource, WaitSource),
+    pub(super) weight: u64,
+    /// What a look at a worker counts, where they are looked at.
+    pub(super) workers: Option<u64>,
 }
 
 impl Tracked {
-    pub(super) fn new(id: LoaderId, trainer: Pid, group: Group, pinned: Option<bool>) -> Self {
+    pub(super) fn new(id: LoaderId, trainer: Pid) -> Self {
         Self {
             id,
             trainer,
-            queue: Queue::new(group.workers.len(), pinned),
-            verified: group.workers.iter().any(|worker| worker.named),
-            shares: vec![Share::default(); group.workers.len()],
-            group,
-            rung: None,
-            why: Box::default(),
+            pipes: None,
+            semaphores: None,
+            known: None,
+            workers: Workers::default(),
+            queue: Queue::new(0, None),
+            refused: None,
+            cross: Cross::default(),
+            verified: false,
             looks: 0,
             moved_at: None,
             gone: None,
             last: None,
             last_look: None,
-            last_full: None,
             pin_thread: None,
             counts: Counts::default(),
             range: None,
             stash: Reading::default(),
-            waits: 0.0,
-            share_at: None,
-            files: Files::default(),
-            files_at: None,
-            turn: 0,
-            letters: Box::default(),
-            main_state: Reading::default(),
+            depth: None,
+            progress: Progress::default(),
+            steps: Steps::default(),
+            starts: 0,
+            started: false,
+            wait_source: WaitSource::Wchan,
+            info: None,
+            info_at: None,
         }
     }
 
-    /// Another set of pipes for the same loader: its next iterator, or workers that started late.
-    pub(super) fn adopt(&mut self, group: Group) {
-        if group.result.inode == self.group.result.inode {
-            self.queue.resize(group.workers.len());
-        } else {
+    /// Another set of pipes for the same loader: its first, its next iterator's, or with workers that
+    /// started late.
+    pub(super) fn adopt(&mut self, roots: &Roots, group: Group) {
+        let list: Vec<(Pid, u64)> =
+            group.workers.iter().map(|worker| (worker.pid, worker.start_ticks)).collect();
+        let same = self.pipes.as_ref().is_some_and(|old| old.result.inode == group.result.inode);
+        if same {
+            self.queue.resize(list.len());
+        } else if self.queue.workers() == list.len() as u64 {
             self.queue.restart();
+        } else {
+            self.queue = Queue::new(list.len(), None);
         }
-        self.shares = vec![Share::default(); group.workers.len()];
         self.verified |= group.workers.iter().any(|worker| worker.named);
-        self.group = group;
+        self.employ(roots, &list);
+        self.pipes = Some(group);
+        self.semaphores = None;
         self.gone = None;
+    }
+
+    /// Another iterator for the same loader, as a rung knows it.
+    pub(super) fn take_over(&mut self, roots: &Roots, known: Known) {
+        let list: Vec<(Pid, u64)> = known
+            .workers
+            .iter()
+            .filter_map(|&pid| {
+                let stat = super::proc::stat(&super::proc::folder(&roots.proc, pid)).ok()?;
+                Some((pid, stat.start_ticks))
+            })
+            .collect();
+        if self.known.is_none() {
+            self.steps.switch();
+            self.progress = Progress::default();
+        }
+        self.employ(roots, &list);
+        self.verified = true;
+        self.gone = None;
+        self.cross = Cross::default();
+        self.known = Some(known);
+        self.info_at = None;
+    }
+
+    /// The rung is at its end: the pipes tell from now on, where they can.
+    pub(super) fn let_go(&mut self) {
+        if let Some(known) = self.known.take() {
+            self.queue = Queue::new(self.workers.count(), known.pinned);
+            self.steps.switch();
+            self.depth = None;
+            self.cross = Cross::default();
+            self.info_at = None;
+        }
+    }
+
+    /// Workers that were there at the first sight are not counted as started since.
+    pub(super) fn employ(&mut self, roots: &Roots, list: &[(Pid, u64)]) {
+        let first = self.workers.count() == 0 && self.last_look.is_none();
+        let fresh = self.workers.adopt(roots, list);
+        self.starts += if first { 0 } else { fresh };
+        self.info_at = None;
     }
 
     /// Whether it may be shown: it is torch's, or has been of its shape for a while.
     pub(super) fn shown(&self) -> bool {
-        self.verified || self.group.workers.len() >= 2 && self.looks >= SHAPE_LOOKS
+        self.verified || self.workers.count() >= 2 && self.looks >= SHAPE_LOOKS
     }
 
-    /// Whether the loop never waits for it and its queue is nearly full.
-    pub(super) fn healthy(&self) -> bool {
-        let full = self
-            .last
-            .as_ref()
-            .is_some_and(|seen| !seen.waiting && seen.ready * 4 >= self.queue.capacity.get() * 3);
-        full && self.waits < 0.05
+    /// Its workers as rows.
+    pub(super) fn workers_sample(&self) -> Vec<WorkerSample> {
+        self.workers.rows(self.id, self.trainer)
     }
 
-    /// A look now; `full` looks at the workers too. An error means that the pipes are not there.
-    pub(super) fn look(&mut self, tools: &mut Tools<'_>, full: bool) -> io::Result<()> {
+    /// Whether a look tells anything without one at the workers.
+    pub(super) fn blind(&self) -> bool {
+        self.known.is_none() && self.semaphores.is_none() && self.queue.pinning.get() == Some(true)
+    }
+
+    /// A look through pipes and semaphores. An error means that they are not there.
+    pub(super) fn look(
+        &mut self,
+        tools: &mut Tools<'_>,
+        main: Option<MainAt>,
+        current: bool,
+        wait: Wait,
+    ) -> io::Result<()> {
         self.looks = self.looks.saturating_add(1);
         self.last_look = Some(tools.now);
-        let folder = proc::folder(&tools.roots.proc, self.trainer);
-        let before = if full { self.result(tools)?.0 } else { Frames::default() };
-        let workers = if full { Some(self.workers(tools)?) } else { None };
-        let (result, bytes) = self.result(tools)?;
-        let at = SystemTime::now();
-        let main = self.main(tools, &folder)?;
-        let Some(main) = main else {
-            self.counts.failed += 1;
+        let sealed = self.pipes.is_none();
+        let Some(main) = main.or_else(|| sealed.then_some(MainAt::Other)) else {
+            self.counts.failed += wait.weight;
             return Ok(());
         };
-        let steady = before.first_idx() == result.first_idx();
-        let proof = workers.iter().flatten().any(|tasks| !tasks.indices.is_empty());
-        self.verified |= proof || result.complete() > 0;
-        let pin_thread = self.pin_thread.filter(|_| main == MainAt::Futex).and_then(|thread| {
-            tools.places.wchan(&folder.join("task").join(thread.to_string())).ok()
-        });
-        let view = View {
-            result,
-            bytes,
-            workers,
-            before: before.complete(),
-            steady,
-            main,
-            pin_thread: pin_thread.map(|name| main_at(&name)),
+        let parts = Parts {
+            queue: &mut self.queue,
+            workers: &mut self.workers,
+            counts: &mut self.counts,
+            pipes: self.pipes.as_ref(),
+            semaphores: self.semaphores.as_mut(),
+            pin_thread: self.pin_thread,
+            verified: &mut self.verified,
         };
-        self.take(tools, &view, at);
-        Ok(())
-    }
-
-    fn result(&self, tools: &mut Tools<'_>) -> io::Result<(Frames, usize)> {
-        let bytes = tools.tap.look(&self.group.result.link, self.group.result.inode)?;
-        Ok((parse(bytes), bytes.len()))
-    }
-
-    /// Where the main thread is; `None` where the kernel does not say.
-    fn main(&mut self, tools: &mut Tools<'_>, folder: &Path) -> io::Result<Option<MainAt>> {
-        let mut name = tools.places.wchan(folder)?;
-        if name.is_empty() {
-            let state = proc::stat(folder)?.state;
-            if matches!(state, ProcState::Zombie | ProcState::Dead) {
-                return Err(io::ErrorKind::NotFound.into());
-            }
-            if state != ProcState::Running {
-                // It may have gone to sleep between the two reads.
-                name = tools.places.wchan(folder)?;
-                if name.is_empty() {
-                    self.main_state = Reading::Not(Gap::Unsupported);
-                    return Ok(None);
-                }
-            }
-        }
-        let at = main_at(&name);
-        let word = match at {
-            MainAt::Running => "running",
-            _ if name.contains("signal_stop") => "stopped",
-            _ => &name,
-        };
-        if self.main_state.as_ref().ok().is_none_or(|old| &**old != word) {
-            let plain: String = word.chars().filter(char::is_ascii_graphic).take(64).collect();
-            self.main_state = Reading::Is(plain.into());
-        }
-        Ok(Some(at))
-    }
-
-    fn take(&mut self, tools: &Tools<'_>, view: &View, at: SystemTime) {
-        let moved = self.queue.position.taken();
-        let finding = self.queue.look(view);
-        if self.queue.position.taken() != moved {
+        let (finding, idle) = pipes::look(parts, tools, Extent { workers: wait.workers, main })?;
+        let position = &self.queue.position;
+        if position.taken() != self.steps.last {
             self.moved_at = Some(tools.now);
         }
-        let better = self.rung.as_mut().and_then(|rung| Some((rung.source(), rung.depth().ok()?)));
-        let Some(mut finding) = finding else { return };
+        self.steps.see(position.taken(), Some(position.restarts()));
+        let Some(mut finding) = finding else { return Ok(()) };
         self.stash = self.queue.stash;
-        if let Some((source, depth)) = better {
-            (finding.ready, finding.source, finding.bound) = (depth.ready, source, depth.bound);
-            finding.waiting = depth.waiting.unwrap_or(finding.waiting);
-            self.stash = Reading::Is(depth.stash);
-        }
+        let plain = self.queue.pinning.get() == Some(false);
+        self.wait_source = match self.semaphores {
+            Some(_) if plain => WaitSource::Semaphore,
+            _ => WaitSource::Wchan,
+        };
         if !self.verified {
             finding.bound = Bound::Doubtful;
         }
         // Two loaders may both be empty: the loop waits for the one that it iterates.
-        finding.waiting &= tools.current;
-        finding.delivery &= finding.waiting;
-        let Seen { ready, waiting, .. } = *self.last.insert(Seen {
-            loader: self.id,
-            pid: self.trainer,
-            at,
-            ready: finding.ready,
-            source: finding.source,
-            bound: finding.bound,
-            waiting: finding.waiting,
-        });
-        let (low, high) = self.range.unwrap_or((ready, ready));
-        self.range = Some((low.min(ready), high.max(ready)));
-        if !finding.active {
+        finding.waiting &= current;
+        let ready = Reading::Is(finding.ready);
+        self.saw(ready, finding.source, finding.bound, Wait { waiting: finding.waiting, ..wait });
+        if finding.active {
+            let delivery = finding.delivery || finding.ready > 0;
+            self.counts.look(Some(finding.ready), finding.waiting, delivery, wait.weight);
+            self.note_idle(idle, finding.waiting, wait);
+        }
+        Ok(())
+    }
+
+    /// A look by the trainer's rung. `depth` is `None` where only the loop was looked at.
+    pub(super) fn by_rung(
+        &mut self,
+        tools: &mut Tools<'_>,
+        depth: Option<Result<Depth, Gap>>,
+        since: Duration,
+        wait: Wait,
+    ) {
+        self.looks = self.looks.saturating_add(1);
+        let depth = match depth {
+            None => self.depth,
+            Some(Ok(depth)) => Some(depth),
+            Some(Err(Gap::Lost)) => {
+                self.gone = Some(tools.now);
+                return;
+            }
+            Some(Err(_)) => None,
+        };
+        let Some(depth) = depth else {
+            self.counts.failed += wait.weight;
             return;
+        };
+        self.last_look = Some(tools.now);
+        self.advance(&depth, since, tools.now);
+        let ready = Reading::from(depth.ready);
+        self.stash = Reading::from(depth.stash);
+        self.wait_source = wait.sources.1;
+        let told = self.told_wait(&depth);
+        self.depth = Some(depth);
+        // Workers that still import their libraries are no starvation: a first batch must have come.
+        self.started |= depth.taken.is_none_or(|taken| taken > 0) || ready.ok() > Some(0);
+        let bound = if self.cross.doubt().is_some() { Bound::Doubtful } else { depth.bound };
+        self.saw(ready, wait.sources.0, bound, wait);
+        if let Some(weight) = wait.workers {
+            self.workers.begin(tools.now);
+            let all = self.workers.count() as u64;
+            let idle = depth.busy.map(|busy| all.saturating_sub(busy));
+            let idle = self.workers.look(tools.places, idle, &mut self.counts, weight);
+            self.note_idle(Some(idle).filter(|_| self.started), wait.waiting, wait);
         }
-        self.waits += (f64::from(u8::from(waiting)) - self.waits) * 0.05;
-        let counts = &mut self.counts;
-        counts.samples += 1;
-        counts.ready_sum += ready;
-        counts.empty += u64::from(ready == 0);
-        counts.wait += u64::from(waiting);
-        counts.delivery += u64::from(waiting && (finding.delivery || ready > 0));
-        if let Some(workers) = view.workers.as_ref().filter(|_| waiting) {
-            counts.wait_worker += workers.len() as u64;
-            counts.wait_idle += workers.iter().filter(|tasks| tasks.idle).count() as u64;
-        }
-    }
-
-    /// Looks at every worker: its tasks, and what it does.
-    fn workers(&mut self, tools: &mut Tools<'_>) -> io::Result<Vec<Tasks>> {
-        self.last_full = Some(tools.now);
-        let remote = self.files.remote();
-        let thorough = self.share_at.is_none_or(|at| tools.now - at >= SHARE_EVERY);
-        let mut all = Vec::with_capacity(self.group.workers.len());
-        let mut letters = String::with_capacity(self.group.workers.len());
-        for (worker, share) in self.group.workers.iter().zip(&self.shares) {
-            let folder = proc::folder(&tools.roots.proc, worker.pid);
-            // First the worker, then its queue: a task on its way is missed, never seen twice.
-            let (state, name) = state(tools.places, &folder, worker.start_ticks, thorough);
-            let tasks = parse(tools.tap.look(&worker.index.link, worker.index.inode)?);
-            let at = worker_at(state, &name, tasks.complete() > 0, remote);
-            let counts = &mut self.counts;
-            letters.push(match at {
-                WorkerAt::Run => {
-                    counts.running += 1;
-                    counts.queued += share.queued;
-                    if share.queued > 0.5 { 'Q' } else { 'R' }
-                }
-                WorkerAt::Disk => tally(&mut counts.disk, 'D'),
-                WorkerAt::Net => tally(&mut counts.net, 'N'),
-                WorkerAt::Idle => tally(&mut counts.idle, '.'),
-                WorkerAt::Other => tally(&mut counts.other, 'S'),
-                WorkerAt::Dead => 'Z',
-            });
-            all.push(Tasks { indices: tasks.indices, idle: at == WorkerAt::Idle });
-        }
-        self.letters = letters.into();
-        self.slow_facts(tools);
-        Ok(all)
-    }
-
-    /// What is read seldom: run-queue shares of all workers, and the open files of one.
-    fn slow_facts(&mut self, tools: &Tools<'_>) {
-        let due = |last: Option<Instant>, every| last.is_none_or(|at| tools.now - at >= every);
-        if due(self.share_at, SHARE_EVERY) {
-            self.share_at = Some(tools.now);
-            for (worker, share) in self.group.workers.iter().zip(&mut self.shares) {
-                let now = proc::schedule(&proc::folder(&tools.roots.proc, worker.pid));
-                if let (Some((run, delay)), Some((run0, delay0))) = (now, share.last) {
-                    let run = run.saturating_sub(run0) as f64;
-                    let delay = delay.saturating_sub(delay0) as f64;
-                    share.queued = if run + delay > 0.0 { delay / (run + delay) } else { 0.0 };
-                }
-                share.last = now;
-            }
-        }
-        let every = if self.turn < FILES_LOOKS { FILES_EVERY } else { FILES_LATER };
-        if due(self.files_at, every) && !self.group.workers.is_empty() {
-            self.files_at = Some(tools.now);
-            self.turn += 1;
-            if let Some(worker) = self.group.workers.get(self.turn % self.group.workers.len()) {
-                self.files.look(tools.roots, &proc::folder(&tools.roots.proc, worker.pid));
-            }
+        if self.started {
+            let waiting = wait.waiting && told.is_none();
+            self.counts.look(ready.ok(), waiting, wait.delivery, wait.weight);
+            self.counts.waited(told.unwrap_or_default());
         }
     }
 
-    pub(super) fn info(&self) -> LoaderInfo {
-        LoaderInfo {
+    /// The time that the source says the loop waited since the look before, where it says so.
+    fn told_wait(&self, depth: &Depth) -> Option<Duration> {
+        let now = depth.waited?;
+        let before = self.depth.and_then(|before| before.waited);
+        Some(before.map_or(Duration::ZERO, |before| now.saturating_sub(before)))
+    }
+
+    fn advance(&mut self, depth: &Depth, since: Duration, now: Instant) {
+        let (Some(known), Some(taken)) = (&self.known, depth.taken) else { return };
+        let capacity =
+            known.num_workers.zip(known.prefetch_factor).map(|(workers, each)| workers * each);
+        let place = Place {
+            key: known.key,
+            taken,
+            outstanding: depth.outstanding,
+            capacity,
+            length: known.epoch_batches,
+            at: since,
+        };
+        if self.progress.see(place) {
+            self.moved_at = Some(now);
+        }
+        self.steps.see(self.progress.steps(), self.progress.epochs());
+    }
+
+    fn note_idle(&mut self, idle: Option<u64>, waiting: bool, wait: Wait) {
+        if let (Some(idle), Some(weight), true) = (idle, wait.workers, waiting) {
+            self.counts.workers_while_waiting(idle, self.workers.count() as u64, weight);
+        }
+    }
+
+    /// Keeps what a look saw.
+    fn saw(&mut self, ready: Reading<u64>, source: ReadySource, bound: Bound, wait: Wait) {
+        let Wait { waiting, weight, .. } = wait;
+        let at = SystemTime::now();
+        let (loader, pid) = (self.id, self.trainer);
+        self.last = Some(Seen { loader, pid, at, ready, source, bound, waiting, weight });
+        if let Reading::Is(ready) = ready {
+            let (low, high) = self.range.unwrap_or((ready, ready));
+            self.range = Some((low.min(ready), high.max(ready)));
+        }
+    }
+
+    /// Who it is. The same as before while nothing changed.
+    pub(super) fn info(&mut self, refused: &[Refused], now: Instant) -> Arc<LoaderInfo> {
+        let young = self.info_at.is_some_and(|at| now.saturating_duration_since(at).as_secs() < 1);
+        if let Some(info) = self.info.as_ref().filter(|_| young) {
+            return Arc::clone(info);
+        }
+        self.info_at = Some(now);
+        let mut refused = refused.to_vec();
+        if self.known.is_none() && self.semaphores.is_none() {
+            refused.extend(self.refused.clone());
+        }
+        let info = LoaderInfo {
             loader: self.id,
             pid: self.trainer,
-            kind: if self.verified { "pytorch".into() } else { "multiprocessing".into() },
-            workers: self.group.workers.iter().map(|worker| worker.pid).collect(),
-            storage: self.files.list(),
-            why_not_better: self.why.clone(),
-        }
+            kind: match &self.known {
+                Some(known) => known.kind.clone(),
+                None if self.verified => "pytorch".into(),
+                None => "multiprocessing".into(),
+            },
+            workers: self.workers.pids().collect(),
+            storage: self.workers.storage(),
+            dataset: self.known.as_ref().map(|known| known.dataset.clone()).unwrap_or_default(),
+            why_not_better: super::ladder::words(&refused),
+            refused,
+            doubt: self.cross.doubt().unwrap_or_default().into(),
+        };
+        let same = self.info.as_ref().filter(|old| ***old == info);
+        let info = same.map_or_else(|| Arc::new(info), Arc::clone);
+        self.info = Some(Arc::clone(&info));
+        info
     }
 
     /// The loader as a row.
-    pub(super) fn sample(&self, now: Instant) -> LoaderSample {
+    pub(super) fn sample(&self, main_state: &Reading<Box<str>>, now: Instant) -> LoaderSample {
         let mut row = LoaderSample { pid: self.trainer, loader: self.id, ..Default::default() };
-        self.counters(&mut row);
+        self.counts.fill(&mut row);
+        self.fill_progress(&mut row);
         let stale =
             self.last_look.is_none_or(|at| now.saturating_duration_since(at).as_secs() >= 2);
         let lost = match (self.gone, stale) {
@@ -372,83 +420,71 @@ impl Tracked {
             super::rows::blank(&mut row, gap);
             return row;
         }
-        row.workers = Reading::Is(self.group.workers.len() as u64);
-        let capacity = &self.queue.capacity;
-        let exact = capacity.exact().is_some();
-        row.capacity = Reading::Is(capacity.get());
-        row.capacity_bound = Reading::Is(if exact { Bound::Exact } else { Bound::Lower });
-        row.prefetch_factor =
-            Reading::from_option(exact.then(|| capacity.prefetch_factor()), Gap::NotYet);
-        row.pinned = Reading::from_option(self.queue.pinning.get(), Gap::NotYet);
+        self.fill_shape(&mut row);
         let seen = Reading::from_option(self.last.as_ref(), Gap::NotYet);
-        row.ready = seen.map(|seen| seen.ready);
-        row.ready_source = seen.map(|seen| seen.source);
-        row.ready_bound = seen.map(|seen| seen.bound);
-        let range = Reading::from_option(self.range, Gap::NotYet);
+        row.ready = seen.and_then(|seen| seen.ready);
+        let there = |seen: &&Seen| seen.ready.map(|_| ());
+        row.ready_source = seen.and_then(|seen| there(&seen).map(|()| seen.source));
+        row.ready_bound = seen.and_then(|seen| there(&seen).map(|()| seen.bound));
+        let none = row.ready.gap().unwrap_or(Gap::NotYet);
+        let range = Reading::from_option(self.range, none);
         row.ready_min = range.map(|(low, _)| low);
         row.ready_max = range.map(|(_, high)| high);
         row.stash = self.stash;
-        row.wait_source = Reading::Is(WaitSource::Wchan);
-        row.wait_bound = Reading::Is(Bound::Lower);
-        row.worker_states = Reading::Is(self.letters.clone());
-        row.main_state = self.main_state.clone();
+        row.wait_source = Reading::Is(self.wait_source);
+        row.wait_bound = Reading::Is(match self.wait_source {
+            WaitSource::Stack | WaitSource::Probe => Bound::Exact,
+            WaitSource::Semaphore | WaitSource::Wchan => Bound::Lower,
+        });
+        row.worker_states = Reading::Is(self.workers.letters.as_str().into());
+        row.main_state = main_state.clone();
         row
     }
 
-    fn counters(&self, row: &mut LoaderSample) {
-        let Counts { samples, failed, ready_sum, empty, wait, delivery, .. } = self.counts;
-        let Counts { wait_idle, wait_worker, running, queued, .. } = self.counts;
-        let Counts { disk, net, idle, other, .. } = self.counts;
-        row.steps_total = if self.queue.position.blind() {
-            Reading::Not(Gap::Late)
-        } else {
-            Reading::from_option(self.queue.position.taken(), Gap::NotYet)
+    /// Workers, capacity and the like.
+    fn fill_shape(&self, row: &mut LoaderSample) {
+        row.workers = Reading::Is(self.workers.count() as u64);
+        let Some(known) = &self.known else {
+            let capacity = &self.queue.capacity;
+            let exact = capacity.exact().is_some();
+            row.capacity = Reading::Is(capacity.get());
+            row.capacity_bound = Reading::Is(if exact { Bound::Exact } else { Bound::Lower });
+            row.prefetch_factor =
+                Reading::from_option(exact.then(|| capacity.prefetch_factor()), Gap::NotYet);
+            row.pinned = Reading::from_option(self.queue.pinning.get(), Gap::NotYet);
+            for gap in [&mut row.batch_size, &mut row.epoch_batches] {
+                *gap = Reading::Not(Gap::Unsupported);
+            }
+            row.persistent = Reading::Not(Gap::Unsupported);
+            return;
         };
-        row.samples_total = Reading::Is(samples);
-        row.failed_total = Reading::Is(failed);
-        row.ready_sum = Reading::Is(ready_sum);
-        row.empty_samples_total = Reading::Is(empty);
-        row.wait_samples_total = Reading::Is(wait);
-        row.delivery_samples_total = Reading::Is(delivery);
-        row.wait_idle_samples_total = Reading::Is(wait_idle);
-        row.wait_worker_samples_total = Reading::Is(wait_worker);
-        // Shares of looks add up to whole looks; what is not whole yet still counts as running.
-        let queued = queued as u64;
-        row.worker_runq_samples_total = Reading::Is(queued);
-        row.worker_run_samples_total = Reading::Is(running.saturating_sub(queued));
-        row.worker_disk_samples_total = Reading::Is(disk);
-        row.worker_net_samples_total = Reading::Is(net);
-        row.worker_idle_samples_total = Reading::Is(idle);
-        row.worker_other_samples_total = Reading::Is(other);
+        let without = known.num_workers == Some(0);
+        let none = if without { Gap::NotApplicable } else { Gap::Unsupported };
+        row.workers = Reading::from_option(known.num_workers, none);
+        row.prefetch_factor = Reading::from_option(known.prefetch_factor, none);
+        let both = known.num_workers.filter(|_| !without).zip(known.prefetch_factor);
+        row.capacity = Reading::from_option(both.map(|(workers, each)| workers * each), none);
+        row.capacity_bound = row.capacity.map(|_| Bound::Exact);
+        row.pinned = Reading::from_option(known.pinned, Gap::Unsupported);
+        row.persistent = Reading::from_option(known.persistent, none);
+        row.batch_size = Reading::from_option(known.batch_size, Gap::NotApplicable);
+        row.epoch_batches = Reading::from_option(known.epoch_batches, Gap::NotApplicable);
     }
-}
 
-fn tally(count: &mut u64, letter: char) -> char {
-    *count += 1;
-    letter
-}
-
-/// State and place of a worker. A pid that another process has by now is a worker that ended. Where
-/// the place alone tells the state, and the look need not be `thorough`, the rest is not read.
-fn state(
-    places: &mut Places,
-    folder: &Path,
-    start_ticks: u64,
-    thorough: bool,
-) -> (ProcState, String) {
-    if !thorough
-        && let Ok(name) = places.wchan(folder)
-        && only_sleeps(&name)
-    {
-        return (ProcState::Sleeping, name);
+    fn fill_progress(&self, row: &mut LoaderSample) {
+        let by_pipes = self.known.is_none();
+        row.steps_total = if by_pipes && self.queue.position.blind() {
+            Reading::Not(Gap::Late)
+        } else if by_pipes && self.pipes.is_none() {
+            Reading::Not(Gap::Unsupported)
+        } else {
+            Reading::from_option(self.steps.sum, Gap::NotYet)
+        };
+        let position = if by_pipes { self.queue.position.at() } else { self.progress.position() };
+        row.position = Reading::from_option(position, Gap::NotYet);
+        row.epochs_total = row.steps_total.map(|_| self.steps.epochs);
+        let last = self.progress.last_epoch().map(|time| time.as_secs_f64());
+        row.last_epoch_seconds = Reading::from_option(last, Gap::NotYet);
+        row.worker_starts_total = Reading::Is(self.starts);
     }
-    let Ok(stat) = proc::stat(folder) else { return (ProcState::Dead, String::new()) };
-    if stat.start_ticks != start_ticks {
-        return (ProcState::Dead, String::new());
-    }
-    let name = match stat.state {
-        ProcState::Running | ProcState::Zombie => String::new(),
-        _ => places.wchan(folder).unwrap_or_default(),
-    };
-    (stat.state, name)
 }

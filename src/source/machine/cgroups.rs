@@ -381,11 +381,13 @@ impl Cgroups {
 
     fn find_hierarchies(&mut self) {
         let path = self.roots.proc.join("self/mountinfo");
-        let text = self.slurp.text(&path).unwrap_or_default();
+        // A mount point may be any bytes; the others are mounted all the same.
+        let bytes = self.slurp.bytes(&path).unwrap_or_default();
+        let text = String::from_utf8_lossy(bytes);
         if text == self.mounts {
             return;
         }
-        text.clone_into(&mut self.mounts);
+        self.mounts = text.into_owned();
         self.hierarchies = hierarchies(&self.roots, &parse(&self.mounts));
     }
 }

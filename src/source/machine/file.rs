@@ -1,7 +1,8 @@
-//! Small files of the kernel, read whole into a buffer that is kept.
+//! Small files of the kernel: read whole into a buffer that is kept, or once.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use crate::model::reading::{Gap, Reading};
@@ -13,6 +14,8 @@ const CAP: usize = 1 << 20;
 #[derive(Debug, Default)]
 pub(in crate::source) struct Slurp {
     buffer: Vec<u8>,
+    /// Bytes of it that the last read filled.
+    filled: usize,
 }
 
 impl Slurp {
@@ -40,10 +43,34 @@ impl Slurp {
         }
     }
 
-    fn fill(&mut self, mut file: File) -> Result<&[u8], Gap> {
+    /// What the last read filled.
+    pub(super) fn filled(&self) -> &[u8] {
+        self.buffer.get(..self.filled).unwrap_or_default()
+    }
+
+    /// Reads a file of `/proc` that holds one record, from its start. The kernel gives such a file
+    /// whole where it fits, so that what came short of the room is the end.
+    pub(super) fn fill_record(&mut self, file: &File) -> Result<(), Gap> {
+        self.filled = 0;
+        self.make_room();
+        loop {
+            let got = file.read_at(&mut self.buffer, 0).map_err(|error| Gap::from(&error))?;
+            if got < self.buffer.len() || got >= CAP {
+                self.filled = got;
+                return Ok(());
+            }
+            self.buffer.resize(got * 2, 0);
+        }
+    }
+
+    fn make_room(&mut self) {
         if self.buffer.is_empty() {
             self.buffer.resize(4096, 0);
         }
+    }
+
+    fn fill(&mut self, mut file: File) -> Result<&[u8], Gap> {
+        self.make_room();
         let mut filled = 0;
         loop {
             if filled == self.buffer.len() {
@@ -55,7 +82,7 @@ impl Slurp {
             match file.read(&mut self.buffer[filled..]) {
                 Ok(0) => break,
                 Ok(count) => filled += count,
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 // A kernel without this pressure file's support answers the read, not the open.
                 Err(error) if error.raw_os_error() == Some(EOPNOTSUPP) => {
                     return Err(Gap::Unsupported);
@@ -65,6 +92,21 @@ impl Slurp {
         }
         Ok(&self.buffer[..filled])
     }
+}
+
+/// At most `cap` bytes of a file.
+pub(in crate::source) fn read_capped(path: &Path, cap: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(cap.min(1024));
+    File::open(path)?.take(cap as u64).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// A short file as text, without the newline at its end.
+pub(in crate::source) fn read_word(path: &Path) -> io::Result<String> {
+    let mut bytes = [0; 256];
+    let got = File::open(path)?.read(&mut bytes)?;
+    let text = String::from_utf8_lossy(bytes.get(..got).unwrap_or_default());
+    Ok(text.trim_end_matches(['\n', '\0']).to_owned())
 }
 
 /// `EOPNOTSUPP`: PSI is built in and switched off (`psi=0`).

@@ -7,12 +7,13 @@ mod disks;
 pub(super) mod file;
 mod host;
 mod info;
+mod kept;
 mod nets;
 mod own;
 mod proc_rows;
 pub(super) mod proc_stat;
 mod procs;
-mod run_delay;
+pub(super) mod run_delay;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

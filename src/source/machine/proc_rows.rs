@@ -1,6 +1,7 @@
 //! The rows of the recorded processes.
 
 use super::file::value_of;
+use super::kept::Part;
 use super::proc_stat::ProcStat;
 use super::procs::Procs;
 use crate::model::id::Pid;
@@ -43,7 +44,10 @@ impl Procs {
 
     fn fill_io(&mut self, row: &mut ProcSample) {
         let path = self.roots.proc.join(row.pid.to_string()).join("io");
-        let text = self.slurp.text(&path);
+        let text = self
+            .kept
+            .read(&mut self.slurp, (row.pid, Part::Io), &path)
+            .and_then(|bytes| std::str::from_utf8(bytes).map_err(|_| Gap::Failed));
         let count = |key: &str| match text {
             Ok(text) => value_of(text, key),
             // The process was there a moment ago, so a kernel without the file is more likely.

@@ -9,6 +9,7 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use super::file::{Slurp, decimal};
+use super::kept::{Kept, Part};
 use super::proc_stat::{self, ProcStat};
 use super::run_delay::RunDelays;
 use crate::model::id::Pid;
@@ -79,6 +80,7 @@ struct Pace {
 pub struct Procs {
     pub(super) roots: Roots,
     pub(super) slurp: Slurp,
+    pub(super) kept: Kept,
     pub(super) table: ProcTable,
     pub(super) now_ms: u64,
     pub(super) delays: RunDelays,
@@ -96,6 +98,7 @@ impl Procs {
         Self {
             roots,
             slurp: Slurp::default(),
+            kept: Kept::default(),
             table: ProcTable::default(),
             now_ms: 0,
             delays: RunDelays::default(),
@@ -111,6 +114,7 @@ impl Procs {
     /// The processes to read at every scan from now on.
     pub fn watch(&mut self, pids: &BTreeSet<Pid>) {
         self.watched.clone_from(pids);
+        self.kept.keep(pids);
     }
 
     /// Lists the processes and reads those that are due. `mono_ms` must not run backwards.
@@ -203,8 +207,8 @@ impl Procs {
         let before = self.table.rows.get(&pid);
         let now_ms = self.now_ms;
         let stat = self
-            .slurp
-            .bytes(&path)
+            .kept
+            .read(&mut self.slurp, (pid, Part::Stat), &path)
             .and_then(|bytes| proc_stat::parse(bytes, before, now_ms).ok_or(Gap::Failed));
         self.path = path;
         stat.and_then(|stat| if stat.pid == pid { Ok(stat) } else { Err(Gap::Failed) })

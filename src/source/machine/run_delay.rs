@@ -3,6 +3,7 @@
 //! `/proc/PID/schedstat` speaks for the first thread only, so the threads are summed here.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::Path;
 
 use super::file::{Slurp, decimal};
@@ -15,8 +16,18 @@ const MOST_THREADS: usize = 512;
 const FEW_THREADS: u64 = 64;
 /// Threads that all larger processes together may cost at one tick.
 const BUDGET: u64 = 512;
+/// Files of threads that are kept open, over all processes.
+const MOST_KEPT: usize = 160;
 /// How long a sum stands, so that fast ticks do not cost more.
 const STANDS_MS: u64 = 900;
+
+/// One thread of a process.
+#[derive(Debug)]
+struct Thread {
+    delay_ns: u64,
+    /// Its `schedstat`, where it is kept open: see [`super::kept`].
+    file: Option<File>,
+}
 
 /// The sum of one process.
 #[derive(Debug, Default)]
@@ -26,7 +37,7 @@ struct Sum {
     used_ms: u64,
     total_ns: u64,
     gap: Option<Gap>,
-    threads: BTreeMap<u32, u64>,
+    threads: BTreeMap<u32, Thread>,
 }
 
 /// The sums of all processes that were asked for lately.
@@ -34,6 +45,8 @@ struct Sum {
 pub(super) struct RunDelays {
     sums: BTreeMap<Pid, Sum>,
     budget: u64,
+    /// Files kept open by all sums.
+    kept: usize,
 }
 
 impl RunDelays {
@@ -41,6 +54,7 @@ impl RunDelays {
     pub(super) fn begin(&mut self, now_ms: u64) {
         self.budget = BUDGET;
         self.sums.retain(|_, sum| now_ms.saturating_sub(sum.used_ms) < 10_000);
+        self.kept = self.sums.values().map(Sum::kept).sum();
     }
 
     /// Seconds of one process; the threads that ended meanwhile stay in the sum.
@@ -66,7 +80,9 @@ impl RunDelays {
                 }
                 self.budget -= threads;
             }
-            sum.gap = sum.add(proc, slurp, pid, threads).err();
+            let others = self.kept - sum.kept();
+            sum.gap = sum.add(proc, slurp, pid, threads, MOST_KEPT.saturating_sub(others)).err();
+            self.kept = others + sum.kept();
             sum.read_ms = now_ms.max(1);
         }
         sum.used_ms = now_ms;
@@ -75,14 +91,27 @@ impl RunDelays {
 }
 
 impl Sum {
-    fn add(&mut self, proc: &Path, slurp: &mut Slurp, pid: Pid, count: u64) -> Result<(), Gap> {
+    fn kept(&self) -> usize {
+        self.threads.values().filter(|thread| thread.file.is_some()).count()
+    }
+
+    fn add(
+        &mut self,
+        proc: &Path,
+        slurp: &mut Slurp,
+        pid: Pid,
+        count: u64,
+        may_keep: usize,
+    ) -> Result<(), Gap> {
+        if count == self.threads.len() as u64 && self.add_kept(slurp) {
+            return Ok(());
+        }
         let folder = proc.join(pid.to_string());
         // Most processes have one thread, and need no listing: the file of the first is the sum.
         if count == 1 {
-            match slurp.bytes(&folder.join("schedstat")) {
-                Ok(bytes) => {
-                    let delay = run_delay(bytes).ok_or(Gap::Failed)?;
-                    self.take(BTreeMap::from([(pid.0, delay)]));
+            match read(slurp, &folder.join("schedstat"), may_keep > 0) {
+                Ok(thread) => {
+                    self.take(BTreeMap::from([(pid.0, thread)]));
                     return Ok(());
                 }
                 // Whether it is the process or the kernel's support that is missing, the list tells.
@@ -100,10 +129,10 @@ impl Sum {
             if threads.len() >= MOST_THREADS {
                 return Err(Gap::Unsupported);
             }
-            match slurp.bytes(&folder.join(&name).join("schedstat")) {
-                Ok(bytes) => {
-                    let delay = run_delay(bytes).ok_or(Gap::Failed)?;
-                    threads.insert(tid as u32, delay);
+            let keep = count <= FEW_THREADS && threads.len() < may_keep;
+            match read(slurp, &folder.join(&name).join("schedstat"), keep) {
+                Ok(thread) => {
+                    threads.insert(tid as u32, thread);
                 }
                 // A thread that ended since the listing, unless it is so for all of them.
                 Err(Gap::Lost) => missing = Some(Gap::Unsupported),
@@ -117,24 +146,53 @@ impl Sum {
         Ok(())
     }
 
+    /// Adds what the threads waited since the read before, from their kept files. False where a
+    /// file is missing or its thread ended: then nothing was added.
+    fn add_kept(&mut self, slurp: &mut Slurp) -> bool {
+        let delays: Option<Vec<u64>> = self
+            .threads
+            .values()
+            .map(|thread| {
+                slurp.fill_record(thread.file.as_ref()?).ok()?;
+                Some(schedstat(slurp.filled())?.1)
+            })
+            .collect();
+        let Some(delays) = delays else { return false };
+        for (thread, delay_ns) in self.threads.values_mut().zip(delays) {
+            self.total_ns = self.total_ns.saturating_add(delay_ns.saturating_sub(thread.delay_ns));
+            thread.delay_ns = delay_ns;
+        }
+        true
+    }
+
     /// Adds what the threads waited since the read before.
-    fn take(&mut self, threads: BTreeMap<u32, u64>) {
-        for (tid, delay) in &threads {
-            let before = self.threads.get(tid).copied().unwrap_or(0);
+    fn take(&mut self, threads: BTreeMap<u32, Thread>) {
+        for (tid, thread) in &threads {
+            let before = self.threads.get(tid).map_or(0, |before| before.delay_ns);
             // A thread id that was given away again starts from 0.
-            let more = delay.checked_sub(before).unwrap_or(*delay);
+            let more = thread.delay_ns.checked_sub(before).unwrap_or(thread.delay_ns);
             self.total_ns = self.total_ns.saturating_add(more);
         }
         self.threads = threads;
     }
 }
 
-/// The second of the three numbers in `schedstat`, in nanoseconds.
-fn run_delay(bytes: &[u8]) -> Option<u64> {
+fn read(slurp: &mut Slurp, path: &Path, keep: bool) -> Result<Thread, Gap> {
+    let file = File::open(path).map_err(|error| Gap::from(&error))?;
+    slurp.fill_record(&file)?;
+    let (_, delay_ns) = schedstat(slurp.filled()).ok_or(Gap::Failed)?;
+    Ok(Thread { delay_ns, file: keep.then_some(file) })
+}
+
+/// Time on a CPU and time ready without one, in nanoseconds: the first two of the three numbers in
+/// `schedstat`.
+pub(in crate::source) fn schedstat(bytes: &[u8]) -> Option<(u64, u64)> {
     let mut words = bytes.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
-    let delay = words.nth(1).and_then(decimal)?;
-    words.next().and_then(decimal)?;
-    Some(delay)
+    let mut next = || words.next().and_then(decimal);
+    let (run, delay) = (next()?, next()?);
+    // A last number may be cut.
+    next()?;
+    Some((run, delay))
 }
 
 #[cfg(test)]
@@ -145,14 +203,14 @@ mod tests {
 
     #[test]
     fn the_second_number_is_the_delay() {
-        assert_eq!(run_delay(b"175438004 11540193 446\n"), Some(11_540_193));
-        assert_eq!(run_delay(b"175438004 1154"), None);
+        assert_eq!(schedstat(b"175438004 11540193 446\n"), Some((175_438_004, 11_540_193)));
+        assert_eq!(schedstat(b"175438004 1154"), None);
     }
 
     proptest! {
         #[test]
         fn any_schedstat_is_read_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
-            run_delay(&bytes);
+            schedstat(&bytes);
         }
     }
 }

@@ -77,6 +77,13 @@ pub enum PidProblem {
     },
 }
 
+impl PidProblem {
+    /// Whether it is there and may only not be read.
+    pub const fn is_of_rights(&self) -> bool {
+        matches!(self, Self::OtherUser { .. } | Self::Denied { .. } | Self::Sealed { .. })
+    }
+}
+
 /// Whether `pid` can be watched. Returns within three seconds.
 pub fn check_pid(roots: &Roots, pid: Pid) -> Result<(), PidProblem> {
     let (answer, wait) = mpsc::channel();

@@ -10,8 +10,8 @@ use std::path::Path;
 use crate::model::{Gap, Pid, Reading};
 use crate::source::loader::discover::{discover, field};
 use crate::source::loader::proc::{folder, read_capped};
+use crate::source::machine::cgroup_of;
 use crate::source::root::Roots;
-
 use crate::source::text::clean;
 
 const COMMAND_CAP: usize = 4096;
@@ -77,6 +77,8 @@ pub(super) struct Request {
     pub(super) start_ticks: u64,
     /// The map need not be read: its name or its parent tells.
     pub(super) skip_maps: bool,
+    /// Its open files need not be looked through: it is a worker.
+    pub(super) skip_files: bool,
     /// Its descendants, where its loaders' workers are asked for.
     pub(super) descendants: Vec<Pid>,
 }
@@ -91,7 +93,6 @@ pub(super) fn inspect(roots: &Roots, request: &Request) -> Facts {
         args.pop();
     }
     let status = read_capped(&folder.join("status"), 8192).unwrap_or_default();
-    let cgroups = read_capped(&folder.join("cgroup"), 16 << 10).unwrap_or_default();
     let (ml, python) = if request.skip_maps {
         (Reading::Not(Gap::NotYet), true)
     } else {
@@ -114,10 +115,10 @@ pub(super) fn inspect(roots: &Roots, request: &Request) -> Facts {
         env: environ(&folder),
         ml,
         python,
-        gpu_file: python && gpu_file(&folder),
+        gpu_file: python && !request.skip_files && gpu_file(&folder),
         uid: fs::metadata(&folder).ok().map(|data| data.uid()),
         contained: field(&status, "NSpid:").is_some_and(|ids| ids.split_whitespace().count() > 1),
-        cgroup: cgroup(&cgroups),
+        cgroup: cgroup_of(roots, request.pid).ok(),
         workers: loaders.flat_map(|group| group.workers).map(|worker| worker.pid).collect(),
     }
 }
@@ -159,25 +160,6 @@ fn variables(bytes: &[u8]) -> BTreeMap<&'static str, Box<str>> {
     found
 }
 
-/// The group below the hierarchy that has a CPU controller, or below the unified one.
-fn cgroup(bytes: &[u8]) -> Option<Box<str>> {
-    let text = std::str::from_utf8(bytes).ok()?;
-    let lines = || text.lines().filter_map(|line| line.split_once(':')?.1.split_once(':'));
-    let cpu = lines().find(|(controllers, _)| controllers.split(',').any(|name| name == "cpu"));
-    let (_, path) = cpu.or_else(|| lines().find(|(controllers, _)| controllers.is_empty()))?;
-    Some(clean(path.as_bytes(), 512))
-}
-
-/// The container that a control group is of, shortened as its tools print it.
-pub(super) fn container(cgroup: &str) -> Option<Box<str>> {
-    cgroup.rsplit('/').find_map(|part| {
-        let id = part.strip_suffix(".scope").unwrap_or(part);
-        let id = id.rsplit(['-', ':']).next()?;
-        let hex = id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
-        hex.then(|| id.get(..12).map(Into::into)).flatten()
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -191,27 +173,10 @@ mod tests {
         assert_eq!(found.get("RANK").map(|rank| &**rank), Some("3"));
     }
 
-    #[test]
-    fn the_group_is_the_one_with_a_cpu_controller() {
-        let v1 = b"9:name=systemd:/\n4:cpu,cpuacct:/docker/x\n0::/unified\n";
-        assert_eq!(cgroup(v1).as_deref(), Some("/docker/x"));
-        assert_eq!(cgroup(b"0::/user.slice\n").as_deref(), Some("/user.slice"));
-        assert_eq!(cgroup(b"9:name=systemd:/\n"), None);
-    }
-
-    #[test]
-    fn a_container_is_named_by_the_start_of_its_id() {
-        let id = "0123456789abcdef".repeat(4);
-        assert_eq!(container(&format!("/docker/{id}")).as_deref(), Some("0123456789ab"));
-        let pod = format!("/kubepods.slice/pod7.slice/cri-containerd-{id}.scope");
-        assert_eq!(container(&pod).as_deref(), Some("0123456789ab"));
-        assert_eq!(container("/user.slice"), None);
-    }
-
     proptest! {
         #[test]
-        fn any_environment_and_group_file_is_read(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
-            let _ = (variables(&bytes), cgroup(&bytes));
+        fn any_environment_is_read(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+            let _ = variables(&bytes);
         }
     }
 }

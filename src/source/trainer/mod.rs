@@ -16,7 +16,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::model::inventory::{ProcInfo, Role, RunInfo, SourceState, SourceStatus};
-use crate::model::{Gap, Pid, RunId};
+use crate::model::{Gap, Pid, Reading, RunId};
+use crate::source::machine::container_of;
 use crate::source::root::Roots;
 use crate::source::text;
 
@@ -31,6 +32,8 @@ pub use check::{PidProblem, check_pid};
 const AGES: [u64; 6] = [500, 1000, 2000, 4000, 8000, 16_000];
 /// And from then on.
 const LATER: Duration = Duration::from_secs(30);
+/// What PyTorch calls the processes of its loader's workers.
+const WORKER: &str = "pt_data_worker";
 /// Least time between two reads for new descendants.
 const AGAIN: Duration = Duration::from_millis(900);
 
@@ -45,8 +48,6 @@ pub struct ProcSeen {
     pub name: Box<str>,
     /// Start in clock ticks since boot.
     pub start_ticks: u64,
-    /// State letter of the main thread.
-    pub state: char,
 }
 
 /// What is known of the training on this box.
@@ -89,10 +90,18 @@ pub struct Trainers {
     /// Whose facts came since the last report: nothing else makes a row of another content.
     fresh: BTreeSet<Pid>,
     users: BTreeMap<u32, Box<str>>,
-    boot_ms: i64,
+    boot_ms: Option<i64>,
     ticks_per_second: u64,
     run_ids: BTreeMap<String, RunId>,
     found: Arc<Found>,
+    /// The table and the holders of GPUs that `found` follows from.
+    table: (Vec<ProcSeen>, BTreeSet<Pid>),
+    /// mltop sees a part of the box only, with pids of its own: those of the driver may be the host's.
+    contained: bool,
+    /// When that, or anything else that was known, last changed.
+    changed_at: Option<Instant>,
+    /// Nothing is left to do about that change.
+    settled: bool,
 }
 
 impl Trainers {
@@ -116,29 +125,54 @@ impl Trainers {
                 descendants: BTreeMap::new(),
                 status: words::status(SourceState::Ok, "", ""),
             }),
+            table: (Vec::new(), BTreeSet::new()),
+            contained: words::is_contained(&roots),
+            changed_at: None,
+            settled: false,
             roots,
         }
+    }
+
+    /// Whether a pid that the driver tells is the process that has it here. Within a container it may
+    /// be the host's number for another one, so there the process itself must hold a GPU.
+    pub fn vouches_for(&self, pid: Pid) -> bool {
+        !self.contained || self.facts.get(&pid).is_some_and(|facts| facts.gpu_file)
     }
 
     /// Takes the process table and the pids that hold a GPU. Reads nothing itself, never blocks.
     pub fn update(&mut self, procs: &[ProcSeen], gpu_pids: &BTreeSet<Pid>) {
         let now = Instant::now();
+        let stuck = self.inspector.stuck.len();
+        let fresh = self.inspector.take(now);
+        let known = fresh.is_empty() && stuck == self.inspector.stuck.len();
+        if !known || self.table.0 != procs || self.table.1 != *gpu_pids {
+            self.table = (procs.to_vec(), gpu_pids.clone());
+            (self.changed_at, self.settled) = (Some(now), false);
+        }
+        if self.settled && !self.known.values().any(|known| known.next.is_some_and(|at| at <= now))
+        {
+            return;
+        }
         // The kernel's own threads are children of kthreadd, and map nothing.
         let real = procs.iter().filter(|seen| seen.pid.0 != 2 && seen.parent.0 != 2);
         let procs: BTreeMap<Pid, ProcSeen> = real.map(|seen| (seen.pid, seen.clone())).collect();
         self.note(&procs, now);
-        for facts in self.inspector.take(now) {
+        for facts in fresh {
             self.keep(facts, now);
         }
+        let told = gpu_pids;
+        let gpu_pids = &told.iter().copied().filter(|pid| self.vouches_for(*pid)).collect();
         let world = World { procs: &procs, facts: &self.facts, gpu_pids };
         let roles = world.roles();
         let requests = self.due(&procs, &roles, now);
         self.inspector.ask(requests);
-        let found = self.report(&procs, gpu_pids, &roles);
+        let strangers = told.len() - gpu_pids.len();
+        let found = self.report(&procs, (gpu_pids, strangers), &roles);
         self.fresh.clear();
         if *self.found != found {
             self.found = Arc::new(found);
         }
+        self.settled = self.changed_at.is_none_or(|at| now.saturating_duration_since(at) >= AGAIN);
     }
 
     /// What is known as of the last [`Self::update`].
@@ -181,7 +215,13 @@ impl Trainers {
         if let (true, Some(old)) = (read_before && !facts.ml.is(), self.facts.get(&facts.pid)) {
             facts.ml = old.ml;
         }
-        let again = if facts.python { AGES.len() } else { 3 };
+        // Shut even to us, and named by the user: taken at their word.
+        if self.only == Some(facts.pid) && facts.ml == Reading::Not(Gap::Denied) {
+            facts.ml = Reading::Is(true);
+        }
+        // A worker that says so by its name is what it is; its libraries are its trainer's.
+        let may_learn = facts.python && &*known.name != WORKER;
+        let again = if may_learn { AGES.len() } else { 3 };
         known.next = if learns {
             None
         } else if let Some(&age) =
@@ -189,7 +229,7 @@ impl Trainers {
         {
             Some((known.seen_at + Duration::from_millis(age)).max(now))
         } else {
-            facts.python.then(|| now + LATER)
+            may_learn.then(|| now + LATER)
         };
         self.fresh.insert(facts.pid);
         self.facts.insert(facts.pid, facts);
@@ -223,10 +263,12 @@ impl Trainers {
             }
             known.next = None;
             known.descendants.clone_from(&own);
+            let worker = &*known.name == WORKER;
             requests.push(Request {
                 pid,
                 start_ticks: known.start_ticks,
-                skip_maps: &*known.name == "pt_data_worker" || trainer,
+                skip_maps: worker || trainer,
+                skip_files: worker,
                 descendants: own.into_iter().collect(),
             });
         }
@@ -236,7 +278,7 @@ impl Trainers {
     fn report(
         &mut self,
         procs: &BTreeMap<Pid, ProcSeen>,
-        gpu_pids: &BTreeSet<Pid>,
+        (gpu_pids, strangers): (&BTreeSet<Pid>, usize),
         roles: &Roles,
     ) -> Found {
         let world = World { procs, facts: &self.facts, gpu_pids };
@@ -301,7 +343,7 @@ impl Trainers {
             );
             infos.insert(*pid, info);
         }
-        let status = self.status(procs, gpu_pids, &trainers);
+        let status = self.status(procs, (gpu_pids, strangers), &trainers);
         let descendants = below_trainers(procs, &trainers);
         Found { runs, infos, trainers, workers, descendants, status }
     }
@@ -323,14 +365,17 @@ impl Trainers {
             pid: seen.pid,
             parent: seen.parent,
             start_ticks: seen.start_ticks,
-            start_ms: self.boot_ms.saturating_add(i64::try_from(since_boot).unwrap_or(0)),
+            start_ms: self
+                .boot_ms
+                .zip(i64::try_from(since_boot).ok())
+                .map(|(a, b)| a.saturating_add(b)),
             name: text::clean(seen.name.as_bytes(), 64),
             command: text::redact(&args).into(),
             user: user.unwrap_or_default(),
             role,
             run,
             rank,
-            container: facts.cgroup.as_deref().and_then(facts::container),
+            container: facts.cgroup.as_deref().and_then(container_of),
             cgroup: facts.cgroup.clone(),
         }
     }
@@ -338,12 +383,12 @@ impl Trainers {
     fn status(
         &self,
         procs: &BTreeMap<Pid, ProcSeen>,
-        gpu_pids: &BTreeSet<Pid>,
+        (gpu_pids, strangers): (&BTreeSet<Pid>, usize),
         trainers: &[Pid],
     ) -> SourceStatus {
         let partial =
             |message: String, remedy| words::status(SourceState::Partial, &message, remedy);
-        let hidden = gpu_pids.iter().filter(|pid| !procs.contains_key(pid)).count();
+        let hidden = gpu_pids.iter().filter(|pid| !procs.contains_key(pid)).count() + strangers;
         let denied = trainers.iter().find(|pid| {
             self.facts.get(pid).is_some_and(|facts| facts.env.gap() == Some(Gap::Denied))
         });

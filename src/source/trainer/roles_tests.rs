@@ -13,13 +13,7 @@ impl Machine {
         let pid = Pid(pid);
         self.procs.insert(
             pid,
-            ProcSeen {
-                pid,
-                parent: Pid(parent),
-                name: name.into(),
-                start_ticks: u64::from(pid.0),
-                state: 'S',
-            },
+            ProcSeen { pid, parent: Pid(parent), name: name.into(), start_ticks: u64::from(pid.0) },
         );
         // Code after -c is one argument, blanks and all.
         let args = match command.split_once(" -c ") {

@@ -1,5 +1,8 @@
 //! `mltop doctor`: what can be read here, what cannot, why, and what would allow it.
 
+mod loaders;
+mod rights;
+
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, Write as _};
@@ -7,25 +10,28 @@ use std::sync::Arc;
 
 use crate::error::Error;
 use crate::model::inventory::{SourceState, SourceStatus};
-use crate::model::sample::LoaderSample;
 use crate::model::{Gap, Reading, Sample};
 use crate::source::Roots;
+use crate::source::trainer::PidProblem;
 
 /// How one check went.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 struct Check {
     mark: Mark,
     what: String,
     finding: String,
     remedy: String,
+    /// Further lines: what was tried, and what would allow it.
+    more: Vec<String>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Mark {
     Yes,
     Part,
     No,
     /// Not there, and no fault.
+    #[default]
     None,
 }
 
@@ -51,15 +57,23 @@ impl From<SourceState> for Mark {
     }
 }
 
-/// Prints the report on what the last of a few samples shows.
-pub(super) fn report(sample: &Sample, roots: &Roots) -> Result<(), Error> {
+/// Prints the report on what the last of a few samples shows. `problem` is what stands against the
+/// process that was asked for.
+pub(super) fn report(
+    sample: &Sample,
+    roots: &Roots,
+    problem: Option<&PidProblem>,
+) -> Result<(), Error> {
     let mut text = String::new();
     let host = &sample.inventory.host;
     let _ = writeln!(text, "mltop {} on {}, {}", env!("CARGO_PKG_VERSION"), host.name, host.kernel);
-    for check in checks(sample, roots) {
+    for check in checks(sample, roots, problem) {
         let _ = writeln!(text, "{}{:<18} {}", check.mark.word(), check.what, check.finding);
         if !check.remedy.is_empty() {
             let _ = writeln!(text, "{:<26}→ {}", "", check.remedy);
+        }
+        for line in &check.more {
+            let _ = writeln!(text, "{:<26}{line}", "");
         }
     }
     match io::stdout().write_all(text.as_bytes()) {
@@ -68,13 +82,14 @@ pub(super) fn report(sample: &Sample, roots: &Roots) -> Result<(), Error> {
     }
 }
 
-fn checks(sample: &Sample, roots: &Roots) -> Vec<Check> {
-    let mut checks =
-        vec![rights(roots), processes(sample, roots), pressure(sample), limits(sample)];
+fn checks(sample: &Sample, roots: &Roots, problem: Option<&PidProblem>) -> Vec<Check> {
+    let mut checks = vec![rights::check(roots)];
+    checks.extend(problem.map(loaders::of_problem));
+    checks.extend([processes(sample, roots), pressure(sample), limits(sample)]);
     checks.push(disks(sample));
     checks.extend(sample.inventory.sources.iter().map(from_status));
     checks.extend(gpus(sample));
-    checks.extend(sample.loaders.iter().map(|loader| queue(sample, loader)));
+    checks.extend(sample.loaders.iter().map(|loader| loaders::check(sample, loader)));
     checks
 }
 
@@ -85,30 +100,8 @@ fn from_status(status: &Arc<SourceStatus>) -> Check {
         what: status.source.to_string(),
         finding: if fine { "read".into() } else { status.message.to_string() },
         remedy: status.remedy.to_string(),
+        ..Check::default()
     }
-}
-
-/// What this user may read of other processes.
-fn rights(roots: &Roots) -> Check {
-    let root = rustix::process::geteuid().is_root();
-    let scope = fs::read_to_string(roots.proc.join("sys/kernel/yama/ptrace_scope"));
-    let scope = scope.ok().and_then(|text| text.trim().parse::<u8>().ok());
-    let (mark, finding, remedy) = match (root, scope) {
-        (true, _) => (Mark::Yes, "root: every process can be read".to_owned(), ""),
-        (false, None | Some(0)) => (
-            Mark::Part,
-            "processes of your own user can be read".to_owned(),
-            "for others: sudo mltop",
-        ),
-        (false, Some(scope)) => (
-            Mark::Part,
-            format!(
-                "pipes and states of your own processes can be read, their memory cannot (Yama ptrace_scope {scope})"
-            ),
-            "for others: sudo mltop",
-        ),
-    };
-    Check { mark, what: "rights".into(), finding, remedy: remedy.into() }
 }
 
 fn processes(sample: &Sample, roots: &Roots) -> Check {
@@ -116,13 +109,25 @@ fn processes(sample: &Sample, roots: &Roots) -> Check {
     let hidden = fs::symlink_metadata(roots.proc.join("1/stat")).is_err();
     let Reading::Is(seen) = sample.host.processes else {
         let finding = format!("{} cannot be listed", roots.proc.display());
-        return Check { mark: Mark::No, what, finding, remedy: "mount proc".into() };
+        return Check {
+            mark: Mark::No,
+            what,
+            finding,
+            remedy: "mount proc".into(),
+            ..Check::default()
+        };
     };
     if hidden {
         let finding = format!("{seen} seen; those of other users are hidden (hidepid)");
-        return Check { mark: Mark::Part, what, finding, remedy: "sudo mltop".into() };
+        return Check {
+            mark: Mark::Part,
+            what,
+            finding,
+            remedy: "sudo mltop".into(),
+            ..Check::default()
+        };
     }
-    Check { mark: Mark::Yes, what, finding: format!("{seen} seen"), remedy: String::new() }
+    Check { mark: Mark::Yes, what, finding: format!("{seen} seen"), ..Check::default() }
 }
 
 fn pressure(sample: &Sample) -> Check {
@@ -132,13 +137,14 @@ fn pressure(sample: &Sample) -> Check {
             mark: Mark::Yes,
             what,
             finding: "CPU, I/O and memory".into(),
-            remedy: String::new(),
+            ..Check::default()
         },
         Reading::Not(gap) => Check {
             mark: Mark::None,
             what,
             finding: format!("{}: the kernel does not account for stalls", gap.words()),
             remedy: "boot with psi=1".into(),
+            ..Check::default()
         },
     }
 }
@@ -158,7 +164,7 @@ fn limits(sample: &Sample) -> Check {
         (false, true) => "read; none binds a training".to_owned(),
         (false, false) => bounds.join(", "),
     };
-    Check { mark: Mark::Yes, what: "cgroup limits".into(), finding, remedy: String::new() }
+    Check { mark: Mark::Yes, what: "cgroup limits".into(), finding, ..Check::default() }
 }
 
 fn disks(sample: &Sample) -> Check {
@@ -168,7 +174,7 @@ fn disks(sample: &Sample) -> Check {
     } else {
         (Mark::Yes, names.join(" "))
     };
-    Check { mark, what: "disks".into(), finding, remedy: String::new() }
+    Check { mark, what: "disks".into(), finding, ..Check::default() }
 }
 
 /// For each card, which of the figures that matter are missing.
@@ -195,40 +201,9 @@ fn gpus(sample: &Sample) -> Vec<Check> {
             let _ = write!(finding, "; {}", missing.join(", "));
         }
         let mark = if missing.is_empty() { Mark::Yes } else { Mark::Part };
-        checks.push(Check {
-            mark,
-            what: format!("gpu {}", info.gpu),
-            finding,
-            remedy: String::new(),
-        });
+        checks.push(Check { mark, what: format!("gpu {}", info.gpu), finding, ..Check::default() });
     }
     checks
-}
-
-/// How one loader's depth and wait are known, and why not better.
-fn queue(sample: &Sample, loader: &LoaderSample) -> Check {
-    let what = format!("loader {}", loader.loader);
-    let info = sample.inventory.loader(loader.loader);
-    let why = info.map(|info| info.why_not_better.to_string()).unwrap_or_default();
-    let depth = match (loader.ready, loader.ready_source, loader.ready_bound) {
-        (Reading::Is(_), Reading::Is(source), Reading::Is(bound)) => {
-            format!("depth by {} ({})", source.code(), bound.code())
-        }
-        (reading, ..) => format!("depth: {}", reading.gap().unwrap_or_default().words()),
-    };
-    let wait = match (loader.wait_source, loader.wait_bound) {
-        (Reading::Is(source), Reading::Is(bound)) => {
-            format!("wait by {} ({})", source.code(), bound.code())
-        }
-        (reading, _) => format!("wait: {}", reading.gap().unwrap_or_default().words()),
-    };
-    let known = loader.ready.is() && loader.wait_source.is();
-    Check {
-        mark: if known { Mark::Yes } else { Mark::Part },
-        what,
-        finding: format!("pid {}: {depth}, {wait}", loader.pid),
-        remedy: why,
-    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,185 @@
+//! The command as a child of ours: in our process group, with our descriptors, and with the signals
+//! that reach only us passed on. When it ends, we end as it did.
+
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::io;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, Command, ExitStatus};
+
+use nix::errno::Errno;
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, raise, sigaction};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use rustix::process::{Pid, Resource, Rlimit, kill_process, setrlimit};
+
+use crate::error::Error;
+
+use super::witness::{self, Witness};
+
+/// Signals that would end us, and that somebody may send to the training: `kill`, a batch system.
+pub(super) const PASSED_ON: [Signal; 11] = [
+    Signal::SIGHUP,
+    Signal::SIGINT,
+    Signal::SIGQUIT,
+    Signal::SIGUSR1,
+    Signal::SIGUSR2,
+    Signal::SIGALRM,
+    Signal::SIGTERM,
+    Signal::SIGVTALRM,
+    Signal::SIGPROF,
+    Signal::SIGIO,
+    Signal::SIGPWR,
+];
+
+/// The running command.
+pub(super) struct Running {
+    child: Child,
+    signals: SignalFd,
+    /// Where there is none, what is sent to all of us reaches the training twice.
+    witness: Option<Witness>,
+}
+
+/// How it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// It exited with this code.
+    Code(u8),
+    /// A signal killed it.
+    Signal(i32),
+}
+
+impl Running {
+    /// Starts a command. From here on the signals that would end us wait to be passed on, in every
+    /// thread that is started later: so this comes before any other.
+    pub(super) fn start(
+        words: &[OsString],
+        prepare: impl FnOnce(&mut Command) -> io::Result<()>,
+    ) -> Result<Self, Error> {
+        let [program, arguments @ ..] = words else { return Err(missing(OsStr::new(""))) };
+        let mut mask = witness::mask();
+        mask.add(Signal::SIGCHLD);
+        let before = SigSet::thread_get_mask().map_err(io::Error::from)?;
+        mask.thread_block().map_err(io::Error::from)?;
+        let signals =
+            SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC).map_err(io::Error::from)?;
+        let witness = Witness::start().ok();
+        let mut command = Command::new(program);
+        command.args(arguments);
+        prepare(&mut command)?;
+        #[expect(unsafe_code, reason = "only between fork and exec can the child's mask be set")]
+        // SAFETY: the closure only sets the signal mask, which may be done there.
+        unsafe {
+            command.pre_exec(move || before.thread_set_mask().map_err(io::Error::from));
+        }
+        match command.spawn() {
+            Ok(child) => Ok(Self { child, signals, witness }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(missing(program)),
+            Err(error) => {
+                let program = program.to_string_lossy().into_owned();
+                Err(Error::Command { program, source: error, code: 126 })
+            }
+        }
+    }
+
+    /// Its process.
+    pub(super) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until it ends, and passes on meanwhile what is sent to us.
+    pub(super) fn wait(mut self) -> io::Result<Ending> {
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status.into());
+            }
+            let got = match self.signals.read_signal() {
+                Ok(Some(got)) => got,
+                Ok(None) | Err(Errno::EINTR) => continue,
+                Err(error) => return Err(error.into()),
+            };
+            let Ok(signal) = Signal::try_from(got.ssi_signo.cast_signed()) else { continue };
+            // What the training itself sends to its group does not come back to it.
+            let sent = witness::from_a_process(&got) && got.ssi_pid != self.child.id();
+            if sent && signal != Signal::SIGCHLD {
+                let to_all = self.witness.as_mut().is_some_and(|witness| witness.heard(signal));
+                if !to_all {
+                    self.pass_on(signal);
+                }
+            }
+        }
+    }
+
+    fn pass_on(&self, signal: Signal) {
+        let pid = Pid::from_raw(self.child.id().cast_signed());
+        let signal = rustix::process::Signal::from_named_raw(signal as i32);
+        // Not reaped yet, so the id is still the child's.
+        if let (Some(pid), Some(signal)) = (pid, signal) {
+            let _ = kill_process(pid, signal);
+        }
+    }
+}
+
+fn missing(program: &OsStr) -> Error {
+    Error::Command {
+        program: program.to_string_lossy().into_owned(),
+        source: io::Error::new(io::ErrorKind::NotFound, "there is no such command"),
+        code: 127,
+    }
+}
+
+impl From<ExitStatus> for Ending {
+    fn from(status: ExitStatus) -> Self {
+        match status.signal() {
+            Some(signal) => Self::Signal(signal),
+            None => Self::Code(status.code().unwrap_or_default() as u8),
+        }
+    }
+}
+
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Code(code) => write!(f, "exit code {code}"),
+            Self::Signal(number) => match Signal::try_from(number) {
+                Ok(signal) => write!(f, "{signal}"),
+                Err(_) => write!(f, "signal {number}"),
+            },
+        }
+    }
+}
+
+impl Ending {
+    /// What happened, in words.
+    pub(super) fn words(self) -> String {
+        match self {
+            Self::Code(_) => format!("ended with {self}"),
+            Self::Signal(_) => format!("was killed by {self}"),
+        }
+    }
+
+    /// Ends this process in the same way: whoever waits for it sees no difference.
+    pub(super) fn follow(self) -> ! {
+        let number = match self {
+            Self::Code(code) => std::process::exit(i32::from(code)),
+            Self::Signal(number) => number,
+        };
+        if let Ok(signal) = Signal::try_from(number) {
+            // One dump of memory is enough, and it is the training's.
+            let none = Rlimit { current: Some(0), maximum: Some(0) };
+            let _ = setrlimit(Resource::Core, none);
+            let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+            #[expect(
+                unsafe_code,
+                reason = "the one way to die of a signal that was caught or ignored"
+            )]
+            // SAFETY: the default action is no code of ours.
+            let _ = unsafe { sigaction(signal, &default) };
+            let mut one = SigSet::empty();
+            one.add(signal);
+            let _ = one.thread_unblock();
+            let _ = raise(signal);
+        }
+        // A shell's way to say the same.
+        std::process::exit(128 + number)
+    }
+}

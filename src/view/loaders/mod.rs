@@ -1,0 +1,165 @@
+//! The screen of the loaders: one loader with its workers, over the same time axis as the lanes.
+
+mod depths;
+mod epoch;
+mod list;
+mod over;
+mod pace;
+mod place;
+mod small;
+mod words;
+mod worker;
+mod workers;
+
+use crate::view::build;
+use crate::view::focus::Look;
+use crate::view::footer::footer;
+use crate::view::header::header;
+use crate::view::lane::LaneKind;
+use crate::view::screen::{Area, Body, Edge, Line, Role, Rule, Screen, TextRow, span, strong};
+use crate::view::text::{fit_line, line_width};
+use crate::view::verdict::{Room, verdict};
+
+use over::Over;
+use place::{Pair, Places, Wanted};
+use workers::Worker;
+
+pub(super) use worker::popup;
+
+/// Rows that the verdict may count as absent: it stands in full on the first screen.
+const VERDICT_LESS: u16 = 8;
+
+/// Columns of the time axis.
+pub(super) fn columns(width: u16) -> usize {
+    usize::from(place::left_width(width).saturating_sub(2))
+}
+
+/// Puts the screen together.
+pub(super) fn put(screen: &mut Screen, look: &Look<'_>) {
+    let (width, height) = (screen.width, screen.height);
+    let said = verdict(look, usize::from(width), Room::of(height.saturating_sub(VERDICT_LESS)));
+    let all = look.loader_info().map(|info| workers::workers(look.frame, info));
+    let all = all.unwrap_or_default();
+    let over = look.loader.map(|loader| Over::of(look, loader.loader)).unwrap_or_default();
+    let told = words::words(look, &over, &all);
+    let wanted = Wanted {
+        verdict: said.len() as u16,
+        list: list::wanted(look),
+        workers: all.len().min(usize::from(u16::MAX)) as u16,
+        words: words::wanted(&told, usize::from(width)),
+    };
+    let Some(places) = place::places(width, height, wanted) else {
+        let rows =
+            small::numbers(look, &over, &all, &told, usize::from(width), usize::from(height));
+        build::put(screen, Area { x: 0, y: 0, width, height }, Body::Text(rows));
+        return;
+    };
+    let mut text = |area: Area, rows: Vec<TextRow>| build::put(screen, area, Body::Text(rows));
+    text(places.header, vec![header(look, usize::from(width))]);
+    text(places.verdict, said);
+    text(places.list, list::list(look, usize::from(width), usize::from(places.list.height)));
+    let room = usize::from(places.words.height);
+    text(places.words, words::rows(&told, usize::from(width), room));
+    text(places.footer, vec![footer(look, usize::from(width))]);
+    plots(screen, look, &over, &places);
+    worker_part(screen, look, &over, &all, &places);
+}
+
+/// Depth and wait, each with its figures.
+fn plots(screen: &mut Screen, look: &Look<'_>, over: &Over, places: &Places) {
+    let queue = LaneKind::Queue.build(look);
+    let histogram = match &queue.body {
+        Body::Plot(plot) => {
+            let Area { width, height, .. } = places.depth.figures;
+            depths::histogram(look, plot, height, width)
+        }
+        _ => Vec::new(),
+    };
+    boxed(screen, look, Edge::Top, &places.depth, (queue.title, queue.values), queue.body);
+    build::put(
+        screen,
+        places.depth.head,
+        Body::Text(vec![depths::heading(look, places.depth.head.width)]),
+    );
+    build::put(screen, places.depth.figures, Body::Text(histogram));
+
+    let wait = LaneKind::Blocked.build(look);
+    boxed(screen, look, Edge::Middle, &places.wait, (wait.title, wait.values), wait.body);
+    build::put(
+        screen,
+        places.wait.head,
+        Body::Text(vec![pace::heading(over, places.wait.head.width)]),
+    );
+    let mut rows = pace::rows(look, over, places.wait.figures.width);
+    rows.truncate(usize::from(places.wait.figures.height));
+    build::put(screen, places.wait.figures, Body::Text(rows));
+}
+
+/// The workers over the axis, their figures, and the axis.
+fn worker_part(screen: &mut Screen, look: &Look<'_>, over: &Over, all: &[Worker], places: &Places) {
+    let pair = &places.workers;
+    let room = usize::from(pair.plot.height);
+    let chosen = look.state.picked.worker.filter(|at| *at < all.len());
+    let first = chosen.map_or(0, |at| (at + 1).saturating_sub(room));
+    let shown: Vec<Worker> = all.iter().skip(first).take(room).cloned().collect();
+    let remote =
+        look.loader_info().is_some_and(|info| info.storage.first().is_some_and(|s| s.remote));
+    let mut title = vec![strong("Workers", Role::Title)];
+    if shown.len() < all.len() {
+        let last = first + shown.len();
+        title.push(span(
+            format!("  {first}–{} of {}", last.saturating_sub(1), all.len()),
+            Role::Dim,
+        ));
+    }
+    if let (Some(loader), false) = (look.loader, shown.is_empty()) {
+        let mix = Body::Mix(workers::mix(look, loader.loader, remote, &shown));
+        boxed(screen, look, Edge::Middle, pair, (title, legend(remote)), mix);
+        build::put(screen, pair.head, Body::Text(vec![workers::heading(pair.head.width)]));
+        let figures = workers::figures(look, over, &shown, all.len(), pair.figures.width);
+        build::put(screen, pair.figures, Body::Text(figures));
+    } else {
+        let plot = look.plot(1.0, Vec::new(), words::no_workers(look));
+        boxed(screen, look, Edge::Middle, pair, (title, Line::new()), Body::Plot(plot));
+    }
+    let ticks = look.window.ticks(look.state, look.present());
+    let cursor = look.window.cursor.map(|column| column + 1);
+    let axis = Rule { edge: Edge::Bottom, left: Vec::new(), right: Vec::new(), ticks, cursor };
+    build::put(screen, places.axis, Body::Rule(axis));
+}
+
+/// What the colours of the workers' bars mean.
+fn legend(remote: bool) -> Line {
+    let fetch = if remote { "net" } else { "disk" };
+    let words = ["run", "no CPU", fetch, "other", "idle"];
+    let mut line = Line::new();
+    for ((role, letter), word) in workers::parts(remote).into_iter().zip(words) {
+        if !line.is_empty() {
+            line.push(span("  ", Role::Dim));
+        }
+        line.push(span(format!("{letter} {word}"), role));
+    }
+    line
+}
+
+/// A plot under its title rule.
+fn boxed(
+    screen: &mut Screen,
+    look: &Look<'_>,
+    edge: Edge,
+    pair: &Pair,
+    (title, values): (Line, Line),
+    body: Body,
+) {
+    let width = usize::from(pair.rule.width);
+    let right = fit_line(values, width.saturating_sub(20));
+    let left = fit_line(title, width.saturating_sub(line_width(&right) + 8));
+    // The cursor's column within a rule counts the left border too.
+    let cursor = look.window.cursor.map(|column| column + 1);
+    build::put(
+        screen,
+        pair.rule,
+        Body::Rule(Rule { edge, left, right, ticks: Vec::new(), cursor }),
+    );
+    build::put(screen, pair.plot, body);
+}

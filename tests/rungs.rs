@@ -1,0 +1,155 @@
+//! The rungs above the pipes, on real loaders: memory and semaphores, each telling what it can.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test that cannot go on should stop, and says what it skipped"
+)]
+
+#[path = "common/train.rs"]
+#[allow(dead_code, reason = "the truth of the queue is another test's")]
+mod train;
+#[path = "common/watch.rs"]
+mod watch;
+
+use std::path::Path;
+use std::process::Command;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use mltop::model::sample::{Bound, LoaderSample, ReadySource, WaitSource};
+use mltop::model::{Gap, Reading};
+
+use train::{Training, interpreters, script};
+use watch::{Watched, by_memory, by_semaphores};
+
+/// One training at a time: on few cores two would hinder each other.
+static ONE: Mutex<()> = Mutex::new(());
+
+fn alone<T>(test: impl FnOnce() -> T) -> T {
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    test()
+}
+
+fn start(python: &Path, folder: &Path, args: &[&str]) -> Training {
+    Training::start(python, folder, &[args, &["--seconds", "60"]].concat())
+}
+
+fn full(rows: &[LoaderSample]) -> bool {
+    rows.first().is_some_and(|row| row.ready_max.ok() == Some(4))
+}
+
+#[test]
+fn memory_and_semaphores_know_a_loader_however_its_workers_were_started() {
+    alone(|| {
+        for (name, python) in interpreters() {
+            for context in ["fork", "spawn", "forkserver"] {
+                let folder = tempfile::tempdir().unwrap();
+                let args = ["--mode", "healthy", "--workers", "2", "--ctx", context];
+                let training = start(&python, folder.path(), &args);
+                let memory = Watched::new(&training, by_memory());
+                let semaphores = Watched::new(&training, by_semaphores());
+                let (row, info) = memory.until("a full queue by memory", full);
+                let what = format!("{name} {context}: {row:?}");
+                assert_eq!(row.ready_source, Reading::Is(ReadySource::Memory), "{what}");
+                assert_eq!(row.wait_source, Reading::Is(WaitSource::Stack), "{what}");
+                assert_eq!(row.wait_bound, Reading::Is(Bound::Exact), "{what}");
+                assert_eq!((row.workers, row.capacity), (Reading::Is(2), Reading::Is(4)), "{what}");
+                assert_eq!(row.capacity_bound, Reading::Is(Bound::Exact), "{what}");
+                assert_eq!(row.prefetch_factor, Reading::Is(2), "{what}");
+                assert_eq!((row.pinned, row.persistent), (Reading::Is(false), Reading::Is(false)));
+                assert_eq!(row.batch_size, Reading::Is(4), "{what}");
+                assert_eq!((&*info.kind, &*info.dataset), ("pytorch", "Numbers"), "{what}");
+                assert_eq!((info.workers.len(), &*info.why_not_better), (2, ""), "{what}");
+                let position = row.position.ok().unwrap();
+                memory.until("a loop that moves", |rows| {
+                    rows.first().is_some_and(|row| row.position.ok() > Some(position + 10))
+                });
+                let (row, info) = semaphores.until("a full queue by semaphores", |rows| {
+                    full(rows) && rows[0].capacity_bound == Reading::Is(Bound::Exact)
+                });
+                let what = format!("{name} {context}: {row:?} {info:?}");
+                assert_eq!(row.ready_source, Reading::Is(ReadySource::Semaphore), "{what}");
+                assert_eq!((row.workers, row.capacity), (Reading::Is(2), Reading::Is(4)), "{what}");
+                assert!(row.wait_samples_total.ok() < row.samples_total.ok(), "{what}");
+            }
+        }
+    });
+}
+
+#[test]
+fn a_loader_that_pins_is_known_by_both() {
+    alone(|| {
+        for (name, python) in interpreters() {
+            let folder = tempfile::tempdir().unwrap();
+            let args = ["--mode", "healthy", "--workers", "2", "--pin"];
+            let training = start(&python, folder.path(), &args);
+            let memory = Watched::new(&training, by_memory());
+            let semaphores = Watched::new(&training, by_semaphores());
+            let (row, _) = memory.until("a full queue by memory", full);
+            assert_eq!(row.ready_source, Reading::Is(ReadySource::Memory), "{name} {row:?}");
+            assert_eq!(row.pinned, Reading::Is(true), "{name} {row:?}");
+            let (row, info) = semaphores.until("a nearly full queue by semaphores", |rows| {
+                rows.first().is_some_and(|row| {
+                    row.pinned.ok() == Some(true) && row.ready_max.ok() >= Some(3)
+                })
+            });
+            let what = format!("{name}: {row:?} {info:?}");
+            assert_eq!(row.ready_source, Reading::Is(ReadySource::Semaphore), "{what}");
+        }
+    });
+}
+
+#[test]
+fn without_workers_there_is_a_wait_and_no_depth() {
+    alone(|| {
+        for (name, python) in interpreters() {
+            let folder = tempfile::tempdir().unwrap();
+            let training = start(&python, folder.path(), &["--mode", "slow", "--workers", "0"]);
+            let memory = Watched::new(&training, by_memory());
+            let (row, info) = memory.until("a wait", |rows| {
+                rows.first().is_some_and(|row| {
+                    row.wait_samples_total.ok() > Some(100) && row.steps_total.ok() > Some(2)
+                })
+            });
+            let what = format!("{name}: {row:?} {info:?}");
+            assert_eq!(row.workers, Reading::Is(0), "{what}");
+            assert_eq!(row.ready, Reading::Not(Gap::NotApplicable), "{what}");
+            assert_eq!(row.capacity, Reading::Not(Gap::NotApplicable), "{what}");
+            assert_eq!(row.wait_source, Reading::Is(WaitSource::Stack), "{what}");
+            assert_eq!(&*info.kind, "pytorch", "{what}");
+        }
+    });
+}
+
+#[test]
+fn of_two_loaders_the_one_that_moves_stands_in_front() {
+    alone(|| {
+        let Some((_, python)) = interpreters().into_iter().next() else { return };
+        let folder = tempfile::tempdir().unwrap();
+        let args = ["--mode", "balanced", "--workers", "2", "--validate", "--persistent"];
+        let training = start(&python, folder.path(), &args);
+        let memory = Watched::new(&training, by_memory());
+        for workers in [3, 2, 3] {
+            let (row, _) = memory.until("the other loader in front", |rows| {
+                rows.len() == 2 && rows[0].workers == Reading::Is(workers)
+            });
+            assert_eq!(row.ready_source, Reading::Is(ReadySource::Memory), "{row:?}");
+        }
+    });
+}
+
+#[test]
+fn of_a_trainer_that_is_not_dumpable_the_semaphores_still_tell() {
+    alone(|| {
+        let Some((_, python)) = interpreters().into_iter().next() else { return };
+        let mut command = Command::new(python);
+        command.arg(script("changes.py")).args(["sealed", "60"]);
+        let training = Training::run(&mut command, "".into(), Duration::from_mins(3));
+        let semaphores = Watched::new(&training, by_semaphores());
+        let (row, info) = semaphores.until("a depth", |rows| {
+            rows.first().is_some_and(|row| row.ready_source == Reading::Is(ReadySource::Semaphore))
+        });
+        assert_eq!(row.workers, Reading::Is(2), "{row:?} {info:?}");
+    });
+}

@@ -1,0 +1,120 @@
+//! Every figure of a loader against the truth that the training writes of itself: the queue by the
+//! loader's own counts, the wait by the loop's own clock.
+//!
+//! A few rows run with the tests; `tests/truth/run` runs them all and writes `tests/truth/TABLE.md`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test that cannot go on should stop, and says what it measured or skipped"
+)]
+
+#[path = "truth/rows.rs"]
+mod rows;
+#[path = "truth/score.rs"]
+mod score;
+#[path = "truth/table.rs"]
+mod table;
+#[path = "common/train.rs"]
+#[allow(dead_code, reason = "other tests need the rest of it")]
+mod train;
+#[path = "truth/watch.rs"]
+mod watch;
+
+use std::collections::VecDeque;
+use std::path::Path;
+use std::sync::Mutex;
+use std::thread;
+
+use rows::{Row, interpreter};
+use table::Line;
+
+/// Seconds of a row in the short form.
+const SHORT: u32 = 8;
+/// A busy machine may disturb a row.
+const TRIES: u32 = 3;
+
+fn run(python: &Path, row: &Row, seconds: u32) -> Vec<Line> {
+    let (truth, said) = watch::watch(python, row, seconds);
+    said.iter().map(|said| Line::new(*row, &truth, said)).collect()
+}
+
+#[test]
+fn some_rows_of_the_table_hold_in_short() {
+    let mut failed = Vec::new();
+    for row in rows::short() {
+        let Some(python) = interpreter(row.python) else {
+            println!("skipped: {} {}: no {}", row.mode, row.kind.name(), row.python);
+            continue;
+        };
+        for attempt in 1..=TRIES {
+            let mut missed = false;
+            for line in run(&python, &row, SHORT) {
+                let misses = line.misses();
+                println!("{}: try {attempt}: {}", line.name(), line.text());
+                if !misses.is_empty() {
+                    println!("    missed: {}", misses.join("; "));
+                    missed = true;
+                    if attempt == TRIES {
+                        failed.push(format!("{}: {}", line.name(), misses.join("; ")));
+                    }
+                }
+            }
+            if !missed {
+                break;
+            }
+        }
+    }
+    assert!(failed.is_empty(), "{failed:#?}");
+}
+
+#[test]
+#[ignore = "takes half an hour; tests/truth/run brings the environments and runs it"]
+fn the_whole_table_holds() {
+    let number = |name: &str| std::env::var(name).ok().and_then(|number| number.parse().ok());
+    let jobs = number("MLTOP_TRUTH_JOBS").unwrap_or(2);
+    let only = std::env::var("MLTOP_TRUTH_ONLY").unwrap_or_default();
+    let wanted = |row: &Row| {
+        let name = format!("{} {} {}", row.python, row.mode, row.kind.name());
+        only.split(' ').all(|word| name.contains(word))
+    };
+    let todo: VecDeque<Row> = rows::all().into_iter().filter(wanted).collect();
+    let (todo, done) = (Mutex::new(todo), Mutex::new((Vec::new(), Vec::new())));
+    thread::scope(|scope| {
+        for _ in 0..jobs {
+            scope.spawn(|| {
+                loop {
+                    let Some(row) = todo.lock().unwrap().pop_front() else { return };
+                    let Some(python) = interpreter(row.python) else {
+                        let what = format!("{} {}: no {}", row.mode, row.kind.name(), row.python);
+                        done.lock().unwrap().1.push(what);
+                        continue;
+                    };
+                    let seconds = number("MLTOP_TRUTH_SECONDS").unwrap_or(row.seconds);
+                    let lines = run(&python, &row, seconds);
+                    for line in &lines {
+                        println!("{}: {}", line.name(), line.text());
+                        for miss in line.misses() {
+                            println!("    missed: {miss}");
+                        }
+                    }
+                    done.lock().unwrap().0.extend(lines);
+                }
+            });
+        }
+    });
+    let (mut lines, skipped) = done.into_inner().unwrap();
+    lines.sort_by_key(Line::order);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/truth");
+    let name = if only.is_empty() {
+        "TABLE.md".into()
+    } else {
+        format!("{}.part.md", only.replace(' ', "-"))
+    };
+    let folder = if only.is_empty() { folder } else { std::env::temp_dir() };
+    std::fs::write(folder.join(&name), table::page(&lines, &skipped)).unwrap();
+    println!("{}", table::pooled(&lines));
+    println!("written: {}", folder.join(name).display());
+    let missed = lines.iter().filter(|line| !line.misses().is_empty()).count();
+    assert!(missed == 0 && skipped.is_empty(), "{missed} rows miss, {} not run", skipped.len());
+}
