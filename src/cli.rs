@@ -9,8 +9,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::model::Pid;
 
 mod record;
+mod session;
 
 pub use record::{Cut, Flight, FlightVerb, KeepOptions, Record, Ring, SyncWhen, Verify};
+pub use session::{Diff, Export, Form, Part, Replay, Report};
 
 /// See why the GPUs of a running training job wait.
 ///
@@ -75,6 +77,14 @@ pub enum Verb {
     Stream(Stream),
     /// Draw the screen of a recorded stream at one moment, as SVG or text.
     Render(Render),
+    /// Show a recorded session on the same screens: play, pause, scrub, jump between findings.
+    Replay(Replay),
+    /// Tell what a recorded session came to: findings with evidence, runs, gaps.
+    Report(Report),
+    /// Compare two sessions of the same training, before and after a change.
+    Diff(Diff),
+    /// Turn a recorded session into what other tools read.
+    Export(Export),
     /// Record to a file, without a screen.
     Record(Record),
     /// Keep the last days in a ring of files on disk, always on.

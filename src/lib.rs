@@ -33,6 +33,7 @@ pub mod history;
 pub mod model;
 pub mod probe;
 pub mod record;
+pub mod report;
 pub mod run;
 pub mod source;
 pub mod term;

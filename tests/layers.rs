@@ -17,7 +17,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("app", &["model", "history", "diagnose", "fmt"]),
     ("view", &["model", "history", "diagnose", "app", "fmt"]),
     ("ui", &["view"]),
-    ("export", &["ui", "view"]),
+    ("export", &["model", "ui", "view"]),
+    ("report", &["model", "history", "diagnose", "fmt"]),
     ("probe", &[]),
     ("cli", &["model"]),
     ("term", &[]),
@@ -25,7 +26,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
 ];
 
 /// Modules without a clock, a file, an environment or a terminal.
-const PURE: &[&str] = &["model", "derive", "history", "diagnose", "view", "fmt", "app"];
+const PURE: &[&str] = &["model", "derive", "history", "diagnose", "view", "fmt", "app", "report"];
 
 const IMPURE: &[&str] = &[
     "std::fs",

@@ -15,6 +15,10 @@ pub enum Action {
     ScrubRight,
     ScrubFarLeft,
     ScrubFarRight,
+    StepBack,
+    StepForward,
+    Slower,
+    Faster,
     Start,
     Live,
     ZoomIn,
@@ -49,12 +53,17 @@ impl Action {
         Self::ScrubRight,
         Self::ScrubFarLeft,
         Self::ScrubFarRight,
+        Self::StepBack,
+        Self::StepForward,
+        Self::GoToTime,
         Self::Start,
         Self::Live,
         Self::ZoomIn,
         Self::ZoomOut,
         Self::PrevFinding,
         Self::NextFinding,
+        Self::Slower,
+        Self::Faster,
         Self::Enter,
         Self::CopyAdvice,
         Self::Dismiss,
@@ -80,7 +89,6 @@ impl Action {
         Self::Mark,
         Self::Record,
         Self::SaveLast,
-        Self::GoToTime,
         Self::Command,
     ];
 
@@ -91,17 +99,21 @@ impl Action {
             Self::Suspend => "put mltop in the background",
             Self::Redraw => "paint the whole screen anew",
             Self::Help => "this list",
-            Self::Pause => "freeze the screen, or go on; data are still taken",
+            Self::Pause => "freeze the screen, or go on; a replay plays on from the cursor",
             Self::ScrubLeft => "cursor back in time",
             Self::ScrubRight => "cursor forward in time",
-            Self::ScrubFarLeft => "cursor far back",
+            Self::ScrubFarLeft => "cursor far back: 10 s, or as far as ten steps",
             Self::ScrubFarRight => "cursor far forward",
+            Self::StepBack => "cursor to the tick before",
+            Self::StepForward => "cursor to the next tick",
+            Self::Slower => "play a recorded session at half the speed, down to 0.25×",
+            Self::Faster => "play a recorded session at twice the speed, up to 64×",
             Self::Start => "to the oldest moment that is kept",
-            Self::Live => "back to now",
+            Self::Live => "back to now; in a replay, to the end",
             Self::ZoomIn => "a shorter time axis, down to 30 s",
             Self::ZoomOut => "a longer time axis, up to 30 min",
-            Self::PrevFinding => "to the start of the finding before",
-            Self::NextFinding => "to the start of the next finding",
+            Self::PrevFinding => "to the finding or mark before",
+            Self::NextFinding => "to the next finding or mark",
             Self::Enter => {
                 "why: evidence, cause and remedy of the finding; or the chosen row in full"
             }
@@ -128,7 +140,7 @@ impl Action {
             Self::Mark => "mark this moment, with a note; it is kept with the recording",
             Self::Record => "record to a file, or stop",
             Self::SaveLast => "save what the screen remembers as a recording",
-            Self::GoToTime => "go to a time",
+            Self::GoToTime => "go to a time: 14:02:31, 1m30s from the start, -5s from the end",
             Self::Command => "run any action by its name",
         }
     }
@@ -159,7 +171,6 @@ impl Action {
             Self::Screen(number) if ScreenKind::numbered(number).is_none() => {
                 format!("screen {number} ({})", self.help())
             }
-            Self::GoToTime => "going to a time".to_owned(),
             Self::Command => "running an action by its name".to_owned(),
             _ => return None,
         };

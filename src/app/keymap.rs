@@ -12,6 +12,9 @@ pub const KEYS: &[(Key, Action)] = &[
     (Key::shift(KeyCode::Right), Action::ScrubFarRight),
     (Key::char('<'), Action::ScrubFarLeft),
     (Key::char('>'), Action::ScrubFarRight),
+    (Key::char(','), Action::StepBack),
+    (Key::char('.'), Action::StepForward),
+    (Key::char('t'), Action::GoToTime),
     (Key::plain(KeyCode::Home), Action::Start),
     (Key::plain(KeyCode::End), Action::Live),
     (Key::char('+'), Action::ZoomIn),
@@ -19,6 +22,8 @@ pub const KEYS: &[(Key, Action)] = &[
     (Key::char('-'), Action::ZoomOut),
     (Key::char('['), Action::PrevFinding),
     (Key::char(']'), Action::NextFinding),
+    (Key::char('{'), Action::Slower),
+    (Key::char('}'), Action::Faster),
     (Key::plain(KeyCode::Enter), Action::Enter),
     (Key::char('y'), Action::CopyAdvice),
     (Key::char('x'), Action::Dismiss),
@@ -49,7 +54,6 @@ pub const KEYS: &[(Key, Action)] = &[
     (Key::char('m'), Action::Mark),
     (Key::char('R'), Action::Record),
     (Key::char('S'), Action::SaveLast),
-    (Key::char('t'), Action::GoToTime),
     (Key::char(':'), Action::Command),
 ];
 

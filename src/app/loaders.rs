@@ -1,7 +1,6 @@
 //! The third screen: which loaders stand on it, in which order, and what the user chose there.
 
-use crate::model::sample::LoaderSample;
-use crate::model::{Frame, LoaderId, Pid, RunId};
+use crate::model::{LoaderId, Pid, RunId};
 
 use super::state::{Overlay, ScreenKind, State};
 
@@ -29,19 +28,6 @@ pub struct Picked {
     pub inside: bool,
 }
 
-/// The loader of a trainer that moves: during evaluation that is another than during training.
-pub fn moving_loader(frame: &Frame, pid: Pid) -> Option<&LoaderSample> {
-    let mut best: Option<(f64, &LoaderSample)> = None;
-    for loader in frame.sample.loaders.iter().filter(|loader| loader.pid == pid) {
-        let rates = frame.loaders.iter().find(|rates| rates.loader == loader.loader);
-        let steps = rates.and_then(|rates| rates.steps_per_second.ok()).unwrap_or(0.0);
-        if best.is_none_or(|(most, _)| steps > most) {
-            best = Some((steps, loader));
-        }
-    }
-    best.map(|(_, loader)| loader)
-}
-
 /// The loaders that there are: the rank that the verdict names first, then those that wait most, and
 /// of each rank the loader that moves before the others.
 pub fn loader_rows(state: &State) -> Vec<LoaderRow> {
@@ -52,7 +38,7 @@ pub fn loader_rows(state: &State) -> Vec<LoaderRow> {
     let mut rows: Vec<(u8, Option<u32>, LoaderRow)> = Vec::new();
     for loader in &frame.sample.loaders {
         let (id, pid) = (loader.loader, loader.pid);
-        let first = moving_loader(frame, pid);
+        let first = frame.moving_loader(pid);
         let moving = first.is_some_and(|first| first.loader == id);
         let rates = first.and_then(|first| {
             frame.loaders.iter().find(|rates| rates.loader == first.loader && rates.pid == pid)

@@ -8,6 +8,7 @@ pub mod prompt;
 pub mod rows;
 pub mod state;
 pub mod transport;
+pub mod travel;
 pub mod update;
 
 pub use action::Action;
@@ -15,6 +16,6 @@ pub use key::{Key, KeyCode};
 pub use loaders::Picked;
 pub use prompt::{Asked, Prompt, Typed};
 pub use rows::Row;
-pub use state::{Feed, GpuMode, Message, Overlay, Recording, ScreenKind, State};
+pub use state::{Feed, GpuMode, Mark, Message, Overlay, Recording, ScreenKind, State, Whole};
 pub use transport::{Reach, Transport};
 pub use update::{Effect, Msg, Tick};

@@ -10,6 +10,8 @@ const LONGEST: usize = 200;
 pub enum Asked {
     /// A note for a mark.
     Note,
+    /// A moment to go to.
+    Time,
 }
 
 impl Asked {
@@ -17,6 +19,7 @@ impl Asked {
     pub const fn question(self) -> &'static str {
         match self {
             Self::Note => "mark this moment; a note:",
+            Self::Time => "go to time:",
         }
     }
 }

@@ -45,6 +45,8 @@ pub fn rows(state: &State) -> Vec<Row> {
 pub fn is_open(state: &State, inventory: &Inventory, run: RunId) -> bool {
     state.opened.get(&run).copied().unwrap_or_else(|| {
         let ranks: usize = inventory.runs.iter().map(|run| run.trainers.len()).sum();
-        ranks <= RANKS_SHOWN_UNASKED && state.size.1 >= ROOM_FOR_RANKS
+        // The strip of a replay takes a row.
+        let room = ROOM_FOR_RANKS + u16::from(state.whole.is_some());
+        ranks <= RANKS_SHOWN_UNASKED && state.size.1 >= room
     })
 }

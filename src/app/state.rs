@@ -1,9 +1,10 @@
 //! Everything that a screen is made of, in one value. Time is the samples' time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::diagnose::RunState;
+use crate::history::Bucket;
 use crate::model::{Finding, Frame, LoaderId, Rule, RunId};
 
 use super::loaders::Picked;
@@ -122,6 +123,29 @@ pub struct Recording {
     pub paused: bool,
 }
 
+/// A moment that the user marked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// When, in milliseconds since the Unix epoch.
+    pub at_ms: i64,
+    /// The user's words.
+    pub note: String,
+}
+
+/// What a recorded session holds from its first to its last moment: known in a replay alone, and
+/// there the more of it the longer one looks.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Whole {
+    /// The first and the last moment, by the monotonic clock.
+    pub span_ms: (u64, u64),
+    /// Every finding of the session so far as it was gone through.
+    pub findings: Vec<Finding>,
+    /// GPU utilization in equal parts of the span, oldest first.
+    pub overview: Vec<Option<Bucket>>,
+    /// Whether all of it was gone through.
+    pub complete: bool,
+}
+
 /// The state of the program.
 #[derive(Clone, Debug, Default)]
 pub struct State {
@@ -137,6 +161,10 @@ pub struct State {
     pub findings: Vec<Finding>,
     /// What each run does now.
     pub now: Vec<RunState>,
+    /// What the user marked, by time.
+    pub marks: Vec<Mark>,
+    /// The session as a whole, in a replay.
+    pub whole: Option<Arc<Whole>>,
     /// Live, or frozen at a moment.
     pub transport: Transport,
     /// Which of [`ZOOMS`] the time axis has, counted from [`DEFAULT_ZOOM`] so that the default is 0.
@@ -157,6 +185,8 @@ pub struct State {
     pub prompt: Option<Prompt>,
     /// The finding that the user jumped to.
     pub focused: Option<u64>,
+    /// The findings that the user has put aside, by number.
+    pub aside: BTreeSet<u64>,
     /// A line for the user.
     pub message: Option<Message>,
     /// Where the samples come from.
@@ -205,10 +235,26 @@ impl State {
         self.zoom_step = at as i8 - DEFAULT_ZOOM as i8;
     }
 
-    /// What there is to look at.
+    /// What there is to look at. A replay reaches to its end, wherever it plays.
     pub fn reach(&self) -> Reach {
-        let newest_ms = self.latest.as_ref().map_or(0, |frame| frame.sample.stamp.mono_ms);
-        Reach { oldest_ms: self.oldest_ms.min(newest_ms), newest_ms }
+        let now_ms = self.latest.as_ref().map_or(0, |frame| frame.sample.stamp.mono_ms);
+        let end_ms = self.whole.as_ref().map_or(now_ms, |whole| whole.span_ms.1);
+        Reach { oldest_ms: self.oldest_ms.min(now_ms), now_ms, newest_ms: end_ms.max(now_ms) }
+    }
+
+    /// The findings that are known at the moment that is shown: while a replay plays, those that
+    /// were known then; at a cursor, all of them, as in the scroll-back of a live screen.
+    pub fn known(&self) -> &[Finding] {
+        match (&self.whole, self.transport) {
+            (Some(whole), Transport::Paused { .. }) => &whole.findings,
+            _ => &self.findings,
+        }
+    }
+
+    /// How far what is known reaches in time, by the monotonic clock.
+    pub fn known_until_ms(&self) -> u64 {
+        let reach = self.reach();
+        if self.transport.cursor().is_some() { reach.newest_ms } else { reach.now_ms }
     }
 
     /// The wall clock at a moment of the monotonic clock, in milliseconds since the Unix epoch.
@@ -226,7 +272,7 @@ impl State {
 
     /// The wall clock at the moment that is shown.
     pub fn shown_unix_ms(&self) -> i64 {
-        self.unix_ms(self.transport.cursor().unwrap_or_else(|| self.reach().newest_ms))
+        self.unix_ms(self.transport.cursor().unwrap_or_else(|| self.reach().now_ms))
     }
 
     /// The findings that hold at the moment that is shown, the worst first. Dismissed ones are not
@@ -235,9 +281,9 @@ impl State {
         let at = self.shown_unix_ms();
         let paused = self.transport.cursor().is_some();
         let mut open: Vec<&Finding> = self
-            .findings
+            .known()
             .iter()
-            .filter(|finding| !finding.dismissed)
+            .filter(|finding| !self.is_aside(finding))
             .filter(|finding| match finding.end_ms {
                 Some(end) => paused && (finding.start_ms..end).contains(&at),
                 None => finding.start_ms <= at,
@@ -253,13 +299,18 @@ impl State {
     pub fn verdict(&self) -> Option<&Finding> {
         let focused = self.focused.and_then(|id| self.finding(id));
         focused
-            .filter(|finding| !finding.dismissed)
+            .filter(|finding| !self.is_aside(finding))
             .or_else(|| self.open_findings().into_iter().next())
     }
 
     /// The finding with this number.
     pub fn finding(&self, id: u64) -> Option<&Finding> {
-        self.findings.iter().find(|finding| finding.id == id)
+        self.known().iter().find(|finding| finding.id == id)
+    }
+
+    /// Whether the user has put a finding aside.
+    pub fn is_aside(&self, finding: &Finding) -> bool {
+        finding.dismissed || self.aside.contains(&finding.id)
     }
 
     /// Whether a rule's finding holds at the moment that is shown.
@@ -275,7 +326,7 @@ impl State {
 
     /// The line for the user, while it lasts.
     pub fn message(&self) -> Option<&str> {
-        let newest = self.reach().newest_ms;
-        self.message.as_ref().filter(|message| newest < message.until_ms).map(|m| m.text.as_str())
+        let now = self.reach().now_ms;
+        self.message.as_ref().filter(|message| now < message.until_ms).map(|m| m.text.as_str())
     }
 }

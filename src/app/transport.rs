@@ -25,14 +25,16 @@ pub enum Transport {
 pub struct Reach {
     /// The oldest moment that is kept.
     pub oldest_ms: u64,
-    /// The newest moment.
+    /// The moment that a live screen or a replay has come to.
+    pub now_ms: u64,
+    /// The newest moment: later than now in a replay alone.
     pub newest_ms: u64,
 }
 
 impl Transport {
-    /// Freezes at the newest moment.
+    /// Freezes where it is.
     pub const fn pause(reach: Reach) -> Self {
-        Self::Paused { end_ms: reach.newest_ms, at_ms: reach.newest_ms }
+        Self::Paused { end_ms: reach.now_ms, at_ms: reach.now_ms }
     }
 
     /// The cursor, where there is one.
@@ -46,7 +48,7 @@ impl Transport {
     /// The right edge of the window.
     pub const fn end(self, reach: Reach) -> u64 {
         match self {
-            Self::Live => reach.newest_ms,
+            Self::Live => reach.now_ms,
             Self::Paused { end_ms, .. } => end_ms,
         }
     }
@@ -70,7 +72,7 @@ impl Transport {
     /// Moves the cursor by milliseconds; a live screen is frozen first.
     #[must_use]
     pub fn scrub(self, by_ms: i64, zoom_ms: u64, reach: Reach) -> Self {
-        let at = self.cursor().unwrap_or(reach.newest_ms);
+        let at = self.cursor().unwrap_or(reach.now_ms);
         self.seek(at.saturating_add_signed(by_ms), zoom_ms, reach)
     }
 
@@ -92,7 +94,7 @@ impl Transport {
 mod tests {
     use super::*;
 
-    const REACH: Reach = Reach { oldest_ms: 1_000, newest_ms: 500_000 };
+    const REACH: Reach = Reach { oldest_ms: 1_000, now_ms: 500_000, newest_ms: 500_000 };
 
     #[test]
     fn scrubbing_within_the_window_leaves_the_window_where_it_is() {
@@ -114,6 +116,14 @@ mod tests {
         assert_eq!(far.cursor(), Some(1_000));
         let far = far.scrub(i64::MAX, 60_000, REACH);
         assert_eq!(far.cursor(), Some(500_000));
+    }
+
+    #[test]
+    fn a_replay_is_gone_through_to_its_end_wherever_it_plays() {
+        let reach = Reach { now_ms: 200_000, ..REACH };
+        assert_eq!(Transport::Live.end(reach), 200_000);
+        assert_eq!(Transport::Live.scrub(10_000, 60_000, reach).cursor(), Some(210_000));
+        assert_eq!(Transport::pause(reach).seek(u64::MAX, 60_000, reach).cursor(), Some(500_000));
     }
 
     #[test]

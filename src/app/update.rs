@@ -10,8 +10,8 @@ use super::key::Key;
 use super::keymap::action_for;
 use super::prompt::{Asked, Prompt, Typed};
 use super::rows::rows;
-use super::state::{Feed, GpuMode, Message, Overlay, Recording, ScreenKind, State};
-use super::transport::{Transport, ZOOMS};
+use super::state::{Feed, GpuMode, Message, Overlay, Recording, ScreenKind, State, Whole};
+use super::transport::ZOOMS;
 
 /// How long a message stands, in milliseconds of the samples' time.
 const MESSAGE_MS: u64 = 5_000;
@@ -37,6 +37,17 @@ pub enum Msg {
         /// What was then.
         frame: Option<Arc<Frame>>,
     },
+    /// The answer to [`Effect::Step`] and [`Effect::GoTo`]: the moment that was found, and its frame.
+    Arrive {
+        /// By the monotonic clock.
+        mono_ms: u64,
+        /// What was then.
+        frame: Option<Arc<Frame>>,
+    },
+    /// More is known of the session that is replayed.
+    Whole(Arc<Whole>),
+    /// The speed at which a session is replayed.
+    Speed(f64),
     /// The theme that is in force.
     Theme(String),
     /// The recording that runs, or that none does.
@@ -61,7 +72,7 @@ pub struct Tick {
 }
 
 /// What the loop around the state is asked to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
     /// Leave.
     Quit,
@@ -74,6 +85,20 @@ pub enum Effect {
         /// By the monotonic clock.
         mono_ms: u64,
     },
+    /// Find the tick before or after the moment that is shown, and answer with [`Msg::Arrive`].
+    Step {
+        /// After it.
+        forward: bool,
+    },
+    /// Find the moment that these words mean, and answer with [`Msg::Arrive`] or [`Msg::Notice`].
+    GoTo(String),
+    /// Play the session on from this moment, and answer with [`Msg::Tick`].
+    Play {
+        /// By the monotonic clock.
+        from_ms: u64,
+    },
+    /// Replay at so many times real time.
+    Speed(f64),
     /// Put this text on the clipboard.
     Copy(String),
     /// Put the finding with this number aside.
@@ -114,6 +139,18 @@ impl State {
                 }
                 Vec::new()
             }
+            Msg::Arrive { mono_ms, frame } => {
+                self.arrive(mono_ms, frame);
+                Vec::new()
+            }
+            Msg::Whole(whole) => {
+                self.whole = Some(whole);
+                Vec::new()
+            }
+            Msg::Speed(faster) => {
+                self.play_at(faster);
+                Vec::new()
+            }
             Msg::Theme(name) => {
                 self.say(format!("theme {name}"));
                 self.theme = name;
@@ -140,7 +177,7 @@ impl State {
         self.oldest_ms = tick.oldest_ms;
         self.findings = tick.findings;
         self.now = tick.now;
-        let newest = self.reach().newest_ms;
+        let newest = self.reach().now_ms;
         // What was said before the first sample was said at no time of the samples' clock.
         if first && let Some(message) = &mut self.message {
             message.until_ms = newest.saturating_add(MESSAGE_MS);
@@ -157,6 +194,10 @@ impl State {
     }
 
     fn act(&mut self, action: Action) -> Vec<Effect> {
+        // Where a replay stands, no time goes by that would take the line away.
+        if self.is_replay() && (self.transport.cursor().is_some() || self.ended.is_some()) {
+            self.message = None;
+        }
         if let Some(why) = action.unavailable() {
             self.say(why);
             return Vec::new();
@@ -168,12 +209,16 @@ impl State {
             Action::Theme => return vec![Effect::NextTheme],
             Action::Help => self.toggle_help(),
             Action::Pause => return self.pause(),
-            Action::ScrubLeft => return self.scrub(-self.step()),
-            Action::ScrubRight => return self.scrub(self.step()),
-            Action::ScrubFarLeft => return self.scrub(-self.far_step()),
-            Action::ScrubFarRight => return self.scrub(self.far_step()),
+            Action::ScrubLeft => return self.scrub(-1),
+            Action::ScrubRight => return self.scrub(1),
+            Action::ScrubFarLeft => return self.scrub_far(-1),
+            Action::ScrubFarRight => return self.scrub_far(1),
+            Action::StepBack => return self.step_by_tick(false),
+            Action::StepForward => return self.step_by_tick(true),
+            Action::Slower => return self.change_speed(0.5),
+            Action::Faster => return self.change_speed(2.0),
             Action::Start => return self.seek(self.reach().oldest_ms),
-            Action::Live => self.go_live(),
+            Action::Live => return self.go_to_end(),
             Action::ZoomIn => self.zoom(-1),
             Action::ZoomOut => self.zoom(1),
             Action::PrevFinding => return self.jump(false),
@@ -196,11 +241,8 @@ impl State {
             Action::Mark if self.can_record() => return self.ask(Asked::Note),
             Action::Record if self.can_record() => return vec![Effect::Record],
             Action::SaveLast if self.can_record() => return vec![Effect::SaveLast],
-            Action::Mark
-            | Action::Record
-            | Action::SaveLast
-            | Action::GoToTime
-            | Action::Command => {}
+            Action::Mark | Action::Record | Action::SaveLast | Action::Command => {}
+            Action::GoToTime => return self.ask(Asked::Time),
         }
         Vec::new()
     }
@@ -240,63 +282,14 @@ impl State {
             (Typed::Done(note), Asked::Note) => {
                 vec![Effect::Mark { unix_ms: self.shown_unix_ms(), note }]
             }
-            (Typed::On | Typed::Left, _) => Vec::new(),
+            (Typed::Done(text), Asked::Time) if !text.is_empty() => vec![Effect::GoTo(text)],
+            (Typed::On | Typed::Left | Typed::Done(_), _) => Vec::new(),
         }
     }
 
     pub(super) fn say(&mut self, text: String) {
-        let until_ms = self.reach().newest_ms.saturating_add(MESSAGE_MS);
+        let until_ms = self.reach().now_ms.saturating_add(MESSAGE_MS);
         self.message = Some(Message { text, until_ms });
-    }
-
-    /// One step of the cursor: a hundred and twentieth of the axis, at least a second.
-    fn step(&self) -> i64 {
-        (self.zoom_ms() / 120).max(1000) as i64
-    }
-
-    fn far_step(&self) -> i64 {
-        (self.zoom_ms() / 8) as i64
-    }
-
-    fn pause(&mut self) -> Vec<Effect> {
-        if self.transport.cursor().is_some() {
-            self.go_live();
-            return Vec::new();
-        }
-        if self.latest.is_some() {
-            self.transport = Transport::pause(self.reach());
-            self.moment = self.latest.clone();
-        }
-        Vec::new()
-    }
-
-    fn go_live(&mut self) {
-        self.transport = Transport::Live;
-        self.moment = None;
-        self.focused = None;
-    }
-
-    fn scrub(&mut self, by_ms: i64) -> Vec<Effect> {
-        self.focused = None;
-        let next = self.transport.scrub(by_ms, self.zoom_ms(), self.reach());
-        self.go_to(next)
-    }
-
-    fn seek(&mut self, to_ms: u64) -> Vec<Effect> {
-        let next = self.transport.seek(to_ms, self.zoom_ms(), self.reach());
-        self.go_to(next)
-    }
-
-    fn go_to(&mut self, next: Transport) -> Vec<Effect> {
-        if self.latest.is_none() {
-            return Vec::new();
-        }
-        // Until the answer comes, the frame of the moment before would be shown for this one.
-        if next.cursor() != self.transport.cursor() {
-            self.moment = None;
-        }
-        self.transport = next;
-        next.cursor().map_or_else(Vec::new, |mono_ms| vec![Effect::Seek { mono_ms }])
     }
 
     fn zoom(&mut self, by: i8) {
@@ -304,37 +297,6 @@ impl State {
         let high = (ZOOMS.len() - 1 - super::state::DEFAULT_ZOOM) as i8;
         self.zoom_step = self.zoom_step.saturating_add(by).clamp(low, high);
         self.transport = self.transport.rescaled(self.zoom_ms(), self.reach());
-    }
-
-    fn jump(&mut self, forward: bool) -> Vec<Effect> {
-        let mut starts: Vec<(i64, u64)> = self
-            .findings
-            .iter()
-            .filter(|finding| !finding.dismissed)
-            .map(|finding| (finding.start_ms, finding.id))
-            .collect();
-        starts.sort_unstable();
-        let here = self
-            .focused
-            .and_then(|id| starts.iter().copied().find(|(_, other)| *other == id))
-            .unwrap_or_else(|| (self.shown_unix_ms(), if forward { u64::MAX } else { 0 }));
-        let next = if forward {
-            starts.iter().position(|start| *start > here)
-        } else {
-            starts.iter().rposition(|start| *start < here)
-        };
-        let Some(at) = next else {
-            let which = if forward { "later" } else { "earlier" };
-            self.say(format!("no {which} finding"));
-            return Vec::new();
-        };
-        let (start, id) = starts[at];
-        self.say(format!("finding {} of {}; End goes back to now", at + 1, starts.len()));
-        self.focused = Some(id);
-        if matches!(self.overlay, Some(Overlay::Finding { .. })) {
-            self.overlay = Some(Overlay::Finding { id, scroll: 0 });
-        }
-        self.seek(self.mono_ms(start))
     }
 
     fn enter(&mut self) {
@@ -372,9 +334,7 @@ impl State {
             self.say("no finding to put aside".to_owned());
             return Vec::new();
         };
-        if let Some(finding) = self.findings.iter_mut().find(|finding| finding.id == id) {
-            finding.dismissed = true;
-        }
+        self.aside.insert(id);
         self.focused = None;
         self.overlay = None;
         self.say("finding put aside".to_owned());
@@ -389,8 +349,7 @@ impl State {
             self.screen = ScreenKind::Lanes;
             return;
         }
-        self.go_live();
-        self.selected = None;
+        self.leave_past();
     }
 
     fn toggle_help(&mut self) {

@@ -28,7 +28,7 @@ pub enum Change {
 
 /// Turns frames into findings. Time comes from the samples' stamps alone, so a session that is
 /// replayed gives the same findings.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Engine {
     settings: Settings,
     last_ms: Option<u64>,

@@ -30,13 +30,13 @@ const FORGET_SECONDS: f64 = 30.0;
 const MAX_HOLDERS: usize = 256;
 
 /// The rule for all GPUs.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct IdleHeld {
     holders: BTreeMap<(GpuId, Pid), Holder>,
     power: BTreeMap<GpuId, Power>,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Holder {
     /// Since when it idles, on both clocks.
     since: Option<(u64, i64)>,
@@ -47,7 +47,7 @@ struct Holder {
     id: Option<u64>,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Power {
     part: (f64, f64),
     parts: VecDeque<f64>,

@@ -24,7 +24,7 @@ pub(super) struct Said {
 }
 
 /// Findings, open ones first.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Ledger {
     findings: Vec<Finding>,
     open: usize,

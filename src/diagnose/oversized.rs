@@ -53,7 +53,7 @@ impl Mean {
 }
 
 /// Collects one point.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Making {
     start: Option<u64>,
     training: f64,
@@ -68,7 +68,7 @@ struct Making {
 }
 
 /// One trainer on one GPU.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Sizing {
     making: Making,
     points: VecDeque<Point>,
@@ -81,7 +81,7 @@ pub(super) struct Sizing {
 }
 
 /// Both rules for all trainers and GPUs.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Oversized {
     sizings: BTreeMap<(Pid, GpuId), Sizing>,
 }

@@ -91,7 +91,7 @@ impl Judged {
 }
 
 /// The state of the rule for one run.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Watch {
     latch: Latch,
     id: Option<u64>,

@@ -32,6 +32,7 @@ const FLOOR_READS: f64 = 20.0;
 const MAX_DISKS: usize = 8;
 
 /// A trainer and what is remembered of it.
+#[derive(Clone)]
 pub(super) struct Trainer {
     pub(super) pid: Pid,
     pub(super) run: RunId,

@@ -10,8 +10,8 @@ pub struct Bucket {
 }
 
 /// Collects values into a bucket.
-#[derive(Clone, Copy)]
-pub(super) struct Sum {
+#[derive(Clone, Copy, Debug)]
+pub struct Sum {
     min: f32,
     max: f32,
     total: f64,
@@ -26,20 +26,35 @@ impl Default for Sum {
 
 impl Sum {
     /// Adds a finite value.
-    pub(super) fn add(&mut self, value: f32) {
+    pub fn add(&mut self, value: f32) {
         self.min = self.min.min(value);
         self.max = self.max.max(value);
         self.total += f64::from(value);
         self.count += 1;
     }
 
+    /// Adds a finite value with the range that it is the mean of.
+    pub fn add_bucket(&mut self, bucket: Bucket) {
+        self.add(bucket.mean);
+        self.min = self.min.min(bucket.min);
+        self.max = self.max.max(bucket.max);
+    }
+
+    /// Adds all that another has collected.
+    pub fn merge(&mut self, other: Self) {
+        self.min = self.min.min(other.min);
+        self.max = self.max.max(other.max);
+        self.total += other.total;
+        self.count += other.count;
+    }
+
     /// Whether nothing was added.
-    pub(super) fn is_empty(&self) -> bool {
+    pub const fn is_empty(&self) -> bool {
         self.count == 0
     }
 
     /// The bucket; `None` where nothing fell into it.
-    pub(super) fn bucket(self) -> Option<Bucket> {
+    pub fn bucket(self) -> Option<Bucket> {
         let mean = (self.total / f64::from(self.count)) as f32;
         (self.count > 0).then_some(Bucket { min: self.min, mean, max: self.max })
     }

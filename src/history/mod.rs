@@ -10,7 +10,7 @@ mod store;
 mod track;
 
 pub use axis::{Axis, Moment};
-pub use buckets::Bucket;
+pub use buckets::{Bucket, Sum};
 pub use ring::Ring;
 pub use store::History;
 pub use track::Track;

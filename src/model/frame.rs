@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::id::{GpuId, LoaderId, Pid};
 use super::metric::section;
 use super::reading::Reading;
-use super::sample::Sample;
+use super::sample::{LoaderSample, Sample};
 
 /// A sample with what follows from it and the one before.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -31,6 +31,26 @@ pub struct Frame {
     pub loaders: Vec<LoaderRates>,
     /// Workers of loaders, in the sample's order.
     pub workers: Vec<WorkerRates>,
+}
+
+impl Frame {
+    /// The rates of a loader.
+    pub fn loader(&self, loader: LoaderId) -> Option<&LoaderRates> {
+        self.loaders.iter().find(|rates| rates.loader == loader)
+    }
+
+    /// The loader of a trainer that moves: during evaluation that is another than during training.
+    pub fn moving_loader(&self, trainer: Pid) -> Option<&LoaderSample> {
+        let mut best: Option<(f64, &LoaderSample)> = None;
+        for loader in self.sample.loaders.iter().filter(|loader| loader.pid == trainer) {
+            let rates = self.loader(loader.loader);
+            let steps = rates.and_then(|rates| rates.steps_per_second.ok()).unwrap_or(0.0);
+            if best.is_none_or(|(most, _)| steps > most) {
+                best = Some((steps, loader));
+            }
+        }
+        best.map(|(_, loader)| loader)
+    }
 }
 
 section! {

@@ -1,6 +1,6 @@
 //! What is there: names, runs, ranks, devices. Changes seldom, and is shared by the samples between.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -254,6 +254,13 @@ impl Inventory {
     /// The loader with this number.
     pub fn loader(&self, loader: LoaderId) -> Option<&LoaderInfo> {
         self.loaders.iter().find(|info| info.loader == loader).map(|info| &**info)
+    }
+
+    /// The trainer of a rank and its workers.
+    pub fn rank_pids(&self, trainer: Pid) -> BTreeSet<Pid> {
+        let loaders = self.loaders.iter().filter(|loader| loader.pid == trainer);
+        let workers = loaders.flat_map(|loader| loader.workers.iter().copied());
+        workers.chain([trainer]).collect()
     }
 
     /// Whether any GPU is simulated.

@@ -128,6 +128,21 @@ pub trait Section: Default + Clone {
     fn set(&mut self, index: usize, cell: Cell<'_>) -> bool;
 }
 
+/// Rounds the numbers of a row to the digits that are kept in a file, so that what is shown now and
+/// what is shown of the recording are the same to the last digit.
+pub fn round<S: Section>(row: &mut S) {
+    /// From here on a scaled value has no digits to spare.
+    const EXACT: f64 = (1_u64 << 50) as f64;
+    for (index, spec) in S::COLUMNS.iter().enumerate() {
+        let Cell::Float(value) = row.get(index) else { continue };
+        let power = 10_f64.powi(i32::from(spec.precision));
+        let scaled = (value * power).round();
+        if scaled.abs() < EXACT && scaled / power != value {
+            row.set(index, Cell::Float(scaled / power));
+        }
+    }
+}
+
 /// Declares a row type and its columns in one place, so that the field, its documentation, the
 /// schema and the codec cannot drift apart.
 macro_rules! section {

@@ -3,11 +3,12 @@
 //! A rate that is wrong can then be mended for every old session too. Every column is declared once,
 //! by [`section!`](super::metric), and so reaches the file, the stream and the screens alike.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::id::{GpuId, LoaderId, Pid, Stamp};
 use super::inventory::Inventory;
-use super::metric::{section, states};
+use super::metric::{round, section, states};
 use super::reading::Reading;
 
 /// Everything that one tick read.
@@ -39,6 +40,27 @@ pub struct Sample {
     pub loaders: Vec<LoaderSample>,
     /// Workers of loaders, by loader and number.
     pub workers: Vec<WorkerSample>,
+}
+
+impl Sample {
+    /// Rounds all numbers to the digits that are kept in a file.
+    pub fn round(&mut self) {
+        round(&mut self.host);
+        self.cgroups.iter_mut().for_each(round);
+        self.disks.iter_mut().for_each(round);
+        self.nets.iter_mut().for_each(round);
+        self.gpus.iter_mut().for_each(round);
+        self.gpu_procs.iter_mut().for_each(round);
+        self.procs.iter_mut().for_each(round);
+        self.loaders.iter_mut().for_each(round);
+    }
+
+    /// The GPUs that a rank holds memory of, by its trainer or its workers.
+    pub fn rank_gpus(&self, trainer: Pid) -> BTreeSet<GpuId> {
+        let pids = self.inventory.rank_pids(trainer);
+        let held = self.gpu_procs.iter().filter(|held| pids.contains(&held.pid));
+        held.map(|held| held.gpu).collect()
+    }
 }
 
 section! {

@@ -28,6 +28,9 @@ pub struct SessionInfo {
     pub host: HostInfo,
     /// The time between ticks that was asked for, in milliseconds.
     pub interval_ms: u64,
+    /// Findings were looked for over the shortened windows of a demonstration.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub short_windows: bool,
     /// One moment on both clocks: where the session began.
     pub clock: Stamp,
 }
@@ -40,6 +43,7 @@ impl SessionInfo {
             session: session.into(),
             host,
             interval_ms,
+            short_windows: false,
             clock,
         }
     }

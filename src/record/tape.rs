@@ -10,6 +10,7 @@ use crate::model::{Event, Sample, Stamp};
 use super::group::{Groups, Pair};
 use super::head::SessionInfo;
 use super::rewrite::{self, Rewritten};
+use super::shelf;
 
 /// The ticks of the last while, in the lines that a recording would have.
 #[derive(Debug)]
@@ -44,6 +45,16 @@ impl Tape {
     /// where it is still held. `None` for a moment before the first tick held.
     pub fn at(&self, mono_ms: u64) -> Option<Pair> {
         self.groups.latest(|stamp| stamp.mono_ms <= mono_ms)
+    }
+
+    /// The first tick after a moment, and the one before it.
+    pub fn next(&self, mono_ms: u64) -> Option<Pair> {
+        shelf::next(&self.groups, mono_ms)
+    }
+
+    /// The last tick before a moment, and the one before that.
+    pub fn prev(&self, mono_ms: u64) -> Option<Pair> {
+        shelf::prev(&self.groups, mono_ms)
     }
 
     /// The first and the last tick held.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use crate::cli::{self, FlightVerb};
+use crate::diagnose::Settings;
 use crate::error::Error;
 use crate::fmt;
 use crate::model::Sample;
@@ -58,7 +59,12 @@ fn keep(wanted: &cli::Flight, folder: &Path) -> Result<u8, Error> {
             .take()
             .ok_or_else(|| io::Error::from(io::ErrorKind::AlreadyExists))?;
         let options = options(wanted.keep, None);
-        let ring = Flight::new(held, limits(wanted), options, session(first, interval));
+        let ring = Flight::new(
+            held,
+            limits(wanted),
+            options,
+            session(first, interval, Settings::default()),
+        );
         Ok(Recorder::of(ring.start()?, first))
     };
     let begin = Box::new(begin);
@@ -202,8 +208,20 @@ impl Place {
 }
 
 /// Opens a recording: a file, or what of the flight ring a word or a span up to now names
-/// ([`Place`]); `open` opens a file. Also where to look first, where the word says.
+/// ([`Place`]). Also where to look first, where the word says.
 pub(super) fn opened(
+    file: &Path,
+    since: Option<Duration>,
+) -> Result<(SessionFile, Option<i64>), Error> {
+    opened_by(file, since, SessionFile::open)
+}
+
+/// The same to copy a part of it: a file may be of any length.
+pub(super) fn opened_to_copy(file: &Path) -> Result<SessionFile, Error> {
+    opened_by(file, None, SessionFile::open_to_copy).map(|(session, _)| session)
+}
+
+fn opened_by(
     file: &Path,
     since: Option<Duration>,
     open: impl FnOnce(&Path) -> Result<(SessionFile, Health), ReadError>,

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::app::{self, Msg};
-use crate::diagnose::Change;
+use crate::diagnose::{Change, Settings};
 use crate::fmt;
 use crate::model::{Event, EventKind, Finding, Frame, Sample};
 use crate::record::{Options, Tape, gaps};
@@ -22,6 +22,7 @@ const MARKS: usize = 1000;
 #[derive(Debug)]
 pub(super) struct Keeping {
     interval: Duration,
+    settings: Settings,
     recorder: Option<Recorder>,
     paused: Option<String>,
     marks: Vec<Event>,
@@ -29,9 +30,9 @@ pub(super) struct Keeping {
 }
 
 impl Keeping {
-    /// Nothing is kept yet; ticks come this far apart.
-    pub(super) const fn new(interval: Duration) -> Self {
-        Self { interval, recorder: None, paused: None, marks: Vec::new(), saving: None }
+    /// Nothing is kept yet; ticks come this far apart, and findings are looked for like this.
+    pub(super) const fn new(interval: Duration, settings: Settings) -> Self {
+        Self { interval, settings, recorder: None, paused: None, marks: Vec::new(), saving: None }
     }
 
     /// Takes a tick with what was found at it. What the screen is to say follows.
@@ -71,7 +72,12 @@ impl Keeping {
             return vec![Msg::Recording(None), Msg::Notice(line)];
         }
         let path = default_path(now);
-        match Recorder::start(&path, now, self.interval, Options::default()) {
+        match Recorder::start(
+            &path,
+            session(now, self.interval, self.settings),
+            now,
+            Options::default(),
+        ) {
             Ok(recorder) => {
                 let shown: app::Recording = recorder.shown();
                 self.recorder = Some(recorder);
@@ -111,7 +117,7 @@ impl Keeping {
         let marked = self.marks.iter().filter(|mark| mark.t_ms >= since).cloned();
         let mut events: Vec<Event> = found.chain(marked).collect();
         events.sort_by_key(|event| event.t_ms);
-        let mut info = session(now, self.interval);
+        let mut info = session(now, self.interval, self.settings);
         info.clock = first;
         let path = saved_path(now);
         let shown = path.display().to_string();

@@ -1,5 +1,7 @@
 //! The live loop: keys, samples and signals in; a frame at most thirty times a second out.
 
+mod travel;
+
 use std::io::{self, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -12,14 +14,13 @@ use futures_util::StreamExt;
 use rustix::process::{Signal, getpid, kill_process};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::Receiver;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 
-use crate::app::{Effect, Feed, Msg, State};
-use crate::derive;
+use crate::app::{Effect, Feed, Mark, Msg, State, Whole};
 use crate::diagnose::{Change, Settings};
 use crate::error::Error;
-use crate::model::{Frame, Sample};
+use crate::model::Sample;
 use crate::record::Tape;
 use crate::term::{Counted, Taken};
 use crate::ui::{Painter, Styles};
@@ -30,6 +31,7 @@ use super::keys;
 use super::looks::Looks;
 use super::notify::Notifier;
 use super::pipeline::Pipeline;
+use super::replay::{Begin, Reel};
 
 /// Between two frames. Keys are answered at once when the last frame is older than that.
 const FRAME: Duration = Duration::from_millis(33);
@@ -54,15 +56,21 @@ pub(super) struct Setup {
     pub ends: Option<oneshot::Receiver<String>>,
 }
 
+/// Shows what is sampled now until the user leaves it.
+pub(super) fn watch(setup: Setup, samples: Receiver<Arc<Sample>>) -> Result<(), Error> {
+    let tape = Tape::new(TAPE_BYTES, TAPE_SPAN);
+    show(setup, Reel::Live { samples, tape }, Begin::Start)
+}
+
 /// Shows the live screen until the user leaves it.
-pub(super) fn show(mut setup: Setup, samples: Receiver<Arc<Sample>>) -> Result<(), Error> {
+pub(super) fn show(mut setup: Setup, reel: Reel, begin: Begin) -> Result<(), Error> {
     let taken = Taken::take()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut told = Vec::new();
     let result = runtime.block_on(async {
         let ends = setup.ends.take();
-        let mut live = Live::new(setup, &taken)?;
-        let result = live.run(samples, ends).await;
+        let mut live = Live::new(setup, &taken, reel, begin)?;
+        let result = live.run(ends).await;
         told = live.keeping.leave();
         result
     });
@@ -83,15 +91,21 @@ struct Live<'a> {
     styles: Styles,
     notifier: Notifier,
     pipeline: Pipeline,
-    tape: Tape,
+    reel: Reel,
     keeping: Keeping,
+    /// What is known of a recorded session, while more becomes known.
+    whole: Option<watch::Receiver<Arc<Whole>>>,
+    /// A finding that is to be gone to once it is known.
+    wanted_finding: Option<usize>,
     state: State,
+    /// Whether more samples may come.
+    comes: bool,
     painted: Instant,
     dirty: bool,
 }
 
 impl<'a> Live<'a> {
-    fn new(setup: Setup, taken: &'a Taken) -> Result<Self, Error> {
+    fn new(setup: Setup, taken: &'a Taken, reel: Reel, begin: Begin) -> Result<Self, Error> {
         let (width, height) = terminal::size()?;
         let mut state = State::new(width, height);
         let interval = Duration::from_millis(match &setup.feed {
@@ -106,26 +120,27 @@ impl<'a> Live<'a> {
         }
         let styles = setup.looks.styles();
         let painter = Painter::new(Counted::new(Arc::new(AtomicU64::new(0))), width, height)?;
-        Ok(Self {
+        let mut this = Self {
             taken,
             painter,
             looks: setup.looks,
             styles,
             notifier: setup.notifier,
             pipeline: Pipeline::new(setup.settings),
-            tape: Tape::new(TAPE_BYTES, TAPE_SPAN),
-            keeping: Keeping::new(interval),
+            reel,
+            keeping: Keeping::new(interval, setup.settings),
+            whole: None,
+            wanted_finding: None,
             state,
+            comes: true,
             painted: Instant::now(),
             dirty: true,
-        })
+        };
+        this.begin(begin);
+        Ok(this)
     }
 
-    async fn run(
-        &mut self,
-        mut samples: Receiver<Arc<Sample>>,
-        mut ends: Option<oneshot::Receiver<String>>,
-    ) -> Result<(), Error> {
+    async fn run(&mut self, mut ends: Option<oneshot::Receiver<String>>) -> Result<(), Error> {
         let mut events = EventStream::new();
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
@@ -133,9 +148,10 @@ impl<'a> Live<'a> {
         let mut stop = signal(SignalKind::from_raw(Signal::TSTP.as_raw()))?;
         let mut go_on = signal(SignalKind::from_raw(Signal::CONT.as_raw()))?;
         self.paint()?;
-        let mut samples_last = true;
         loop {
             let due = self.painted + FRAME;
+            // A replay stands still while the user does; what is live comes all the same.
+            let plays = !self.state.is_replay() || self.state.transport.cursor().is_none();
             let effects = tokio::select! {
                 biased;
                 _ = terminate.recv() => return Ok(()),
@@ -151,12 +167,14 @@ impl<'a> Live<'a> {
                     Some(event) => self.event(&event?),
                     None => return Ok(()),
                 },
-                sample = samples.recv(), if samples_last => if let Some(sample) = sample {
-                    self.sample(sample)
-                } else {
-                    samples_last = false;
-                    self.update(Msg::Ended("no more samples".into()))
+                sample = self.reel.next(), if plays && self.comes => match sample {
+                    Some(sample) => self.sample(sample),
+                    None => {
+                        self.comes = false;
+                        self.update(Msg::Ended(self.end_words().into()))
+                    }
                 },
+                whole = grown(&mut self.whole) => self.update(Msg::Whole(whole)),
                 how = end_of(&mut ends) => self.update(Msg::Ended(how)),
                 () = sleep_until(due), if self.dirty => {
                     self.paint()?;
@@ -168,6 +186,7 @@ impl<'a> Live<'a> {
                     return Ok(());
                 }
             }
+            self.go_to_wanted()?;
             if self.dirty && self.painted.elapsed() >= FRAME {
                 self.paint()?;
             }
@@ -191,7 +210,7 @@ impl<'a> Live<'a> {
     }
 
     fn sample(&mut self, sample: Arc<Sample>) -> Vec<Effect> {
-        self.tape.push(&sample);
+        self.reel.keep(&sample);
         let (frame, changes) = self.pipeline.push(sample);
         for change in &changes {
             if let Change::Opened(finding) = change
@@ -204,9 +223,16 @@ impl<'a> Live<'a> {
         let said = self.keeping.tick(&frame, &changes);
         self.tell(said);
         let oldest_ms =
-            self.tape.span().map_or(frame.sample.stamp.mono_ms, |(from, _)| from.mono_ms);
+            self.reel.span().map_or(frame.sample.stamp.mono_ms, |(from, _)| from.mono_ms);
         let tick = self.pipeline.tick(frame, oldest_ms);
         self.update(Msg::Tick(tick))
+    }
+
+    const fn end_words(&self) -> &'static str {
+        match self.reel {
+            Reel::Live { .. } => "no more samples",
+            Reel::File(_) => "end of the session",
+        }
     }
 
     /// Hands the state what does not ask anything of it.
@@ -225,6 +251,14 @@ impl<'a> Live<'a> {
                 let frame = self.moment(mono_ms);
                 self.update(Msg::Moment { mono_ms, frame });
             }
+            Effect::Step { forward } => self.step(forward),
+            Effect::GoTo(text) => self.go_to(&text),
+            Effect::Play { from_ms } => self.play_from(from_ms),
+            Effect::Speed(speed) => {
+                if let Reel::File(player) = &mut self.reel {
+                    player.set_speed(speed);
+                }
+            }
             Effect::Copy(text) => {
                 let mut escape = String::new();
                 if CopyToClipboard::to_clipboard_from(text).write_ansi(&mut escape).is_ok() {
@@ -242,32 +276,37 @@ impl<'a> Live<'a> {
                 self.update(Msg::Theme(name));
             }
             Effect::Bell => self.painter.send(b"\x07")?,
-            Effect::Record => {
-                if let Some(latest) = self.state.latest.clone() {
-                    let said = self.keeping.toggle(&latest.sample);
-                    self.tell(said);
-                }
-            }
-            Effect::SaveLast => {
-                if let Some(latest) = self.state.latest.clone() {
-                    let findings = self.pipeline.engine.findings();
-                    let said = self.keeping.save(&self.tape, &latest.sample, findings);
-                    self.tell([said]);
-                }
-            }
-            Effect::Mark { unix_ms, note } => {
-                let said = self.keeping.mark(unix_ms, note);
-                self.tell([said]);
-            }
+            Effect::Record | Effect::SaveLast | Effect::Mark { .. } => self.keep(effect),
         }
         self.dirty = true;
         Ok(Flow::Stay)
     }
 
-    /// What was at a moment of the scroll-back.
-    fn moment(&mut self, mono_ms: u64) -> Option<Arc<Frame>> {
-        let (before, sample) = self.tape.at(mono_ms)?;
-        Some(Arc::new(derive::frame(before.as_deref(), sample)))
+    fn keep(&mut self, effect: Effect) {
+        let Some(latest) = self.state.latest.clone() else { return };
+        match (effect, &self.reel) {
+            (Effect::Record, _) => {
+                let said = self.keeping.toggle(&latest.sample);
+                self.tell(said);
+            }
+            (Effect::SaveLast, Reel::Live { tape, .. }) => {
+                let findings = self.pipeline.engine.findings();
+                let said = self.keeping.save(tape, &latest.sample, findings);
+                self.tell([said]);
+            }
+            (Effect::Mark { unix_ms, note }, reel) => {
+                self.state.marks.push(Mark { at_ms: unix_ms, note: note.clone() });
+                self.state.marks.sort_by_key(|mark| mark.at_ms);
+                let said = match reel {
+                    Reel::Live { .. } => self.keeping.mark(unix_ms, note),
+                    Reel::File(_) => {
+                        Msg::Notice("marked for this replay; the file stays as it is".into())
+                    }
+                };
+                self.tell([said]);
+            }
+            _ => {}
+        }
     }
 
     fn suspend(&mut self) -> io::Result<()> {
@@ -288,12 +327,25 @@ impl<'a> Live<'a> {
 
     fn paint(&mut self) -> io::Result<()> {
         let (width, height) = self.state.size;
-        let screen = view::build(&self.state, &self.pipeline.history, width, height);
+        let past = self.reel.past(&self.state, &self.pipeline.history);
+        let screen = view::build(&self.state, past, width, height);
         self.painter.draw(&screen, &self.styles)?;
         self.painted = Instant::now();
         self.dirty = false;
         Ok(())
     }
+}
+
+/// What is known of a session, once more of it is known.
+async fn grown(whole: &mut Option<watch::Receiver<Arc<Whole>>>) -> Arc<Whole> {
+    if let Some(known) = whole
+        && known.changed().await.is_ok()
+    {
+        return Arc::clone(&known.borrow_and_update());
+    }
+    // All of it is known.
+    *whole = None;
+    std::future::pending().await
 }
 
 /// How what is watched has ended, once; never where nobody will tell.
@@ -314,6 +366,7 @@ enum Flow {
     Leave,
 }
 
-fn utc_offset_seconds() -> i32 {
+/// Seconds that this machine's clock is east of Greenwich.
+pub(super) fn utc_offset_seconds() -> i32 {
     jiff::Zoned::now().offset().seconds()
 }

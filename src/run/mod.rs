@@ -1,20 +1,26 @@
 //! The verbs. The only place that knows everybody.
 
 mod asked;
+mod bundled;
 mod demo;
+mod diff;
 mod doctor;
+mod export;
 mod flight;
 mod keeping;
 mod keys;
 pub mod launch;
 mod live;
 mod looks;
+mod moment;
 mod notify;
 mod pipeline;
 mod record;
 mod recorder;
 mod render;
 mod replay;
+mod report;
+mod session;
 mod stream;
 mod verify;
 
@@ -29,6 +35,7 @@ use crate::cli::{self, Cli, Verb, Watch};
 use crate::diagnose::Settings;
 use crate::error::Error;
 use crate::model::{Pid, Sample};
+use crate::record::SessionFile;
 use crate::source::Roots;
 use crate::source::gpu::Gpus;
 use crate::source::sampler::{GpuFeed, Plan, Sampler};
@@ -52,6 +59,10 @@ pub fn run(cli: Cli) -> Result<u8, Error> {
         None => live_screen(&cli.watch, &cli.look, cli.notify),
         Some(Verb::Stream(stream)) => stream_lines(&stream),
         Some(Verb::Render(wanted)) => render::render(&wanted, &cli.look),
+        Some(Verb::Replay(wanted)) => replay::replay(&wanted, terminal_looks(&cli.look)?),
+        Some(Verb::Report(wanted)) => report::report(&wanted),
+        Some(Verb::Diff(wanted)) => diff::diff(&wanted),
+        Some(Verb::Export(wanted)) => export::export(&wanted, &cli.look),
         Some(Verb::Doctor { pid }) => examine(pid),
         Some(Verb::Demo(demo)) => show_demo(&demo, &cli.look),
         Some(Verb::Run(wanted)) => launch::run(&wanted, &cli.look),
@@ -105,7 +116,7 @@ fn show(setup: Setup, plan: Plan) -> Result<(), Error> {
         // A full channel leaves a hole in the numbering, which is shown as a gap.
         !matches!(sender.try_send(sample), Err(TrySendError::Closed(_)))
     })?;
-    let result = live::show(setup, samples);
+    let result = live::watch(setup, samples);
     drop(sampler);
     result
 }
@@ -192,7 +203,7 @@ fn show_recorded_demo(wanted: &cli::Demo, look: &cli::Look) -> Result<(), Error>
         // Without it a script would take the recorded box for this one.
         let _ = writeln!(io::stderr(), "mltop: {WHY}");
         let (sender, samples) = mpsc::sync_channel(WAITING);
-        replay::play(session, move |sample| sender.send(sample).is_ok())?;
+        bundled::play(session, move |sample| sender.send(sample).is_ok())?;
         let interval = Duration::from_millis(interval_ms);
         let stdout = io::stdout().lock();
         return stream::write_lines(&samples, interval, Some(duration), Settings::demo(), stdout);
@@ -205,7 +216,6 @@ fn show_recorded_demo(wanted: &cli::Demo, look: &cli::Look) -> Result<(), Error>
         notice: Some(format!("{WHY}; a real loader over a SIMULATED GPU, recorded elsewhere")),
         ends: None,
     };
-    let (sender, samples) = tokio::sync::mpsc::channel(WAITING);
-    replay::play(session, move |sample| sender.blocking_send(sample).is_ok())?;
-    live::show(setup, samples)
+    let (file, other) = (SessionFile::of(session), SessionFile::of(demo::recorded()?));
+    replay::play(setup, file, other, false, replay::Begin::Start)
 }

@@ -21,6 +21,16 @@ pub(super) struct Pipeline {
 }
 
 impl Pipeline {
+    /// One that goes on where an engine stood. What came before it is not in the plots.
+    pub(super) fn after(engine: Engine, before: Option<Arc<Sample>>) -> Self {
+        Self { history: History::new(POINTS), engine, before }
+    }
+
+    /// Puts a frame into the plots alone, as one of the time before.
+    pub(super) fn remember(&mut self, frame: &Frame) {
+        self.history.push(frame);
+    }
+
     /// An empty one.
     pub(super) fn new(settings: Settings) -> Self {
         Self { history: History::new(POINTS), engine: Engine::new(settings), before: None }
@@ -33,6 +43,18 @@ impl Pipeline {
         self.history.push(&frame);
         let changes = self.engine.step(&frame);
         (frame, changes)
+    }
+
+    /// Takes all samples of a session in, and hands each frame with what it changed to `each`.
+    pub(super) fn play(
+        &mut self,
+        samples: impl IntoIterator<Item = Arc<Sample>>,
+        mut each: impl FnMut(&Self, &Arc<Frame>, &[Change]),
+    ) {
+        for sample in samples {
+            let (frame, changes) = self.push(sample);
+            each(self, &frame, &changes);
+        }
     }
 
     /// The newest frame with the verdict on it, for the state. `oldest_ms` is the oldest moment that

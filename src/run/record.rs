@@ -23,6 +23,7 @@ use crate::source::text::redact;
 
 use super::pipeline::Pipeline;
 use super::recorder::{Recorder, default_path, options};
+use super::stream::session;
 use super::{WAITING, plan};
 
 /// How often the command is looked at.
@@ -48,7 +49,7 @@ pub(super) fn record(wanted: &cli::Record) -> Result<u8, Error> {
     let options = options(wanted.keep, wanted.max_bytes);
     let begin = move |first: &Sample| {
         let path = wanted.output.clone().unwrap_or_else(|| default_path(first));
-        Recorder::start(&path, first, interval, options)
+        Recorder::start(&path, session(first, interval, Settings::default()), first, options)
     };
     run(&Headless {
         watch: &wanted.watch,

@@ -3,16 +3,15 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::app;
 use crate::cli::{KeepOptions, SyncWhen};
 use crate::diagnose::Change;
 use crate::error::Error;
 use crate::model::{EventKind, Frame, Sample, Stamp};
-use crate::record::{ENDING, Options, Progress, Sync, Writer, gaps};
+use crate::record::{ENDING, Options, Progress, SessionInfo, Sync, Writer, gaps};
 
-use super::stream::{finding, session};
+use super::stream::finding;
 
 /// A recording that runs.
 #[derive(Debug)]
@@ -26,12 +25,12 @@ impl Recorder {
     /// Begins one with this sample, which is not recorded by it.
     pub(super) fn start(
         path: &Path,
+        info: SessionInfo,
         first: &Sample,
-        interval: Duration,
         options: Options,
     ) -> Result<Self, Error> {
-        let writer = Writer::start(path, session(first, interval), options)
-            .map_err(|error| cannot_make(path, &error))?;
+        let writer =
+            Writer::start(path, info, options).map_err(|error| cannot_make(path, &error))?;
         Ok(Self { writer, begun: first.stamp, last: first.stamp })
     }
 

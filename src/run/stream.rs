@@ -30,7 +30,8 @@ pub(super) fn write_lines(
         lines.clear();
         let (frame, changes) = pipeline.push(Arc::clone(&sample));
         let encoder = encoder.get_or_insert_with(|| {
-            let mut encoder = Encoder::new(session(&sample, interval));
+            let info = session(&sample, interval, settings);
+            let mut encoder = Encoder::new(info);
             encoder.head(&mut lines);
             encoder
         });
@@ -59,11 +60,12 @@ pub(super) fn finding(change: &Change) -> &Finding {
     }
 }
 
-/// What the session is, from its first sample.
-pub(super) fn session(first: &Sample, interval: Duration) -> SessionInfo {
+/// What the session is, from its first sample and the windows over which findings are looked for.
+pub(super) fn session(first: &Sample, interval: Duration, settings: Settings) -> SessionInfo {
     let host = HostInfo::clone(&first.inventory.host);
     let name = format!("{:x}-{:x}", first.stamp.unix_ms, std::process::id());
-    SessionInfo::new(&name, host, interval.as_millis() as u64, first.stamp)
+    let info = SessionInfo::new(&name, host, interval.as_millis() as u64, first.stamp);
+    SessionInfo { short_windows: settings == Settings::demo(), ..info }
 }
 
 /// The next sample; `None` at the end of the time or of the samples.

@@ -103,7 +103,6 @@ const fn worth(row: &LoaderSample) -> u8 {
 mod tests {
     use super::*;
     use crate::model::Gap;
-    use crate::model::sample::WorkerSample;
     use crate::source::sampler::fine;
 
     fn row(pid: u32, loader: u32, source: Option<ReadySource>) -> LoaderSample {

@@ -199,6 +199,7 @@ impl Sources {
             self.inventory = Arc::new(inventory);
         }
         sample.inventory = Arc::clone(&self.inventory);
+        sample.round();
         sample.dur_us = begun.elapsed().as_micros() as u64;
         self.seq += 1;
         sample

@@ -12,12 +12,32 @@ use super::loaders;
 use super::popup::popup;
 use super::screen::{Area, Body, Edge, Part, Rule, Screen, TextRow};
 use super::small;
+use super::strip;
 use super::table::table;
 use super::text::{fit_line, line_width};
 use super::verdict::{Room, verdict};
 
 /// The screen of a state at a size. A pure function: the same state gives the same screen.
+///
+/// A replay has one row more below its header, the whole session; all else is what a live screen of
+/// one row less shows.
 pub fn build(state: &State, past: &dyn Plotted, width: u16, height: u16) -> Screen {
+    let rows = strip::rows(state, width, height);
+    let mut screen = without_strip(state, past, width, height - rows);
+    let Some(row) = strip::strip(state, usize::from(width)).filter(|_| rows > 0) else {
+        return screen;
+    };
+    screen.height = height;
+    for part in screen.parts.iter_mut().filter(|part| part.area.y > 0) {
+        part.area.y += rows;
+    }
+    // Below whatever lies over the lanes.
+    let area = Area { x: 0, y: 1, width, height: rows };
+    screen.parts.insert(0, Part { area, body: Body::Text(vec![row]) });
+    screen
+}
+
+fn without_strip(state: &State, past: &dyn Plotted, width: u16, height: u16) -> Screen {
     let mut screen = Screen { width, height, parts: Vec::new() };
     if width == 0 || height == 0 {
         return screen;

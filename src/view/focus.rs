@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use crate::app::loaders::moving_loader;
 use crate::app::{Feed, ScreenKind, State};
 use crate::model::inventory::{LoaderInfo, RunInfo};
 use crate::model::sample::LoaderSample;
@@ -59,7 +58,7 @@ impl<'a> Look<'a> {
             .and_then(|row| row.rank)
             .or(judged)
             .or_else(|| run.and_then(|run| worst_rank(frame, run)));
-        look.loader = look.pid.and_then(|pid| moving_loader(frame, pid));
+        look.loader = look.pid.and_then(|pid| frame.moving_loader(pid));
         if state.screen == ScreenKind::Loaders
             && let Some(picked) = state.picked_loader()
         {
@@ -92,9 +91,11 @@ impl<'a> Look<'a> {
         self.state.transport.cursor().is_none()
     }
 
-    /// Whether the moment that is shown is now: not that of a replay, nor of a feed that ended.
+    /// Whether the moment that is shown is now, or the now of a replay while it plays: not that of a
+    /// picture, nor of a feed that ended.
     pub(super) fn present(&self) -> bool {
-        self.live() && matches!(self.state.feed, Feed::Live { .. }) && self.state.ended.is_none()
+        let moves = matches!(self.state.feed, Feed::Live { .. }) || self.state.whole.is_some();
+        self.live() && moves && self.state.ended.is_none()
     }
 
     /// The value at the moment that is shown: live from the frame, else from the past at the cursor.
@@ -124,7 +125,8 @@ fn default_run(state: &State, inventory: &Inventory) -> Option<RunId> {
 pub(super) fn worst_rank(frame: &Frame, run: &RunInfo) -> Option<Pid> {
     let mut worst: Option<(f64, Pid)> = None;
     for pid in &run.trainers {
-        let wait = moving_loader(frame, *pid)
+        let wait = frame
+            .moving_loader(*pid)
             .and_then(|loader| frame.loaders.iter().find(|rates| rates.loader == loader.loader))
             .and_then(|rates| rates.wait_ratio.ok());
         if let Some(wait) = wait
@@ -136,27 +138,6 @@ pub(super) fn worst_rank(frame: &Frame, run: &RunInfo) -> Option<Pid> {
     worst.map(|(_, pid)| pid).or_else(|| run.trainers.first().copied())
 }
 
-/// The trainer and the workers of a rank.
-pub(super) fn rank_pids(inventory: &Inventory, trainer: Pid) -> BTreeSet<Pid> {
-    let mut pids = BTreeSet::from([trainer]);
-    for loader in inventory.loaders.iter().filter(|loader| loader.pid == trainer) {
-        pids.extend(loader.workers.iter().copied());
-    }
-    pids
-}
-
-/// The GPUs that a rank holds memory of.
-pub(super) fn rank_gpus(frame: &Frame, trainer: Pid) -> BTreeSet<GpuId> {
-    let pids = rank_pids(&frame.sample.inventory, trainer);
-    frame
-        .sample
-        .gpu_procs
-        .iter()
-        .filter(|held| pids.contains(&held.pid))
-        .map(|held| held.gpu)
-        .collect()
-}
-
 fn run_gpus(frame: &Frame, run: &RunInfo) -> BTreeSet<GpuId> {
-    run.trainers.iter().flat_map(|pid| rank_gpus(frame, *pid)).collect()
+    run.trainers.iter().flat_map(|pid| frame.sample.rank_gpus(*pid)).collect()
 }

@@ -64,6 +64,7 @@ fn said(look: &Look<'_>, action: Action) -> Option<&'static str> {
     let loaders = look.state.screen == ScreenKind::Loaders;
     let several = loaders && loader_rows(look.state).len() > 1;
     Some(match action {
+        Action::Pause if !look.live() && look.state.is_replay() => "play",
         Action::Pause if !look.live() => "go on",
         Action::SelectUp if several && !look.state.picked.inside => "loaders",
         Action::SelectUp if loaders => "workers",

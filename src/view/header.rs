@@ -19,6 +19,9 @@ pub(super) fn header(look: &Look<'_>, width: usize) -> TextRow {
         pieces.push((0, vec![mark]));
     }
     pieces.push((0, mode(state)));
+    if let (Feed::Replay { name, .. }, Some(_)) = (&state.feed, &state.whole) {
+        pieces.push((2, vec![word(&cut(name, 40), Role::Text)]));
+    }
     if let Some(recording) = state.recording {
         let text = format!(
             "REC {}{} {}",
@@ -90,23 +93,51 @@ pub(super) fn simulated(look: &Look<'_>) -> Option<Span> {
 
 /// Live, paused, a replay, or at its end.
 pub(super) fn mode(state: &State) -> Line {
-    let (name, interval_ms) = match &state.feed {
-        Feed::Live { interval_ms } => ("● LIVE".to_owned(), *interval_ms),
-        Feed::Replay { name, speed, interval_ms } => {
-            let speed = if speed.is_finite() { speed.clamp(0.0, 9999.0) } else { 1.0 };
-            (format!("▶ REPLAY {} {speed}×", cut(&super::text::safe(name), 24)), *interval_ms)
-        }
-    };
+    match &state.feed {
+        Feed::Live { interval_ms } => live(state, *interval_ms),
+        Feed::Replay { name, speed, interval_ms } => replay(state, name, *speed, *interval_ms),
+    }
+}
+
+fn live(state: &State, interval_ms: u64) -> Line {
     if let Some(at_ms) = state.transport.cursor() {
         let back = state.reach().newest_ms.saturating_sub(at_ms) / 1000;
         let back = if back == 0 { String::new() } else { format!(" −{}", fmt::ago(back)) };
         return vec![strong(format!("‖ PAUSED{back}"), Role::Paused)];
     }
     if let Some(why) = &state.ended {
-        return vec![strong(format!("■ ENDED {}", cut(&super::text::safe(why), 24)), Role::Paused)];
+        return vec![ended(why)];
     }
     let interval = interval_ms as f64 / 1000.0;
-    vec![strong(name, Role::Live), span(format!(" {interval}s"), Role::Dim)]
+    vec![strong("● LIVE", Role::Live), span(format!(" {interval}s"), Role::Dim)]
+}
+
+/// A recorded session: that it is one, how fast it plays, and where in it one is; of a picture, which.
+fn replay(state: &State, name: &str, speed: f64, interval_ms: u64) -> Line {
+    let speed = if speed.is_finite() { speed.clamp(0.0, 9999.0) } else { 1.0 };
+    let (sign, role) = match (state.transport.cursor(), &state.ended) {
+        (Some(_), _) => ("‖", Role::Paused),
+        (None, Some(_)) => ("■", Role::Paused),
+        (None, None) => ("▶", Role::Live),
+    };
+    let Some(whole) = &state.whole else {
+        let name = cut(&super::text::safe(name), 24);
+        let every = format!(" {}s", interval_ms as f64 / 1000.0);
+        return vec![
+            strong(format!("{sign} REPLAY {name} {speed}×"), role),
+            span(every, Role::Dim),
+        ];
+    };
+    let mut line = vec![strong(format!("{sign} REPLAY {speed}×"), role)];
+    let (first_ms, last_ms) = whole.span_ms;
+    let at_ms = state.transport.cursor().unwrap_or(state.reach().now_ms);
+    let since = |mono_ms: u64| fmt::span(mono_ms.saturating_sub(first_ms) / 1000);
+    line.push(span(format!(" {} of {}", since(at_ms), since(last_ms)), Role::Text));
+    line
+}
+
+fn ended(why: &str) -> Span {
+    strong(format!("■ ENDED {}", cut(&super::text::safe(why), 24)), Role::Paused)
 }
 
 /// What mltop itself costs, for nobody should have to take its word.

@@ -101,16 +101,16 @@ impl Look<'_> {
     /// The columns in which a run is found to starve.
     fn shades(&self) -> Vec<Shade> {
         let mut shades = vec![Shade::None; self.window.columns];
-        let starved = self.state.findings.iter().filter(|finding| {
+        let starved = self.state.known().iter().filter(|finding| {
             finding.rule == Rule::Starved
-                && !finding.dismissed
+                && !self.state.is_aside(finding)
                 && (finding.run.is_none() || self.run.is_none() || finding.run == self.run)
         });
         for finding in starved {
             let from = self.state.mono_ms(finding.start_ms);
             let to = finding
                 .end_ms
-                .map_or_else(|| self.state.reach().newest_ms, |end| self.state.mono_ms(end));
+                .map_or_else(|| self.state.known_until_ms(), |end| self.state.mono_ms(end));
             for column in self.window.columns_of(from, to) {
                 if let Some(shade) = shades.get_mut(column) {
                     *shade = Shade::Starved;

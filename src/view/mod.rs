@@ -16,6 +16,7 @@ mod popup;
 mod rank;
 pub mod screen;
 mod small;
+mod strip;
 mod table;
 mod text;
 mod verdict;

@@ -151,7 +151,7 @@ fn finding_rows(look: &Look<'_>, finding: &Finding, columns: usize) -> Vec<TextR
 fn when(look: &Look<'_>, finding: &Finding) -> String {
     let state = look.state;
     let start = fmt::clock(finding.start_ms, state.utc_offset_seconds);
-    let end = finding.end_ms.unwrap_or_else(|| state.unix_ms(state.reach().newest_ms));
+    let end = finding.end_ms.unwrap_or_else(|| state.unix_ms(state.known_until_ms()));
     let seconds = end.saturating_sub(finding.start_ms).max(0) as u64 / 1000;
     let lasted = fmt::ago(seconds);
     match finding.end_ms {

@@ -4,9 +4,6 @@ use std::collections::BTreeSet;
 
 use crate::model::{Bound, Frame, Gap, GpuId, Pid, Reading};
 
-use super::focus::rank_pids;
-use crate::app::loaders::moving_loader;
-
 /// A value with how it relates to the truth.
 pub(super) type Bounded = Option<(f64, Bound)>;
 
@@ -35,7 +32,7 @@ pub(super) struct Numbers {
 /// The numbers of the ranks with these trainers together.
 pub(super) fn numbers(frame: &Frame, trainers: &[Pid]) -> Numbers {
     let inventory = &frame.sample.inventory;
-    let pids: BTreeSet<Pid> = trainers.iter().flat_map(|pid| rank_pids(inventory, *pid)).collect();
+    let pids: BTreeSet<Pid> = trainers.iter().flat_map(|pid| inventory.rank_pids(*pid)).collect();
     let mut out = Numbers::default();
     gpu_numbers(frame, &pids, &mut out);
     out.cores = total(frame, &pids, |row| row.cpu_cores);
@@ -89,7 +86,7 @@ fn total(
 }
 
 fn loader_numbers(frame: &Frame, trainer: Pid, out: &mut Numbers) {
-    let Some(loader) = moving_loader(frame, trainer) else { return };
+    let Some(loader) = frame.moving_loader(trainer) else { return };
     if let Some(ready) = loader.ready.ok() {
         let bound = loader.ready_bound.ok().unwrap_or(Bound::Doubtful);
         let fill = |ready: u64, capacity: Option<u64>| {

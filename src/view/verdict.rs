@@ -232,7 +232,8 @@ fn at_cursor(look: &Look<'_>) -> TextRow {
         span(wait.unwrap_or_default(), Role::Text),
         span("  no finding holds here", Role::Dim),
     ];
-    let right = vec![span("End goes back to now ", Role::Key)];
+    let on = if look.state.is_replay() { "space plays on " } else { "End goes back to now " };
+    let right = vec![span(on, Role::Key)];
     TextRow { left, right, bar: Some(Role::Paused), selected: false }
 }
 

@@ -47,7 +47,7 @@ fn compare(name: &str, python: &Path, args: &[&str]) -> Result<(), String> {
     command.env_remove("XDG_RUNTIME_DIR");
     let out = folder.path().join("truth.jsonl");
     command.arg(script("train.py")).arg("--out").arg(&out).args(args);
-    let mut training = Training::run(command, out, Duration::from_mins(3));
+    let mut training = Training::run(&mut command, out, Duration::from_mins(3));
     let trainer = Pid(child_of(training.pid()).unwrap());
     let ladder = |step| Ladder { steps: vec![step], semaphores: false };
     let sources = [told::step(), told::timed(memory::step())]

@@ -1,0 +1,123 @@
+//! The comparison for a terminal.
+
+use std::fmt::{self, Write};
+
+use unicode_width::UnicodeWidthStr;
+
+use super::bootstrap::Interval;
+use super::{Comparison, Figure, Side};
+use crate::report::words::safe;
+
+/// The comparison as text.
+pub fn text(of: &Comparison) -> String {
+    let mut out = String::new();
+    // Writing into a string does not fail.
+    let _ = write(of, &mut out);
+    out
+}
+
+fn write(of: &Comparison, out: &mut String) -> fmt::Result {
+    for (name, side) in [("before", &of.before), ("after", &of.after)] {
+        writeln!(out, "{name:<8}{}", told(side))?;
+    }
+    for doubt in &of.doubts {
+        writeln!(out, "doubt   {}", safe(doubt))?;
+    }
+    writeln!(out)?;
+    row(["", "before", "after", "change", ""], out)?;
+    for figure in &of.figures {
+        let show = |interval: Option<Interval>| {
+            interval.map_or_else(|| crate::fmt::NONE.to_owned(), |one| ranged(figure, one, of))
+        };
+        let (before, after) = (show(figure.before), show(figure.after));
+        row([title(figure), &before, &after, &change(figure), verdict(figure)], out)?;
+    }
+    writeln!(out, "\nBy {}.", of.method)
+}
+
+fn told(side: &Side) -> String {
+    if side.run.is_empty() {
+        return format!("{}  no training seen in it", safe(&side.file));
+    }
+    let gpus = if side.gpus.is_empty() { "no GPU" } else { &side.gpus };
+    format!(
+        "{}  {}, {} ranks, {}, {} windows",
+        safe(&side.file),
+        safe(&side.run),
+        side.ranks,
+        safe(gpus),
+        side.windows
+    )
+}
+
+fn row(cells: [&str; 5], out: &mut String) -> fmt::Result {
+    const WIDTHS: [usize; 5] = [24, 28, 28, 32, 0];
+    let mut line = String::new();
+    for (cell, width) in cells.into_iter().zip(WIDTHS) {
+        let pad = width.saturating_sub(cell.width());
+        write!(line, "{cell}{:pad$}", "")?;
+    }
+    writeln!(out, "{}", line.trim_end())
+}
+
+fn title(figure: &Figure) -> &'static str {
+    match figure.name {
+        "step_seconds" => "step",
+        "steps_per_second" => "steps a second",
+        "blocked_ratio" => "blocked",
+        "gpu_utilization_ratio" => "GPU utilization",
+        "cost_of_1000_steps" => "cost of 1000 steps",
+        _ => "GPU-seconds, 1000 steps",
+    }
+}
+
+fn is_share(figure: &Figure) -> bool {
+    figure.name.ends_with("_ratio")
+}
+
+fn ranged(figure: &Figure, one: Interval, of: &Comparison) -> String {
+    let show = |value: f64| match figure.name {
+        "step_seconds" => crate::fmt::seconds(value).trim().to_owned(),
+        "blocked_ratio" | "gpu_utilization_ratio" => {
+            crate::fmt::fine_percent(value.max(0.0)).trim().to_owned()
+        }
+        _ if of.price_per_gpu_hour.is_some() && figure.name.starts_with("cost") => {
+            format!("{value:.4}")
+        }
+        _ => format!("{:.4}", significant(value)),
+    };
+    format!("{} ({} to {})", show(one.value), show(one.low), show(one.high))
+}
+
+/// Four significant digits.
+fn significant(value: f64) -> f64 {
+    if value == 0.0 || !value.is_finite() {
+        return value;
+    }
+    let scale = 10_f64.powi(3 - value.abs().log10().floor() as i32);
+    (value * scale).round() / scale
+}
+
+/// The change of a share in points, of anything else in percent of what was before.
+fn change(figure: &Figure) -> String {
+    let Some((by, before)) = figure.difference.zip(figure.before) else {
+        return crate::fmt::NONE.to_owned();
+    };
+    if !is_share(figure) && before.value <= 0.0 {
+        return crate::fmt::NONE.to_owned();
+    }
+    let (scale, unit) =
+        if is_share(figure) { (100.0, "points") } else { (100.0 / before.value, "%") };
+    let [value, low, high] = [by.value, by.low, by.high].map(|value| value * scale);
+    format!("{value:+.1} {unit} ({low:+.1} to {high:+.1})")
+}
+
+fn verdict(figure: &Figure) -> &'static str {
+    let better = figure.difference.is_some_and(|by| (by.value < 0.0) == figure.less_is_better);
+    match figure.more_than_noise {
+        None => "too little to tell",
+        Some(false) => "within noise",
+        Some(true) if better => "better",
+        Some(true) => "worse",
+    }
+}

@@ -1,0 +1,135 @@
+//! Takes the frames of a session in and makes the report of them.
+
+use std::collections::BTreeMap;
+
+use crate::diagnose::Change;
+use crate::model::inventory::HostInfo;
+use crate::model::{Event, EventKind, Finding, Frame, Stamp};
+
+use super::lanes::Lanes;
+use super::runs::{Gpus, Runs};
+use super::session::{About, Gap, Mark, Report};
+
+/// Points of a plot: this many to twice as many, whatever the length of the session.
+const POINTS: usize = 900;
+/// Findings, gaps and marks that are told one by one.
+const MAX_TOLD: usize = 2000;
+/// Ticks that are late by more than this many intervals leave a gap.
+const LATE: f64 = 2.5;
+
+/// Collects what a session comes to.
+#[derive(Debug)]
+pub struct Gather {
+    from_ms: i64,
+    findings: BTreeMap<u64, Finding>,
+    lanes: Lanes,
+    gpus: Gpus,
+    runs: Runs,
+    gaps: Vec<Gap>,
+    first: Option<Stamp>,
+    last: Option<(u64, Stamp)>,
+    interval_ms: u64,
+    report: Report,
+}
+
+impl Gather {
+    /// For a session that is looked at from a moment on, in milliseconds since the Unix epoch.
+    pub fn new(about: About, from_ms: i64) -> Self {
+        Self {
+            from_ms,
+            findings: BTreeMap::new(),
+            lanes: Lanes::new(POINTS),
+            gpus: Gpus::default(),
+            runs: Runs::default(),
+            gaps: Vec::new(),
+            first: None,
+            last: None,
+            interval_ms: about.interval_ms.max(1),
+            report: Report { about, ..Report::default() },
+        }
+    }
+
+    /// Takes a frame and what it changed. Frames before the span tell of findings only.
+    pub fn push(&mut self, frame: &Frame, changes: &[Change]) {
+        for change in changes {
+            let (Change::Opened(finding) | Change::Updated(finding) | Change::Closed(finding)) =
+                change;
+            if self.findings.len() < MAX_TOLD || self.findings.contains_key(&finding.id) {
+                self.findings.insert(finding.id, finding.clone());
+            }
+        }
+        let stamp = frame.sample.stamp;
+        if stamp.unix_ms < self.from_ms {
+            return;
+        }
+        let follows = self.follows(frame);
+        self.first.get_or_insert(stamp);
+        self.last = Some((frame.sample.seq, stamp));
+        self.report.ticks += 1;
+        self.report.host = HostInfo::clone(&frame.sample.inventory.host);
+        self.lanes.push(frame, follows);
+        self.gpus.push(frame);
+        self.runs.push(frame);
+    }
+
+    /// Whether the tick comes right after the one before; else the stretch between is a gap.
+    fn follows(&mut self, frame: &Frame) -> bool {
+        let Some((seq, before)) = self.last else { return true };
+        let stamp = frame.sample.stamp;
+        let late = stamp.seconds_since(before) * 1e3 > LATE * self.interval_ms as f64;
+        let missed = frame.sample.seq.saturating_sub(seq) > 1;
+        if (late || missed) && self.gaps.len() < MAX_TOLD {
+            let reason = if missed { "ticks are missing" } else { "the sampler was late" };
+            self.gaps.push(Gap {
+                from_ms: before.unix_ms,
+                to_ms: stamp.unix_ms,
+                reason: reason.to_owned(),
+            });
+        }
+        !late && !missed
+    }
+
+    /// The report; `events` are the session's own: its marks, and why ticks are missing.
+    pub fn finish(mut self, events: &[Event]) -> Report {
+        let (times, lanes) = self.lanes.finish();
+        let first = self.first.unwrap_or_default();
+        let last = self.last.map(|(_, stamp)| stamp).unwrap_or_default();
+        let mut report = self.report;
+        // The wall clock may have jumped; the monotonic one tells how far apart points are.
+        let wall = |mono_ms: u64| first.unix_ms + mono_ms.saturating_sub(first.mono_ms) as i64;
+        report.times_ms = times.into_iter().map(wall).collect();
+        report.lanes = lanes;
+        report.from_ms = first.unix_ms;
+        report.to_ms = last.unix_ms;
+        report.gpus = self.gpus.finish();
+        report.runs = self.runs.finish();
+        let within = |from: i64, to: i64| from <= last.unix_ms && to >= first.unix_ms;
+        for event in events.iter().filter(|event| within(event.t_ms, event.t_ms)).take(MAX_TOLD) {
+            match event.kind {
+                EventKind::Mark => {
+                    let note = event.title.clone();
+                    report.marks.push(Mark { at_ms: event.t_ms, note });
+                }
+                EventKind::Gap => explain(&mut self.gaps, event),
+                EventKind::Finding | EventKind::Start | EventKind::Stop => {}
+            }
+        }
+        report.gaps = self.gaps;
+        report.findings = self
+            .findings
+            .into_values()
+            .filter(|finding| within(finding.start_ms, finding.end_ms.unwrap_or(i64::MAX)))
+            .collect();
+        report.findings.sort_by_key(|finding| (finding.start_ms, finding.id));
+        report
+    }
+}
+
+/// Gives a gap the reason that the session tells of it.
+fn explain(gaps: &mut [Gap], event: &Event) {
+    let end = event.end_ms.unwrap_or(event.t_ms);
+    let same = gaps.iter_mut().find(|gap| event.start_ms <= gap.to_ms && end >= gap.from_ms);
+    if let Some(gap) = same.filter(|_| !event.title.is_empty()) {
+        gap.reason.clone_from(&event.title);
+    }
+}

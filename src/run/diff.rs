@@ -1,0 +1,33 @@
+//! `mltop diff`: two sessions of the same training, before and after a change.
+
+use std::path::Path;
+
+use crate::cli;
+use crate::error::Error;
+use crate::report::compare::{self, Windows};
+
+use super::pipeline::Pipeline;
+use super::session::{Recorded, put};
+
+/// Compares and writes what came of it.
+pub(super) fn diff(wanted: &cli::Diff) -> Result<(), Error> {
+    let (before, after) = (windows(&wanted.before)?, windows(&wanted.after)?);
+    let comparison = compare::comparison(&before, &after, wanted.price);
+    let text = if wanted.json {
+        // Strings and finite numbers only: turning them into text cannot fail.
+        serde_json::to_string_pretty(&comparison).unwrap_or_default() + "\n"
+    } else {
+        compare::text(&comparison)
+    };
+    put(None, text.as_bytes())
+}
+
+fn windows(path: &Path) -> Result<Windows, Error> {
+    let recorded = Recorded::open(path)?;
+    let mut windows = Windows::new(&recorded.name);
+    let (first, last) = recorded.file.span();
+    let samples = recorded.file.samples(first.mono_ms, last.mono_ms);
+    Pipeline::new(recorded.settings()).play(samples, |_, frame, _| windows.push(frame));
+    windows.finish();
+    Ok(windows)
+}

@@ -1,0 +1,86 @@
+//! Where samples come from, and what can be gone back to.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc::Receiver;
+
+use crate::app::{State, Transport};
+use crate::history::History;
+use crate::model::{Sample, Stamp};
+use crate::record::{Pair, Tape};
+use crate::view::Plotted;
+
+use super::player::Player;
+
+/// Samples as they come, with what was kept of them.
+#[derive(Debug)]
+pub(in crate::run) enum Reel {
+    /// Of this machine, now; the last hour is kept in memory.
+    Live {
+        /// As they are taken.
+        samples: Receiver<Arc<Sample>>,
+        /// What is kept.
+        tape: Tape,
+    },
+    /// Of a recorded session.
+    File(Box<Player>),
+}
+
+impl Reel {
+    /// The next sample, when its time has come; `None` where no more come.
+    pub(in crate::run) async fn next(&mut self) -> Option<Arc<Sample>> {
+        match self {
+            Self::Live { samples, .. } => samples.recv().await,
+            Self::File(player) => player.next().await,
+        }
+    }
+
+    /// The past of what is shown: what was played, or for a window elsewhere what the file holds.
+    pub(in crate::run) fn past<'a>(
+        &'a mut self,
+        state: &State,
+        played: &'a History,
+    ) -> &'a dyn Plotted {
+        let Self::File(player) = self else { return played };
+        let Transport::Paused { end_ms, .. } = state.transport else { return played };
+        let from_ms = end_ms.saturating_sub(state.zoom_ms());
+        let (first, _) = player.file().span();
+        let holds = played.span().is_some_and(|(oldest, newest)| {
+            oldest <= from_ms.max(first.mono_ms) && end_ms <= newest
+        });
+        if holds { played } else { player.past(from_ms, end_ms) }
+    }
+
+    /// Keeps a sample that came.
+    pub(in crate::run) fn keep(&mut self, sample: &Sample) {
+        if let Self::Live { tape, .. } = self {
+            tape.push(sample);
+        }
+    }
+
+    /// The first and the last moment that can be gone to.
+    pub(in crate::run) fn span(&self) -> Option<(Stamp, Stamp)> {
+        match self {
+            Self::Live { tape, .. } => tape.span(),
+            Self::File(player) => Some(player.file().span()),
+        }
+    }
+
+    /// The last tick at or before a moment, and the one before it.
+    pub(in crate::run) fn at(&self, mono_ms: u64) -> Option<Pair> {
+        match self {
+            Self::Live { tape, .. } => tape.at(mono_ms),
+            Self::File(player) => player.at(mono_ms),
+        }
+    }
+
+    /// The tick before a moment, or the one after it, each with the one before it.
+    pub(in crate::run) fn beside(&self, mono_ms: u64, after: bool) -> Option<Pair> {
+        match self {
+            Self::Live { tape, .. } if after => tape.next(mono_ms),
+            Self::Live { tape, .. } => tape.prev(mono_ms),
+            Self::File(player) if after => player.file().next(mono_ms),
+            Self::File(player) => player.file().prev(mono_ms),
+        }
+    }
+}

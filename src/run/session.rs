@@ -1,0 +1,99 @@
+//! What the verbs over recorded sessions share: a session opened, its name and its health in words,
+//! and a place for what is made of it.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::{self, Write};
+use std::path::Path;
+use std::time::Duration;
+
+use crate::diagnose::Settings;
+use crate::error::Error;
+use crate::model::text::clean;
+use crate::record::{Health, SessionFile, SessionInfo};
+
+use super::flight::opened;
+
+/// A session that was opened.
+#[derive(Debug)]
+pub(super) struct Recorded {
+    /// The session.
+    pub file: SessionFile,
+    /// The file's name, fit to show.
+    pub name: String,
+    /// The first and the last moment, in milliseconds since the Unix epoch.
+    pub span_ms: (i64, i64),
+    /// The moment that the name itself means, as `@03:12` does.
+    pub at_ms: Option<i64>,
+}
+
+impl Recorded {
+    /// Opens a session: a file, or a word for a part of the flight ring.
+    pub(super) fn open(path: &Path) -> Result<Self, Error> {
+        Self::of(path, None)
+    }
+
+    /// The same, or with an empty path the last while of the flight ring.
+    pub(super) fn of(path: &Path, since: Option<Duration>) -> Result<Self, Error> {
+        const LONGEST: usize = 120;
+        let (file, at_ms) = opened(path, since)?;
+        let name = path.file_name().map_or("flight".into(), OsStr::to_string_lossy);
+        let (first, last) = file.span();
+        let name = clean(name.as_bytes(), LONGEST).into_string();
+        Ok(Self { file, name, span_ms: (first.unix_ms, last.unix_ms.max(first.unix_ms)), at_ms })
+    }
+
+    /// The windows over which findings are looked for, as when it was recorded.
+    pub(super) fn settings(&self) -> Settings {
+        settings(self.file.head().map(|head| &**head))
+    }
+
+    /// What could not be read so far, in words; `None` where all was.
+    pub(super) fn damage(&self) -> Option<String> {
+        Some(damage(&self.file.health())).filter(|words| !words.is_empty())
+    }
+
+    /// Milliseconds between ticks.
+    pub(super) fn interval_ms(&self) -> u64 {
+        self.file.head().map_or(1000, |head| head.interval_ms)
+    }
+}
+
+/// The windows over which findings were looked for in a session.
+pub(super) fn settings(head: Option<&SessionInfo>) -> Settings {
+    if head.is_some_and(|head| head.short_windows) { Settings::demo() } else { Settings::default() }
+}
+
+/// What could not be read, in words; empty where all was.
+pub(super) fn damage(health: &Health) -> String {
+    if health.is_whole() {
+        return String::new();
+    }
+    let mut parts = Vec::new();
+    if health.lines_damaged > 0 {
+        parts.push(format!("{} of {} lines damaged", health.lines_damaged, health.lines_read));
+    }
+    if health.frames_damaged > 0 {
+        parts.push(format!("{} packed frames damaged", health.frames_damaged));
+    }
+    if health.truncated {
+        parts.push("cut off at its end".to_owned());
+    }
+    if let Some(at_ms) = health.first_damage_ms {
+        parts.push(format!("the first damage after {} UTC", crate::fmt::clock(at_ms, 0)));
+    }
+    parts.join(", ")
+}
+
+/// Writes text to a file, or to standard output where none is named.
+pub(super) fn put(output: Option<&Path>, text: &[u8]) -> Result<(), Error> {
+    if let Some(path) = output {
+        return fs::write(path, text)
+            .map_err(|source| Error::Write { path: path.to_owned(), source });
+    }
+    match io::stdout().lock().write_all(text) {
+        // The reader went away, which is how a pipe into `head` ends.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => Ok(other?),
+    }
+}
