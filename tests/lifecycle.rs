@@ -6,6 +6,8 @@
     reason = "a test that cannot go on should stop, and says what it measured or skipped"
 )]
 
+#[path = "common/alone.rs"]
+mod alone;
 #[path = "common/train.rs"]
 #[allow(dead_code, reason = "the truth of the queue is another test's")]
 mod train;
@@ -14,7 +16,6 @@ mod watch;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -23,16 +24,9 @@ use mltop::model::{LoaderId, Reading};
 use mltop::source::loader::Ladder;
 use rustix::process::{Pid as Process, Signal, kill_process};
 
+use alone::alone;
 use train::{Training, interpreters, script};
 use watch::{Watched, by_memory, by_semaphores};
-
-/// One training at a time: on few cores two would hinder each other.
-static ONE: Mutex<()> = Mutex::new(());
-
-fn alone<T>(test: impl FnOnce() -> T) -> T {
-    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
-    test()
-}
 
 /// A rung and how it is asked for.
 type Named = (&'static str, fn() -> Ladder);

@@ -6,12 +6,13 @@
     reason = "a test that cannot go on should stop, and says what it measured or skipped"
 )]
 
+#[path = "common/alone.rs"]
+mod alone;
 #[path = "common/train.rs"]
 mod train;
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -20,15 +21,8 @@ use mltop::model::{Gap, Pid, Reading};
 use mltop::source::Roots;
 use mltop::source::loader::{Engine, Ladder, Loaders, Seen};
 
+use alone::alone;
 use train::{Training, Truth, interpreters};
-
-/// One training at a time: two would take each other's CPU, and the truth with it.
-static ONE: Mutex<()> = Mutex::new(());
-
-fn alone<T>(test: impl FnOnce() -> T) -> T {
-    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
-    test()
-}
 
 /// Looks at a training until it ends.
 fn observe(python: &Path, args: &[&str]) -> (Vec<Seen>, LoaderSample, Truth) {

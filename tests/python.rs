@@ -7,6 +7,8 @@
     reason = "a test that cannot go on should stop, and says what it measured or skipped"
 )]
 
+#[path = "common/alone.rs"]
+mod alone;
 #[path = "common/train.rs"]
 #[allow(dead_code, reason = "other tests use more of it")]
 mod train;
@@ -21,7 +23,7 @@ mod shapes;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -29,15 +31,8 @@ use mltop::model::Pid;
 use mltop::source::Roots;
 use mltop::source::loader::python::{Budget, Interpreter, IteratorFacts, Look};
 
+use alone::alone;
 use train::{Training, Truth, interpreters};
-
-/// One training at a time: two would take each other's CPU, and the truth with it.
-static ONE: Mutex<()> = Mutex::new(());
-
-fn alone<T>(test: impl FnOnce() -> T) -> T {
-    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
-    test()
-}
 
 /// Pythons without torch, as programs that find the stand-in.
 fn plain_pythons(folder: &Path) -> Vec<(String, PathBuf)> {

@@ -6,6 +6,8 @@
     reason = "a test that cannot go on should stop, and says what it skipped"
 )]
 
+#[path = "common/alone.rs"]
+mod alone;
 #[path = "common/train.rs"]
 #[allow(dead_code, reason = "the truth of the queue is another test's")]
 mod train;
@@ -14,7 +16,6 @@ mod watch;
 
 use std::path::Path;
 use std::process::Command;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use mltop::model::sample::{Bound, LoaderSample, ReadySource, WaitSource};
@@ -23,16 +24,9 @@ use mltop::source::Roots;
 use mltop::source::loader::rung::{Depth, Known, Looked, Refusal};
 use mltop::source::loader::{Ladder, Rung, Step, memory};
 
+use alone::alone;
 use train::{Training, interpreters, script};
 use watch::{Watched, by_memory, by_semaphores};
-
-/// One training at a time: on few cores two would hinder each other.
-static ONE: Mutex<()> = Mutex::new(());
-
-fn alone<T>(test: impl FnOnce() -> T) -> T {
-    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
-    test()
-}
 
 fn start(python: &Path, folder: &Path, args: &[&str]) -> Training {
     Training::start(python, folder, &[args, &["--seconds", "60"]].concat())
