@@ -82,7 +82,7 @@ fn attach(training: &Training) -> Interpreter {
 
 /// Waits until an iterator with workers is known.
 fn find(interpreter: &mut Interpreter) -> Arc<IteratorFacts> {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     while Instant::now() < deadline {
         if let Ok(found) = interpreter.find(Budget { objects: 20_000 })
             && let Some(facts) = found.last()

@@ -37,7 +37,7 @@ impl Script {
                 let _ = send.send(line);
             }
         });
-        let line = lines.recv_timeout(Duration::from_secs(60));
+        let line = lines.recv_timeout(Duration::from_mins(1));
         assert_eq!(line.as_deref(), Ok("ready"), "{args:?}");
         started
     }

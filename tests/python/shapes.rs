@@ -19,7 +19,7 @@ fn attach(script: &Script) -> Interpreter {
 
 /// Looks again and again until what is looked for is there.
 fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     while Instant::now() < deadline {
         if let Some(found) = look() {
             return found;
