@@ -112,3 +112,60 @@ fn joined(glyphs: &[(char, Role, bool)]) -> Line {
     }
     line
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::app::{Mark, Transport};
+    use crate::history::Bucket;
+    use crate::model::{Frame, Sample, Stamp};
+
+    /// A session of 100 s, a quarter of which is known, looked at in its middle.
+    fn state() -> State {
+        let mut state = State::new(120, 36);
+        let stamp = Stamp { unix_ms: 100_000, mono_ms: 100_000 };
+        let sample = Arc::new(Sample { stamp, ..Sample::default() });
+        state.latest = Some(Arc::new(Frame { sample, ..Frame::default() }));
+        let full = Bucket { min: 1.0, mean: 1.0, max: 1.0 };
+        let overview = (0..8).map(|part| (part < 2).then_some(full)).collect();
+        let whole = Whole { span_ms: (0, 100_000), overview, ..Whole::default() };
+        state.whole = Some(Arc::new(whole));
+        state.transport = Transport::Paused { end_ms: 60_000, at_ms: 50_000 };
+        state
+    }
+
+    fn text(row: &TextRow) -> String {
+        row.left.iter().map(|span| span.text.as_str()).collect()
+    }
+
+    #[test]
+    fn what_is_not_known_is_no_bar_and_the_moment_stands_in_its_place() {
+        let row = strip(&state(), 100).unwrap();
+        let text = text(&row);
+        assert!(text.starts_with(" 00:00:00 ▕█") && text.contains("▏00:01:40"), "{text}");
+        assert!(text.contains("looking on"), "{text}");
+        let cells: Vec<char> = text.split(['▕', '▏']).nth(1).unwrap().chars().collect();
+        assert_eq!(cells.iter().position(|cell| *cell == '┃'), Some(cells.len() / 2));
+        assert_eq!(cells.last(), Some(&'·'));
+    }
+
+    #[test]
+    fn a_mark_shows_and_nothing_panics_at_any_width() {
+        let mut state = state();
+        state.marks.push(Mark { at_ms: 90_000, note: String::new() });
+        assert!(text(&strip(&state, 100).unwrap()).contains('◆'));
+        for width in 0..40 {
+            strip(&state, width);
+        }
+    }
+
+    #[test]
+    fn a_live_screen_has_none() {
+        assert_eq!(strip(&State::new(120, 36), 120), None);
+        assert_eq!(rows(&State::new(120, 36), 120, 36), 0);
+        assert_eq!(rows(&state(), 60, 36), 0);
+        assert_eq!(rows(&state(), 80, 24), 1);
+    }
+}
