@@ -18,7 +18,10 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use mltop::model::sample::{Bound, LoaderSample, ReadySource, WaitSource};
-use mltop::model::{Gap, Reading};
+use mltop::model::{Gap, Pid, Reading};
+use mltop::source::Roots;
+use mltop::source::loader::rung::{Depth, Known, Looked, Refusal};
+use mltop::source::loader::{Ladder, Rung, Step, memory};
 
 use train::{Training, interpreters, script};
 use watch::{Watched, by_memory, by_semaphores};
@@ -151,5 +154,70 @@ fn of_a_trainer_that_is_not_dumpable_the_semaphores_still_tell() {
             rows.first().is_some_and(|row| row.ready_source == Reading::Is(ReadySource::Semaphore))
         });
         assert_eq!(row.workers, Reading::Is(2), "{row:?} {info:?}");
+    });
+}
+
+/// A rung that is wrong about the queue: it adds to what it is told.
+#[derive(Debug)]
+struct Liar(Box<dyn Rung>);
+
+impl Rung for Liar {
+    fn ready_source(&self) -> ReadySource {
+        self.0.ready_source()
+    }
+    fn wait_source(&self) -> WaitSource {
+        self.0.wait_source()
+    }
+    fn find(&mut self, deep: bool) -> Result<bool, Gap> {
+        self.0.find(deep)
+    }
+    fn search_anew(&mut self) {
+        self.0.search_anew();
+    }
+    fn known(&self) -> &[Known] {
+        self.0.known()
+    }
+    fn look(&mut self, key: Option<u64>) -> Looked {
+        let mut looked = self.0.look(key);
+        looked.depth = looked.depth.map(more);
+        looked
+    }
+    fn depth(&mut self, key: u64) -> Result<Depth, Gap> {
+        self.0.depth(key).map(more)
+    }
+}
+
+fn more(depth: Depth) -> Depth {
+    Depth { in_pipe: depth.in_pipe.map(|count| count + 3), ..depth }
+}
+
+#[test]
+fn a_rung_that_the_pipe_gives_the_lie_is_doubted_with_the_reason() {
+    alone(|| {
+        let Some((_, python)) = interpreters().into_iter().next() else { return };
+        let folder = tempfile::tempdir().unwrap();
+        let training = start(&python, folder.path(), &["--mode", "starved", "--workers", "2"]);
+        let attach = |roots: &Roots, pid: Pid| -> Result<Box<dyn Rung>, Refusal> {
+            Ok(Box::new(Liar((memory::step().attach)(roots, pid)?)))
+        };
+        let step = Step { source: ReadySource::Memory, attach: Box::new(attach) };
+        let liar = Watched::new(&training, Ladder { steps: vec![step], semaphores: false });
+        let honest = Watched::new(&training, by_memory());
+        let doubted = |rows: &[LoaderSample]| {
+            rows.first().is_some_and(|row| row.ready_bound == Reading::Is(Bound::Doubtful))
+        };
+        liar.until("doubtful", doubted);
+        let reason = || {
+            let look = liar.loaders.look();
+            let info = look.infos.first().cloned();
+            info.is_some_and(|info| info.doubt.contains("its pipe holds"))
+        };
+        let start = std::time::Instant::now();
+        while !reason() {
+            assert!(start.elapsed() < watch::LONG, "never a reason: {:?}", liar.loaders.look());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let (row, info) = honest.until("a depth", |rows| rows.iter().any(|row| row.ready.is()));
+        assert_eq!((row.ready_bound, &*info.doubt), (Reading::Is(Bound::Exact), ""), "{info:?}");
     });
 }

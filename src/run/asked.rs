@@ -16,7 +16,7 @@ use crate::model::{Pid, Sample};
 use crate::record::{Decoder, Item};
 use crate::source::Roots;
 use crate::source::beside::{SOCKET, runs_of};
-use crate::source::elsewhere::Rows;
+use crate::source::elsewhere::{Elsewhere, Rows};
 
 /// Between two searches for runs.
 const SEARCH: Duration = Duration::from_secs(2);
@@ -37,6 +37,12 @@ pub(super) struct Asked {
     searched: Option<Instant>,
 }
 
+/// Asks every run of the trainings that are looked at.
+pub(super) fn elsewhere() -> Elsewhere {
+    let mut asked = Asked::default();
+    Elsewhere::new(Box::new(move |trainers| asked.rows(trainers)))
+}
+
 /// What one run says.
 struct Answers {
     stream: UnixStream,
@@ -52,7 +58,7 @@ impl Asked {
         if trainers.is_empty() {
             // Who does not listen does not make them look.
             self.runs.clear();
-            return Rows::new();
+            return Rows::default();
         }
         let owners: BTreeMap<Pid, u32> = trainers
             .iter()
@@ -62,7 +68,11 @@ impl Asked {
             .collect();
         self.search(&owners.values().copied().collect());
         self.runs.retain(|_, run| run.take());
-        self.runs.values().flat_map(|run| run.rows(&owners)).collect()
+        let mut rows = Rows::default();
+        for run in self.runs.values() {
+            run.add(&owners, &mut rows);
+        }
+        rows
     }
 
     fn search(&mut self, users: &BTreeSet<u32>) {
@@ -121,21 +131,18 @@ impl Answers {
     }
 
     /// Its rows of these trainers, as far as they belong to its own user: nobody speaks for others.
-    fn rows<'a>(&'a self, owners: &'a BTreeMap<Pid, u32>) -> impl Iterator<Item = Row> + 'a {
-        let fresh = self.last.iter().filter(|(at, _)| at.elapsed() <= STALE);
-        fresh.flat_map(move |(_, sample)| {
-            sample.loaders.iter().filter_map(move |row| {
-                let owner = *owners.get(&row.pid)?;
-                let info =
-                    sample.inventory.loaders.iter().find(|info| info.loader == row.loader)?;
-                let own = (self.uid == owner || self.uid == 0) && info.pid == row.pid;
-                own.then(|| (Arc::clone(info), row.clone()))
-            })
-        })
+    fn add(&self, owners: &BTreeMap<Pid, u32>, rows: &mut Rows) {
+        let Some((_, sample)) = self.last.as_ref().filter(|(at, _)| at.elapsed() <= STALE) else {
+            return;
+        };
+        let may = |pid: Pid| owners.get(&pid).is_some_and(|&uid| self.uid == uid || self.uid == 0);
+        rows.loaders.extend(sample.loaders.iter().filter(|row| may(row.pid)).filter_map(|row| {
+            let info = sample.inventory.loaders.iter().find(|info| info.loader == row.loader)?;
+            (info.pid == row.pid).then(|| (Arc::clone(info), row.clone()))
+        }));
+        rows.workers.extend(sample.workers.iter().filter(|one| may(one.trainer)).cloned());
     }
 }
-
-type Row = (Arc<crate::model::inventory::LoaderInfo>, crate::model::sample::LoaderSample);
 
 #[cfg(test)]
 mod tests {
@@ -189,18 +196,18 @@ mod tests {
         let (_folder, roots, listener) = machine();
         let mut asked = asked(&roots);
         let trainers = BTreeSet::from([Pid(77)]);
-        assert!(asked.rows(&trainers).is_empty());
+        assert!(asked.rows(&trainers).loaders.is_empty());
         let (mut run, _) = listener.accept().unwrap();
         // In two parts, cut anywhere.
         let lines = lines();
         let (first, second) = lines.as_bytes().split_at(lines.len() / 2);
         run.write_all(first).unwrap();
-        assert!(asked.rows(&trainers).is_empty());
+        assert!(asked.rows(&trainers).loaders.is_empty());
         run.write_all(second).unwrap();
         let rows = asked.rows(&trainers);
-        assert_eq!(rows.iter().map(|(_, row)| row.pid).collect::<Vec<_>>(), [Pid(77)]);
+        assert_eq!(rows.loaders.iter().map(|(_, row)| row.pid).collect::<Vec<_>>(), [Pid(77)]);
         // Who wants nothing hangs up.
-        assert!(asked.rows(&BTreeSet::new()).is_empty());
+        assert!(asked.rows(&BTreeSet::new()).loaders.is_empty());
         assert!(asked.runs.is_empty());
     }
 
@@ -219,7 +226,7 @@ mod tests {
             });
             let deadline = Instant::now() + Duration::from_secs(30);
             while !asked.runs.is_empty() {
-                assert!(asked.rows(&trainers).is_empty());
+                assert!(asked.rows(&trainers).loaders.is_empty());
                 assert!(Instant::now() < deadline);
                 std::thread::sleep(Duration::from_millis(5));
             }
@@ -234,7 +241,7 @@ mod tests {
         let base = roots.dev.join(format!("shm/mltop-{uid}"));
         fs::set_permissions(&base, fs::Permissions::from_mode(0o755)).unwrap();
         listener.set_nonblocking(true).unwrap();
-        assert!(asked(&roots).rows(&BTreeSet::from([Pid(77)])).is_empty());
+        assert!(asked(&roots).rows(&BTreeSet::from([Pid(77)])).loaders.is_empty());
         assert!(listener.accept().is_err());
     }
 }

@@ -37,13 +37,11 @@ use crate::error::Error;
 use crate::model::{Pid, Sample};
 use crate::record::SessionFile;
 use crate::source::Roots;
-use crate::source::elsewhere::Elsewhere;
 use crate::source::gpu::Gpus;
 use crate::source::sampler::{GpuFeed, Plan, Sampler};
 use crate::source::trainer::check_pid;
 use crate::term;
 
-use asked::Asked;
 use live::Setup;
 use looks::Looks;
 use notify::Notifier;
@@ -84,9 +82,7 @@ fn plan(watch: &Watch) -> Result<Plan, Error> {
 /// The same, whether or not the one trainer can be read.
 fn plan_of(interval: Duration, roots: Roots, only: Option<Pid>) -> Result<Plan, Error> {
     let gpus = GpuFeed::Drivers(Gpus::start(&own_program()?, interval));
-    let mut asked = Asked::default();
-    let elsewhere = Elsewhere::new(Box::new(move |trainers| asked.rows(trainers)));
-    Ok(Plan { interval, roots, only, gpus, elsewhere: Some(elsewhere) })
+    Ok(Plan { interval, roots, only, gpus, elsewhere: Some(asked::elsewhere()) })
 }
 
 /// This program, to be started again as a collector.

@@ -87,7 +87,6 @@ impl Owner {
 #[derive(Debug)]
 pub struct OwnFolder {
     path: PathBuf,
-    base: PathBuf,
 }
 
 impl OwnFolder {
@@ -96,7 +95,7 @@ impl OwnFolder {
         let mut problems = Vec::new();
         for base in places(roots, runtime, rustix::process::geteuid().as_raw()) {
             match make_in(roots, &base) {
-                Ok(path) => return Ok(Self { path, base }),
+                Ok(path) => return Ok(Self { path }),
                 Err(problem) => problems.push(problem),
             }
         }
@@ -121,7 +120,6 @@ impl OwnFolder {
     pub fn leave(self, roots: &Roots) {
         let _ = fs::remove_file(self.path.join(SOCKET));
         remove_unless_used(roots, &self.path);
-        let _ = fs::remove_dir(&self.base);
     }
 }
 
@@ -169,7 +167,8 @@ pub fn open_private(folder: &Path, name: &str, uid: u32) -> io::Result<File> {
     let file = openat(&folder, name, flags, Mode::empty())?;
     let stat = fstat(&file)?;
     let regular = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
-    if regular && stat.st_uid == uid && stat.st_mode & 0o077 == 0 && stat.st_nlink == 1 {
+    let open = stat.st_mode & 0o077;
+    if regular && (stat.st_uid, open, stat.st_nlink) == (uid, 0, 1) {
         Ok(file.into())
     } else {
         Err(io::ErrorKind::NotFound.into())

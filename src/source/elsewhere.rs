@@ -5,11 +5,20 @@ use std::sync::Arc;
 
 use super::loader::LoaderLook;
 use crate::model::inventory::LoaderInfo;
-use crate::model::sample::{LoaderSample, ReadySource};
+use crate::model::sample::{LoaderSample, ReadySource, WorkerSample};
 use crate::model::{LoaderId, Pid, Reading};
 
-/// Loaders with their rows.
-pub type Rows = Vec<(Arc<LoaderInfo>, LoaderSample)>;
+/// A loader with its row.
+pub type Row = (Arc<LoaderInfo>, LoaderSample);
+
+/// Loaders with their rows, and those of their workers.
+#[derive(Clone, Debug, Default)]
+pub struct Rows {
+    /// The loaders.
+    pub loaders: Vec<Row>,
+    /// The workers of all of them.
+    pub workers: Vec<WorkerSample>,
+}
 
 /// Asks for the loaders of these trainers. Called at each tick; must not block.
 pub type Ask = Box<dyn FnMut(&BTreeSet<Pid>) -> Rows + Send>;
@@ -41,6 +50,7 @@ impl Elsewhere {
             .collect();
         let theirs = (self.ask)(&wanting.keys().copied().collect());
         let better: BTreeSet<Pid> = theirs
+            .loaders
             .iter()
             .map(|(_, row)| (row.pid, worth(row)))
             .filter(|(pid, worth)| wanting.get(pid).is_some_and(|own| worth > own))
@@ -49,36 +59,29 @@ impl Elsewhere {
         if better.is_empty() {
             return;
         }
-        let ours: Rows = look.infos.drain(..).zip(look.samples.drain(..)).collect();
+        let ours: Vec<Row> = look.infos.drain(..).zip(look.samples.drain(..)).collect();
         let kept = ours.into_iter().filter(|(_, row)| !better.contains(&row.pid));
-        let taken = theirs.into_iter().filter(|(_, row)| better.contains(&row.pid));
-        let taken: Rows = taken.map(|row| self.renumbered(row)).collect();
-        look.workers.retain_mut(|worker| {
-            let of = taken.iter().find(|(info, _)| info.workers.contains(&worker.pid));
-            worker.loader = of.map_or(worker.loader, |(info, _)| info.loader);
-            of.is_some() || !better.contains(&worker.trainer)
-        });
+        let taken = theirs.loaders.into_iter().filter(|(_, row)| better.contains(&row.pid));
+        let taken: Vec<Row> = taken
+            .map(|(info, row)| {
+                let loader = self.number(row.pid, row.loader);
+                let info = LoaderInfo { loader, ..LoaderInfo::clone(&info) };
+                (Arc::new(info), LoaderSample { loader, ..row })
+            })
+            .collect();
         (look.infos, look.samples) = kept.chain(taken).unzip();
-        // What we saw of the workers stays true; it belongs to the loader by its new number.
-        let infos = &look.infos;
-        look.workers.retain_mut(|row| {
-            let theirs = |info: &&Arc<LoaderInfo>| info.workers.contains(&row.pid);
-            if let Some(info) = infos.iter().find(theirs) {
-                row.loader = info.loader;
-                return true;
-            }
-            !better.contains(&row.trainer)
-        });
+        look.workers.retain(|worker| !better.contains(&worker.trainer));
+        let workers = theirs.workers.into_iter().filter(|one| better.contains(&one.trainer));
+        look.workers.extend(workers.map(|worker| {
+            let loader = self.number(worker.trainer, worker.loader);
+            WorkerSample { loader, ..worker }
+        }));
     }
 
-    fn renumbered(
-        &mut self,
-        (info, mut row): (Arc<LoaderInfo>, LoaderSample),
-    ) -> (Arc<LoaderInfo>, LoaderSample) {
+    /// Our number of a loader that has another one there.
+    fn number(&mut self, pid: Pid, theirs: LoaderId) -> LoaderId {
         let next = LoaderId(FIRST_ID + self.ids.len() as u32);
-        let id = *self.ids.entry((row.pid, row.loader)).or_insert(next);
-        row.loader = id;
-        (Arc::new(LoaderInfo { loader: id, ..LoaderInfo::clone(&info) }), row)
+        *self.ids.entry((pid, theirs)).or_insert(next)
     }
 }
 
@@ -100,7 +103,6 @@ const fn worth(row: &LoaderSample) -> u8 {
 mod tests {
     use super::*;
     use crate::model::Gap;
-    use crate::model::sample::WorkerSample;
     use crate::source::sampler::fine;
 
     fn row(pid: u32, loader: u32, source: Option<ReadySource>) -> LoaderSample {
@@ -118,21 +120,22 @@ mod tests {
 
     fn look(rows: Vec<LoaderSample>) -> LoaderLook {
         let (infos, samples) = rows.into_iter().map(named).unzip();
-        LoaderLook {
-            infos,
-            samples,
-            workers: Vec::new(),
-            status: fine("loaders"),
-            looks: 0,
-            cost_cpu_seconds: 0.0,
-        }
+        let workers = vec![worker(1, 1), worker(2, 2)];
+        let status = fine("loaders");
+        LoaderLook { infos, samples, workers, status, looks: 0, cost_cpu_seconds: 0.0 }
+    }
+
+    fn worker(trainer: u32, loader: u32) -> WorkerSample {
+        let (trainer, loader) = (Pid(trainer), LoaderId(loader));
+        WorkerSample { trainer, loader, ..WorkerSample::default() }
     }
 
     fn asked(theirs: Vec<LoaderSample>, look: &mut LoaderLook) -> BTreeSet<Pid> {
         let (sender, receiver) = std::sync::mpsc::channel();
         let ask = Box::new(move |wanting: &BTreeSet<Pid>| {
             let _ = sender.send(wanting.clone());
-            theirs.iter().cloned().map(named).collect()
+            let loaders = theirs.iter().cloned().map(named).collect();
+            Rows { loaders, workers: vec![worker(1, 1), worker(1, 1), worker(2, 9)] }
         });
         Elsewhere::new(ask).improve(&[Pid(1), Pid(2)], look);
         receiver.recv().unwrap()
@@ -147,29 +150,9 @@ mod tests {
         let got: Vec<(u32, u32)> = look.samples.iter().map(|r| (r.pid.0, r.loader.0)).collect();
         assert_eq!(got, [(2, 2), (1, FIRST_ID)]);
         assert!(look.infos.iter().zip(&look.samples).all(|(info, row)| info.loader == row.loader));
-    }
-
-    #[test]
-    fn workers_follow_their_loader_to_its_new_number() {
-        let mut look = look(vec![row(1, 1, Some(ReadySource::Complement))]);
-        let worker = |pid| WorkerSample {
-            pid: Pid(pid),
-            trainer: Pid(1),
-            loader: LoaderId(1),
-            ..WorkerSample::default()
-        };
-        look.workers = vec![worker(11), worker(12)];
-        let theirs = row(1, 4, Some(ReadySource::Memory));
-        let info = LoaderInfo {
-            loader: theirs.loader,
-            pid: Pid(1),
-            workers: vec![Pid(11)],
-            ..LoaderInfo::default()
-        };
-        let ask = Box::new(move |_: &BTreeSet<Pid>| vec![(Arc::new(info.clone()), theirs.clone())]);
-        Elsewhere::new(ask).improve(&[Pid(1)], &mut look);
-        let got: Vec<(u32, u32)> = look.workers.iter().map(|r| (r.pid.0, r.loader.0)).collect();
-        assert_eq!(got, [(11, FIRST_ID)], "one that they do not know is of an iterator before");
+        let workers: Vec<(u32, u32)> =
+            look.workers.iter().map(|one| (one.trainer.0, one.loader.0)).collect();
+        assert_eq!(workers, [(2, 2), (1, FIRST_ID), (1, FIRST_ID)]);
     }
 
     #[test]

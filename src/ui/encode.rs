@@ -26,6 +26,9 @@ struct Look {
     modifier: Modifier,
 }
 
+/// Columns that are gone back one by one.
+const NEAR: u16 = 5;
+
 const PLAIN: Look = Look { fg: Color::Reset, bg: Color::Reset, modifier: Modifier::empty() };
 
 /// Bytes in the making, with what the terminal is left in by them. Begins and ends in plain style.
@@ -83,6 +86,13 @@ impl Encoder {
                 1 => self.bytes.push_str("\x1b[C"),
                 columns => self.write(format_args!("\x1b[{columns}C")),
             },
+            // A raw terminal takes a line feed as one row down, and does not scroll before the last row.
+            Some((before, row))
+                if row.checked_add(1) == Some(y) && before.wrapping_sub(x) <= NEAR =>
+            {
+                self.bytes.push('\n');
+                (x..before).for_each(|_| self.bytes.push('\x08'));
+            }
             _ => self.write(format_args!("\x1b[{};{}H", u32::from(y) + 1, u32::from(x) + 1)),
         }
     }
@@ -183,8 +193,13 @@ mod tests {
             let mut rest = bytes;
             while let Some(char) = rest.chars().next() {
                 rest = &rest[char.len_utf8()..];
+                match char {
+                    '\x1b' => {}
+                    '\n' => self.at.1 += 1,
+                    '\x08' => self.at.0 -= 1,
+                    _ => self.print(char),
+                }
                 if char != '\x1b' {
-                    self.print(char);
                     continue;
                 }
                 let end = rest.find(|c: char| c.is_ascii_alphabetic() || c == '@').unwrap();
@@ -311,5 +326,14 @@ mod tests {
             encoder.cell(x, 0, &buffer[(x, 0)]);
         }
         assert_eq!(encoder.finish(), "\x1b[1;1H\x1b[31mab c\x1b[C \x1b[0m");
+    }
+
+    #[test]
+    fn the_cell_below_is_a_step_away() {
+        let buffer = Buffer::with_lines(["ab", "cd"]);
+        let mut encoder = Encoder::new(2);
+        encoder.cell(0, 0, &buffer[(0, 0)]);
+        encoder.cell(0, 1, &buffer[(0, 1)]);
+        assert_eq!(encoder.finish(), "\x1b[1;1Ha\n\x08c");
     }
 }

@@ -38,6 +38,8 @@ impl Watched {
         Self { loaders }
     }
 
+    /// The rows as they stand.
+    #[allow(dead_code, reason = "not every test looks without waiting")]
     pub(crate) fn rows(&self) -> Vec<LoaderSample> {
         self.loaders.look().samples
     }

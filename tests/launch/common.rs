@@ -43,7 +43,7 @@ pub(crate) fn text(bytes: &[u8]) -> String {
 
 /// Waits for a condition; a busy machine may take its time.
 pub(crate) fn eventually(what: &str, mut met: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     while !met() {
         assert!(Instant::now() < deadline, "never {what}");
         thread::sleep(Duration::from_millis(20));

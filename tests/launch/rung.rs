@@ -11,7 +11,7 @@ use mltop::source::Roots;
 use mltop::source::loader::{Ladder, Loaders, memory, told};
 
 use super::common::{Place, child_of, eventually};
-use super::train::{Training, Truth, interpreters};
+use super::train::{Training, Truth, interpreters, script};
 
 /// The moving loader of a source, with the time.
 fn row(loaders: &Loaders) -> Option<(SystemTime, LoaderSample)> {
@@ -45,7 +45,9 @@ fn compare(name: &str, python: &Path, args: &[&str]) -> Result<(), String> {
     let mut command = place.command(&[python.to_str().unwrap()]);
     // Where this process looks too.
     command.env_remove("XDG_RUNTIME_DIR");
-    let mut training = Training::start_by(&mut command, folder.path(), args);
+    let out = folder.path().join("truth.jsonl");
+    command.arg(script("train.py")).arg("--out").arg(&out).args(args);
+    let mut training = Training::run(&mut command, out, Duration::from_mins(3));
     let trainer = Pid(child_of(training.pid()).unwrap());
     let ladder = |step| Ladder { steps: vec![step], semaphores: false };
     let sources = [told::step(), told::timed(memory::step())]
@@ -55,7 +57,7 @@ fn compare(name: &str, python: &Path, args: &[&str]) -> Result<(), String> {
         eventually("told by the probe", || told_by_probe(source));
     }
     let before = [0, 1].map(|n| row(&sources[n]).unwrap());
-    thread::sleep(Duration::from_secs(4));
+    thread::sleep(Duration::from_secs(3));
     let after = [0, 1].map(|n| row(&sources[n]).unwrap());
     let truth = training.finish();
     let depths = [ReadySource::Probe, ReadySource::Memory];
@@ -80,7 +82,7 @@ fn rows_have_the_probes_wait_and_steps_with_the_memorys_depth_and_without() {
         for args in
             [["--workers", "2", "--mode", "starved"], ["--workers", "0", "--mode", "balanced"]]
         {
-            let args: Vec<&str> = args.into_iter().chain(["--seconds", "8"]).collect();
+            let args: Vec<&str> = args.into_iter().chain(["--seconds", "7"]).collect();
             let mut misses = Vec::new();
             while let Err(miss) = compare(name, &python, &args) {
                 println!("missed: {miss}");

@@ -21,7 +21,7 @@ fn socket(place: &Place) -> PathBuf {
 
 /// Everything up to the end of what is said.
 fn items(mut stream: UnixStream) -> Vec<Item> {
-    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    stream.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
     let mut bytes = Vec::new();
     let mut buffer = [0; 4096];
     loop {

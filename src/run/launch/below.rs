@@ -60,6 +60,7 @@ impl Below {
         }
         let inventory = Arc::clone(&self.inventory);
         self.seq += 1;
-        Sample { seq: self.seq - 1, stamp, loaders: look.samples, inventory, ..Sample::default() }
+        let (seq, loaders, workers) = (self.seq - 1, look.samples, look.workers);
+        Sample { seq, stamp, inventory, loaders, workers, ..Sample::default() }
     }
 }

@@ -128,7 +128,8 @@ pub fn read(mut copy: impl FnMut(&mut [u8; BYTES]) -> io::Result<()>) -> io::Res
         copy(&mut now)?;
         left.retain(|&n| {
             let at = SLOT * (n + 1);
-            let settled = before[at..at + SLOT] == now[at..at + SLOT] && word(&now, at) % 2 == 0;
+            let whole = word(&now, at).is_multiple_of(2);
+            let settled = whole && before[at..at + SLOT] == now[at..at + SLOT];
             if settled {
                 page.slots.extend(slot(&now[at..at + SLOT]));
             }

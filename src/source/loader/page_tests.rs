@@ -37,7 +37,7 @@ fn a_page_says_what_the_probe_wrote() {
     assert_eq!((slot.batches, slot.ready, slot.stash), (12, Some(3), Some(1)));
     assert_eq!((slot.capacity(), slot.batch_size, &*slot.dataset), (4, Some(4), "Numbers"));
     assert_eq!((slot.pinned, slot.persistent, slot.ended), (true, true, false));
-    assert_eq!((slot.waited, &*slot.pids), (Duration::from_nanos(3_000), &[Pid(4712)][..]));
+    assert_eq!((slot.waited, &*slot.pids), (Duration::from_micros(3), &[Pid(4712)][..]));
     assert_eq!(slot.batches_before, 8);
 }
 
@@ -48,7 +48,7 @@ fn a_wait_that_lasts_counts_up_to_now() {
     let slot = parse(&bytes).unwrap().slots[0].clone();
     assert_eq!(slot.waited_by(Duration::from_nanos(11_500)), Duration::from_nanos(4_500));
     // A clock of another time namespace is no negative wait.
-    assert_eq!(slot.waited_by(Duration::from_nanos(1)), Duration::from_nanos(3_000));
+    assert_eq!(slot.waited_by(Duration::from_nanos(1)), Duration::from_micros(3));
 }
 
 #[test]

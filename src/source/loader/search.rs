@@ -296,7 +296,7 @@ impl Trainer {
     /// A loader's pin thread starts after its workers, so its name is looked for again.
     pub(super) fn pins(&mut self, roots: &Roots, now: Instant) {
         let due = self.pins_at.is_none_or(|at| now.saturating_duration_since(at).as_secs() >= 1);
-        let of_use = self.live().any(|loader| loader.known.is_none() && loader.pipes.is_some());
+        let of_use = self.live().any(|loader| loader.known.is_none());
         if !of_use || !due {
             return;
         }
@@ -306,8 +306,8 @@ impl Trainer {
         let polls = self.loaders.iter().any(guess) && other_polls(roots, self.pid);
         let live = self.live().count();
         for loader in self.loaders.iter_mut().filter(|loader| loader.gone.is_none()) {
-            let Some(group) = &loader.pipes else { continue };
             loader.workers.slow_facts(roots, now);
+            let Some(group) = &loader.pipes else { continue };
             let named = group.workers.iter().any(|worker| worker.named);
             loader.queue.other_polls = polls;
             loader.pin_thread = pins.first().copied().filter(|_| live == 1 && pins.len() == 1);

@@ -1,0 +1,264 @@
+//! What the engine makes of what a rung says: a scripted one, over this very process.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should stop")]
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use mltop::model::inventory::LoaderInfo;
+use mltop::model::sample::{Activity, Bound, LoaderSample, ReadySource, WaitSource};
+use mltop::model::{Gap, Pid, Reading};
+use mltop::source::Roots;
+use mltop::source::loader::rung::{Depth, Inside, Known, Looked, Loop, Refusal};
+use mltop::source::loader::{Engine, Ladder, Rung, Step};
+
+/// What the rung says next.
+#[derive(Debug, Default)]
+struct Script {
+    known: Vec<Known>,
+    main: Option<Loop>,
+    depths: BTreeMap<u64, Depth>,
+    /// The process runs another program.
+    lost: bool,
+    refused: bool,
+}
+
+#[derive(Debug)]
+struct Scripted {
+    script: Arc<Mutex<Script>>,
+    known: Vec<Known>,
+}
+
+impl Rung for Scripted {
+    fn ready_source(&self) -> ReadySource {
+        ReadySource::Memory
+    }
+    fn wait_source(&self) -> WaitSource {
+        WaitSource::Stack
+    }
+    fn find(&mut self, _deep: bool) -> Result<bool, Gap> {
+        let script = self.script.lock().unwrap();
+        self.known.clone_from(&script.known);
+        if script.lost { Err(Gap::Lost) } else { Ok(true) }
+    }
+    fn search_anew(&mut self) {}
+    fn known(&self) -> &[Known] {
+        &self.known
+    }
+    fn look(&mut self, key: Option<u64>) -> Looked {
+        let script = self.script.lock().unwrap();
+        self.known.clone_from(&script.known);
+        let depth = key.and_then(|key| script.depths.get(&key).copied()).ok_or(Gap::Lost);
+        if script.lost {
+            return Looked { main: Err(Gap::Lost), depth };
+        }
+        Looked { main: script.main.ok_or(Gap::Failed), depth }
+    }
+    fn depth(&mut self, key: u64) -> Result<Depth, Gap> {
+        self.script.lock().unwrap().depths.get(&key).copied().ok_or(Gap::Lost)
+    }
+}
+
+fn known(key: u64, dataset: &str) -> Known {
+    Known {
+        key,
+        kind: "pytorch".into(),
+        num_workers: Some(2),
+        prefetch_factor: Some(2),
+        batch_size: Some(8),
+        dataset: dataset.into(),
+        epoch_batches: Some(100),
+        ..Known::default()
+    }
+}
+
+fn depth(ready: u64, taken: u64) -> Depth {
+    Depth {
+        ready: Ok(ready),
+        bound: Bound::Exact,
+        stash: Ok(0),
+        in_pipe: None,
+        taken: Some(taken),
+        outstanding: Some(4),
+        busy: Some(2),
+        waited: None,
+    }
+}
+
+/// An engine over this process, and a clock of its own.
+struct Stage {
+    engine: Engine,
+    script: Arc<Mutex<Script>>,
+    now: Instant,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let script = Arc::new(Mutex::new(Script::default()));
+        let theirs = Arc::clone(&script);
+        let attach = move |_: &Roots, _: Pid| -> Result<Box<dyn Rung>, Refusal> {
+            if theirs.lock().unwrap().refused {
+                return Err(Refusal::new("it may not be read", "sudo it"));
+            }
+            Ok(Box::new(Scripted { script: Arc::clone(&theirs), known: Vec::new() }))
+        };
+        let step = Step { source: ReadySource::Memory, attach: Box::new(attach) };
+        let ladder = Ladder { steps: vec![step], semaphores: false };
+        let mut engine = Engine::on(Roots::default(), ladder).unwrap();
+        let now = Instant::now();
+        engine.watch(&BTreeMap::from([(Pid(std::process::id()), Vec::new())]), now);
+        Self { engine, script, now }
+    }
+
+    fn script(&self) -> MutexGuard<'_, Script> {
+        self.script.lock().unwrap()
+    }
+
+    /// So many looks, a tenth of a second apart.
+    fn looks(&mut self, count: u32) {
+        for _ in 0..count {
+            self.now += Duration::from_millis(100);
+            self.engine.look_now(self.now);
+        }
+    }
+
+    fn rows(&mut self) -> Vec<(Arc<LoaderInfo>, LoaderSample)> {
+        self.engine.rows(self.now, false)
+    }
+}
+
+fn inside(key: u64) -> Option<Loop> {
+    Some(Loop { inside: Inside::Of(key), activity: Some(Activity::Data), ..Loop::default() })
+}
+
+fn working(activity: Activity) -> Option<Loop> {
+    Some(Loop { activity: Some(activity), ..Loop::default() })
+}
+
+#[test]
+fn of_a_loader_that_cannot_be_looked_into_its_kind_and_the_wait_are_told() {
+    let mut stage = Stage::new();
+    let none = Depth {
+        ready: Err(Gap::Unsupported),
+        stash: Err(Gap::Unsupported),
+        taken: None,
+        outstanding: None,
+        busy: None,
+        ..depth(0, 0)
+    };
+    {
+        let mut script = stage.script();
+        script.known = vec![Known { key: 5, kind: "tf.data".into(), ..Known::default() }];
+        script.depths.insert(5, none);
+        script.main = inside(5);
+    }
+    stage.looks(10);
+    stage.script().main = working(Activity::Backward);
+    stage.looks(10);
+    let rows = stage.rows();
+    let [(info, row)] = &*rows else { panic!("{rows:?}") };
+    assert_eq!((&*info.kind, row.ready), ("tf.data", Reading::Not(Gap::Unsupported)));
+    assert_eq!((row.workers, row.capacity), (row.ready, row.ready));
+    assert_eq!((row.samples_total, row.wait_samples_total), (Reading::Is(20), Reading::Is(10)));
+    assert_eq!(row.wait_bound, Reading::Is(Bound::Exact));
+    assert_eq!(row.main_backward_samples_total, Reading::Is(10));
+    assert_eq!(row.activity, Reading::Is(Activity::Backward));
+    assert!(!row.ready_source.is() && !row.ready_bound.is());
+}
+
+#[test]
+fn a_wait_is_of_the_loader_that_the_loop_is_inside_of() {
+    let mut stage = Stage::new();
+    {
+        let mut script = stage.script();
+        script.known = vec![known(1, "Train"), known(2, "Held")];
+        script.depths = BTreeMap::from([(1, depth(0, 1)), (2, depth(4, 1))]);
+        script.main = inside(1);
+    }
+    stage.looks(10);
+    let rows = stage.rows();
+    let of = |rows: &[(Arc<LoaderInfo>, LoaderSample)], dataset: &str| {
+        rows.iter().find(|(info, _)| &*info.dataset == dataset).unwrap().1.clone()
+    };
+    assert_eq!(rows.len(), 2);
+    assert_eq!(&*rows[0].0.dataset, "Train");
+    let waits = |row: &LoaderSample| row.wait_samples_total.ok().unwrap();
+    assert_eq!((waits(&of(&rows, "Train")), waits(&of(&rows, "Held"))), (10, 0));
+    stage.script().main = inside(2);
+    stage.looks(5);
+    let rows = stage.rows();
+    assert_eq!(&*rows[0].0.dataset, "Held", "the one in use stands in front");
+    assert_eq!((waits(&of(&rows, "Train")), waits(&of(&rows, "Held"))), (10, 5));
+    assert_eq!(of(&rows, "Held").ready, Reading::Is(4));
+    assert_eq!(of(&rows, "Train").empty_samples_total, Reading::Is(15));
+}
+
+#[test]
+fn the_next_iterator_of_a_loader_goes_on_with_its_counts() {
+    let mut stage = Stage::new();
+    {
+        let mut script = stage.script();
+        script.known = vec![known(1, "Train")];
+        script.depths = BTreeMap::from([(1, depth(2, 98))]);
+        script.main = working(Activity::Forward);
+    }
+    stage.looks(3);
+    {
+        let mut script = stage.script();
+        script.known = vec![known(7, "Train")];
+        script.depths = BTreeMap::from([(7, depth(0, 3))]);
+        script.main = inside(7);
+    }
+    stage.looks(3);
+    let rows = stage.rows();
+    let [(_, row)] = &*rows else { panic!("{rows:?}") };
+    // Two were left of a hundred, and three are taken of the next.
+    assert_eq!((row.steps_total, row.epochs_total), (Reading::Is(5), Reading::Is(1)));
+    assert_eq!((row.position, row.epoch_batches), (Reading::Is(3), Reading::Is(100)));
+    assert_eq!(row.batch_size, Reading::Is(8));
+    assert_eq!(row.samples_total.ok().unwrap(), row.main_samples_total.ok().unwrap());
+}
+
+#[test]
+fn looks_without_an_answer_are_told_apart_from_those_that_see_no_wait() {
+    let mut stage = Stage::new();
+    {
+        let mut script = stage.script();
+        script.known = vec![known(1, "Train")];
+        script.depths = BTreeMap::from([(1, depth(2, 5))]);
+        script.main = working(Activity::Other);
+    }
+    stage.looks(4);
+    stage.script().main = None;
+    stage.looks(3);
+    let (_, row) = stage.rows().remove(0);
+    assert_eq!((row.samples_total, row.failed_total), (Reading::Is(4), Reading::Is(3)));
+}
+
+#[test]
+fn a_rung_at_its_end_leaves_no_figure_and_is_taken_again_with_the_reason_meanwhile() {
+    let mut stage = Stage::new();
+    {
+        let mut script = stage.script();
+        script.known = vec![known(1, "Train")];
+        script.depths = BTreeMap::from([(1, depth(2, 5))]);
+        script.main = working(Activity::Other);
+    }
+    stage.looks(3);
+    assert!(stage.rows()[0].1.ready.is());
+    stage.script().lost = true;
+    stage.looks(1);
+    let (info, row) = stage.rows().remove(0);
+    assert_eq!((row.ready, row.wait_source.is()), (Reading::Not(Gap::Lost), false));
+    assert!(info.refused.iter().any(|refused| refused.why.contains("another program")), "{info:?}");
+    {
+        let mut script = stage.script();
+        (script.lost, script.refused) = (false, true);
+    }
+    stage.looks(20);
+    let (info, _) = stage.rows().remove(0);
+    assert!(info.refused.iter().any(|refused| &*refused.remedy == "sudo it"), "{info:?}");
+    stage.script().refused = false;
+    stage.looks(20);
+    assert_eq!(stage.rows()[0].1.ready, Reading::Is(2));
+}
