@@ -7,6 +7,7 @@ mod arbitrary;
 #[path = "record/damage.rs"]
 mod damage;
 #[path = "common/golden.rs"]
+#[allow(dead_code, reason = "other tests use the rest of it")]
 mod golden;
 
 use std::io::{Read as _, Write as _};

@@ -4,6 +4,8 @@
 #[path = "common/arbitrary.rs"]
 #[allow(dead_code, reason = "other tests use the rest of it")]
 mod arbitrary;
+#[path = "bench/session.rs"]
+mod cost;
 #[path = "recording/damage.rs"]
 mod damage;
 #[path = "recording/full.rs"]
@@ -21,6 +23,8 @@ mod made;
 mod ring;
 #[path = "recording/tools.rs"]
 mod tools;
+#[path = "recording/verbs.rs"]
+mod verbs;
 
 use std::sync::Arc;
 

@@ -315,3 +315,33 @@ fn without_a_terminal_it_says_what_to_use_instead() {
         assert!(output.stdout.is_empty());
     }
 }
+
+#[test]
+fn it_records_marks_and_saves_what_it_remembers() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(terminal) = Tmux::start(160, 40) else { return };
+    terminal.open(&format!("cd {} && {MLTOP} --interval 200ms", folder.path().display()));
+    terminal.wait_for("LIVE", 30);
+    terminal.keys(&["R"]);
+    terminal.wait_for("REC 00:00", 30);
+    terminal.keys(&["m"]);
+    terminal.wait_for("a note", 30);
+    terminal.keys(&["h", "q", "Enter"]);
+    terminal.wait_for("marked", 30);
+    terminal.keys(&["S"]);
+    terminal.wait_for("saved ", 30);
+    terminal.keys(&["R"]);
+    terminal.wait_for("recorded ", 30);
+    terminal.keys(&["q"]);
+    terminal.wait_for_clean_shell();
+    let mut read = 0;
+    for entry in std::fs::read_dir(folder.path()).unwrap() {
+        let (file, health) = mltop::record::SessionFile::open(&entry.unwrap().path()).unwrap();
+        assert!(health.is_whole() && file.end().is_some());
+        let events = file.events();
+        assert!(events.iter().any(|event| event.title == "hq"), "{events:?}");
+        assert_eq!(file.samples(0, u64::MAX).count() as u64, file.ticks());
+        read += 1;
+    }
+    assert_eq!(read, 2, "what was recorded, and what was saved");
+}

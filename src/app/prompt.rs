@@ -60,10 +60,13 @@ impl Prompt {
             KeyCode::Backspace => {
                 self.text.pop();
             }
-            KeyCode::Char(char) if !key.ctrl && !key.alt && !char.is_control() => {
-                if self.text.chars().count() < LONGEST {
-                    self.text.push(char);
-                }
+            KeyCode::Char(char)
+                if !key.ctrl
+                    && !key.alt
+                    && !char.is_control()
+                    && self.text.chars().count() < LONGEST =>
+            {
+                self.text.push(char);
             }
             _ => {}
         }

@@ -239,10 +239,10 @@ impl State {
             }
             Action::Screen(number) => self.show(number),
             Action::Mark => return self.ask(Asked::Note),
-            Action::Record => return self.of_now(Effect::Record),
-            Action::SaveLast => return self.of_now(Effect::SaveLast),
             Action::GoToTime => return self.ask(Asked::Time),
-            Action::Command => {}
+            Action::Record if self.can_record() => return vec![Effect::Record],
+            Action::SaveLast if self.can_record() => return vec![Effect::SaveLast],
+            Action::Record | Action::SaveLast | Action::Command => {}
         }
         Vec::new()
     }
@@ -255,7 +255,7 @@ impl State {
         }
     }
 
-    /// Begins a line. A moment can only be named where there is one.
+    /// Begins a line.
     fn ask(&mut self, asked: Asked) -> Vec<Effect> {
         if self.latest.is_some() {
             self.prompt = Some(Prompt::new(asked));
@@ -263,13 +263,13 @@ impl State {
         Vec::new()
     }
 
-    /// What can be done once there is a sample, and not in a recording: it is one already.
-    fn of_now(&mut self, effect: Effect) -> Vec<Effect> {
-        if matches!(self.feed, Feed::Replay { .. }) {
+    /// Whether there is something to record, and it is not a recording already, which is said.
+    fn can_record(&mut self) -> bool {
+        let recorded = matches!(self.feed, Feed::Replay { .. });
+        if recorded {
             self.say("this is a recording already".to_owned());
-            return Vec::new();
         }
-        if self.latest.is_some() { vec![effect] } else { Vec::new() }
+        !recorded && self.latest.is_some()
     }
 
     fn typed(&mut self, key: Key) -> Vec<Effect> {

@@ -5,9 +5,13 @@
 //! everything that is there and lasts about ten seconds, so that any group can be read by itself.
 //!
 //! ```text
-//!  Sample ─ Encoder ─► lines ─┬─► stdout, file ─► read::open ─► Session ─┐
-//!                             └─► Tape (packed groups in memory) ────────┴─► Arc<Sample>
+//!  Sample ─ Encoder ─► lines ─┬─► stdout ─► read::read ─► Session ──────────────────┐
+//!                             ├─► Writer ─► file, ring of files ─► SessionFile ─────┼─► Arc<Sample>
+//!                             └─► Tape (packed groups in memory) ───────────────────┘
 //! ```
+//!
+//! [`Writer`] has a thread of its own; [`SessionFile`] holds the index of a file and the few groups that
+//! were looked at last, however long the file is ([`mod@container`]).
 
 mod columns;
 mod container;

@@ -124,6 +124,14 @@ pub enum ReadError {
         /// The file.
         file: String,
     },
+    /// It is longer than can be looked at.
+    #[error(
+        "{file}: longer than 15 days; cut out what you want: `mltop cut FILE --since 20h -o PART`"
+    )]
+    TooLong {
+        /// The file.
+        file: String,
+    },
     /// It goes on and on without a tick.
     #[error(
         "{file}: not a recording: after line {line} it goes on without a readable tick \

@@ -38,12 +38,14 @@ struct Rewriter {
     packer: Packer,
     before: Option<Arc<Sample>>,
     next_id: u64,
+    /// Ticks that are lost and not told of yet.
+    lost: u64,
 }
 
 impl Rewriter {
     fn create(path: &Path, info: SessionInfo) -> io::Result<Self> {
         let disk = OpenFile::create(path, Some(0))?;
-        Ok(Self { disk, packer: Packer::new(info)?, before: None, next_id: 1 })
+        Ok(Self { disk, packer: Packer::new(info)?, before: None, next_id: 1, lost: 0 })
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -59,25 +61,34 @@ impl Rewriter {
         self.flush()
     }
 
-    /// What can be read of a frame, in a new one, and the gap that the rest leaves.
+    /// What can be read of a frame, in a new one, and the gap that the rest leaves. Where nothing can
+    /// be read the gap is told with the next frame: an event needs a tick beside it to be found.
     fn rest_of(&mut self, found: &Contents, lost: u64) -> io::Result<()> {
         for sample in &found.samples {
             self.tick(sample)?;
+            self.tell_gap()?;
         }
         for event in &found.events {
             self.packer.event(event)?;
         }
-        let at = found.samples.last().or(self.before.as_ref()).map(|sample| sample.stamp.unix_ms);
-        if let Some(at) = at
-            && lost > 0
-        {
+        self.lost += lost;
+        if !found.samples.is_empty() {
+            self.tell_gap()?;
+        }
+        self.packer.close_frame()?;
+        self.flush()
+    }
+
+    fn tell_gap(&mut self) -> io::Result<()> {
+        let lost = std::mem::take(&mut self.lost);
+        let at = self.before.as_ref().map_or(0, |sample| sample.stamp.unix_ms);
+        if lost > 0 {
             let title = format!("the file was damaged: {lost} ticks are lost");
             let gap = gaps::event(EventKind::Gap, at, at, title);
             self.packer.event(&Event { id: self.next_id, ..gap })?;
             self.next_id += 1;
         }
-        self.packer.close_frame()?;
-        self.flush()
+        Ok(())
     }
 
     /// Ends the file; `told` says that its end line was copied already.
@@ -130,7 +141,8 @@ pub(super) fn frames(
         let found = contents(&mut reader, &from.file, entry.offset, entry.end())?;
         let read = found.samples.len() as u64;
         let whole = found.is_whole() && read == u64::from(entry.ticks);
-        match bytes_of(&from.file, entry)?.filter(|_| whole) {
+        let copied = whole && new.lost == 0;
+        match bytes_of(&from.file, entry)?.filter(|_| copied) {
             Some(bytes) => {
                 new.packer.copy(&bytes, entry)?;
                 new.flush()?;
@@ -138,7 +150,7 @@ pub(super) fn frames(
             }
             None => new.rest_of(&found, u64::from(entry.ticks).saturating_sub(read))?,
         }
-        let told = whole && found.end.is_some();
+        let told = found.end.is_some() && copied;
         let end =
             found.end.unwrap_or_else(|| End { t_ms: entry.last.unix_ms, reason: why.to_owned() });
         last = Some((end, told));

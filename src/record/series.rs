@@ -132,13 +132,13 @@ impl Gather {
 pub(super) struct Parts {
     from_ms: u64,
     to_ms: u64,
-    parts: usize,
+    count: usize,
 }
 
 impl Parts {
     /// `None` where the span is empty or no part is asked for.
     pub(super) fn new(from_ms: u64, to_ms: u64, parts: usize) -> Option<Self> {
-        (to_ms > from_ms && parts > 0).then_some(Self { from_ms, to_ms, parts })
+        (to_ms > from_ms && parts > 0).then_some(Self { from_ms, to_ms, count: parts })
     }
 
     /// The part that holds a moment.
@@ -146,9 +146,9 @@ impl Parts {
         if !(self.from_ms..=self.to_ms).contains(&at_ms) {
             return None;
         }
-        let place = u128::from(at_ms - self.from_ms) * self.parts as u128;
+        let place = u128::from(at_ms - self.from_ms) * self.count as u128;
         let part = (place / u128::from(self.to_ms - self.from_ms)) as usize;
-        Some(part.min(self.parts - 1))
+        Some(part.min(self.count - 1))
     }
 
     /// The parts that a span reaches into.

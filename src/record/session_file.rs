@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::model::{Event, Sample, Stamp};
 
 use super::container::entry::Entry;
-use super::container::packed::{Packed, is_ours};
+use super::container::packed::{MAX_ENTRIES, MAX_ENTRIES_COPIED, Packed, is_ours};
 use super::decode::End;
 use super::group::Pair;
 use super::head::SessionInfo;
@@ -48,10 +48,19 @@ impl SessionFile {
     /// Opens a recording, packed or plain, finished, cut off or still growing, and says what of it
     /// cannot be read as far as that is known without reading all of it.
     pub fn open(path: &Path) -> Result<(Self, Health), ReadError> {
+        Self::open_up_to(path, MAX_ENTRIES)
+    }
+
+    /// Opens a recording of any length, to copy a part of it: its index may take much memory.
+    pub fn open_to_copy(path: &Path) -> Result<(Self, Health), ReadError> {
+        Self::open_up_to(path, MAX_ENTRIES_COPIED)
+    }
+
+    fn open_up_to(path: &Path, most: usize) -> Result<(Self, Health), ReadError> {
         let (name, file) = open_file(path)?;
         let ours = is_ours(&file).map_err(|source| ReadError::Io { file: name.clone(), source })?;
         let held = if ours {
-            Held::Packed(Box::new(Packed::open(&name, file)?))
+            Held::Packed(Box::new(Packed::open(&name, file, most)?))
         } else {
             Held::Loaded(Box::new(read::read(&name, file)?))
         };

@@ -55,7 +55,7 @@ impl Verdict {
 
 /// Reads all of a file.
 pub fn verify(path: &Path) -> Result<Verdict, ReadError> {
-    let (file, health) = SessionFile::open(path)?;
+    let (file, health) = SessionFile::open_to_copy(path)?;
     let failed = |source| ReadError::Io { file: path.display().to_string(), source };
     match file.held() {
         Held::Packed(packed) => verify_packed(packed).map_err(failed),
@@ -129,7 +129,7 @@ fn verify_packed(packed: &Packed) -> io::Result<Verdict> {
 
 /// Writes what can be read of a file into a new one: whole frames byte for byte.
 pub fn repair(path: &Path, to: &Path) -> Result<io::Result<Rewritten>, ReadError> {
-    let (file, _) = SessionFile::open(path)?;
+    let (file, _) = SessionFile::open_to_copy(path)?;
     Ok(part(&file, to, i64::MIN..=i64::MAX, "repaired: the end of the file was missing"))
 }
 

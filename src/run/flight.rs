@@ -10,8 +10,8 @@ use crate::diagnose::Settings;
 use crate::error::Error;
 use crate::fmt;
 use crate::model::Sample;
-use crate::record::SessionFile;
 use crate::record::ring::{Flight, Folder, Limits, Segment};
+use crate::record::{Health, ReadError, SessionFile};
 
 use super::own_program;
 use super::record::{Headless, run};
@@ -179,19 +179,19 @@ fn clock(unix_ms: i64) -> String {
 /// What of the ring is meant, and where in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Place {
-    /// From when, in milliseconds since the Unix epoch.
-    pub(super) from_ms: i64,
+    /// From when. All are in milliseconds since the Unix epoch.
+    pub(super) from: i64,
     /// Until when.
-    pub(super) to_ms: i64,
+    pub(super) to: i64,
     /// Where to look first; `None` for its start.
-    pub(super) at_ms: Option<i64>,
+    pub(super) at: Option<i64>,
 }
 
 impl Place {
     /// The last while up to `now`.
     pub(super) fn last(span: Duration, now: &jiff::Zoned) -> Self {
-        let to_ms = now.timestamp().as_millisecond();
-        Self { from_ms: to_ms - span.as_millis() as i64, to_ms, at_ms: None }
+        let to = now.timestamp().as_millisecond();
+        Self { from: to - span.as_millis() as i64, to, at: None }
     }
 
     /// The place that a word names: `last-night` (18:00 to 09:00), or `@03:12`, the last time that it
@@ -208,20 +208,21 @@ impl Place {
 }
 
 /// Opens a recording: a file, or what of the flight ring a word or a span up to now names
-/// ([`Place`]). Also where to look first, where the word says.
+/// ([`Place`]); `open` opens a file. Also where to look first, where the word says.
 pub(super) fn opened(
     file: &Path,
     since: Option<Duration>,
+    open: impl FnOnce(&Path) -> Result<(SessionFile, Health), ReadError>,
 ) -> Result<(SessionFile, Option<i64>), Error> {
     let now = jiff::Zoned::now();
     let named = file.to_str().and_then(|word| Place::named(word, &now));
     let place = match (named, since) {
         (Some(named), _) => named?,
         (None, Some(since)) if file.as_os_str().is_empty() => Place::last(since, &now),
-        (None, _) => return Ok((SessionFile::open(file)?.0, None)),
+        (None, _) => return Ok((open(file)?.0, None)),
     };
-    let (session, _) = SessionFile::of_ring(&folder(None)?, place.from_ms..=place.to_ms)?;
-    Ok((session, place.at_ms))
+    let (session, _) = SessionFile::of_ring(&folder(None)?, place.from..=place.to)?;
+    Ok((session, place.at))
 }
 
 fn last_night(now: &jiff::Zoned) -> Result<Place, jiff::Error> {
@@ -229,9 +230,9 @@ fn last_night(now: &jiff::Zoned) -> Result<Place, jiff::Error> {
     let evening = today.yesterday()?.at(18, 0, 0, 0).to_zoned(now.time_zone().clone())?;
     let morning = today.at(9, 0, 0, 0).to_zoned(now.time_zone().clone())?;
     Ok(Place {
-        from_ms: evening.timestamp().as_millisecond(),
-        to_ms: morning.timestamp().as_millisecond(),
-        at_ms: None,
+        from: evening.timestamp().as_millisecond(),
+        to: morning.timestamp().as_millisecond(),
+        at: None,
     })
 }
 
@@ -245,8 +246,8 @@ fn last_time(time: &str, now: &jiff::Zoned) -> Result<Place, jiff::Error> {
     } else {
         today
     };
-    let at_ms = at.timestamp().as_millisecond();
-    Ok(Place { from_ms: at_ms - AROUND_MS, to_ms: at_ms + AROUND_MS, at_ms: Some(at_ms) })
+    let ms = at.timestamp().as_millisecond();
+    Ok(Place { from: ms - AROUND_MS, to: ms + AROUND_MS, at: Some(ms) })
 }
 
 #[cfg(test)]
@@ -266,15 +267,15 @@ mod tests {
     fn a_word_names_a_part_of_the_ring() {
         let now = now("2026-11-22T09:30[Europe/Zurich]");
         let night = Place::named("last-night", &now).unwrap().unwrap();
-        assert_eq!(shown(night.from_ms), "2026-11-21 18:00");
-        assert_eq!(shown(night.to_ms), "2026-11-22 09:00");
+        assert_eq!(shown(night.from), "2026-11-21 18:00");
+        assert_eq!(shown(night.to), "2026-11-22 09:00");
         let early = Place::named("@03:12", &now).unwrap().unwrap();
-        assert_eq!(early.at_ms.map(shown).unwrap(), "2026-11-22 03:12");
+        assert_eq!(early.at.map(shown).unwrap(), "2026-11-22 03:12");
         let late = Place::named("@23:00", &now).unwrap().unwrap();
-        assert_eq!(late.at_ms.map(shown).unwrap(), "2026-11-21 23:00");
+        assert_eq!(late.at.map(shown).unwrap(), "2026-11-21 23:00");
         assert!(Place::named("@soon", &now).unwrap().is_err());
         assert!(Place::named("run.mltop.jsonl.zst", &now).is_none());
         let hours = Place::last(Duration::from_hours(8), &now);
-        assert_eq!(shown(hours.from_ms), "2026-11-22 01:30");
+        assert_eq!(shown(hours.from), "2026-11-22 01:30");
     }
 }

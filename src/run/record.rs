@@ -31,13 +31,16 @@ const LOOK: Duration = Duration::from_millis(50);
 /// A shell's way to say that a signal ended something.
 const BY_SIGNAL: i32 = 128;
 
+/// Begins a recording with its first sample.
+type Begin<'a> = dyn Fn(&Sample) -> Result<Recorder, Error> + 'a;
+
 /// A recording without a screen: what to read, for how long, and where it goes.
 pub(super) struct Headless<'a> {
     pub(super) watch: &'a cli::Watch,
     pub(super) duration: Option<Duration>,
     pub(super) command: &'a [OsString],
     /// Begins it with the first sample, and says where.
-    pub(super) begin: Box<dyn Fn(&Sample) -> Result<Recorder, Error> + 'a>,
+    pub(super) begin: Box<Begin<'a>>,
 }
 
 /// Records to a file until it is asked to stop, and says with which exit code to end.
@@ -106,14 +109,14 @@ impl<'a> Recording<'a> {
         loop {
             let (reason, code) = tokio::select! {
                 biased;
-                _ = self.terminate.recv() => match self.pass_on(Signal::TERM) {
-                    true => continue,
-                    false => ("SIGTERM", 0),
-                },
-                _ = self.hangup.recv() => match self.pass_on(Signal::HUP) {
-                    true => continue,
-                    false => ("SIGHUP: the terminal is gone", 0),
-                },
+                _ = self.terminate.recv() => {
+                    if self.pass_on(Signal::TERM) { continue }
+                    ("SIGTERM", 0)
+                }
+                _ = self.hangup.recv() => {
+                    if self.pass_on(Signal::HUP) { continue }
+                    ("SIGHUP: the terminal is gone", 0)
+                }
                 // The terminal sends it to the command as well.
                 _ = self.interrupt.recv() => match self.child {
                     Some(_) => continue,

@@ -21,8 +21,10 @@ use super::entry::{Entry, IX};
 use super::frame::FrameReader;
 use super::{FRAME_MAGIC, FileHead, HEAD_TAG, SKIP_HEAD, find, read_at, skippable};
 
-/// Groups in the index: 15 days at ten seconds each.
+/// Groups in the index of a file that is looked at: 15 days at ten seconds each, 23 MB of memory.
 pub(in crate::record) const MAX_ENTRIES: usize = 131_072;
+/// Groups in the index of a file of which a part is copied: five years.
+pub(in crate::record) const MAX_ENTRIES_COPIED: usize = 16 << 20;
 /// Groups that stay unpacked, and rows in them: 32 groups of a box with 8 GPUs are a third of it.
 const UNPACKED: usize = 32;
 const UNPACKED_ROWS: usize = 65_536;
@@ -78,6 +80,7 @@ pub(in crate::record) struct Packed {
     /// Where the first frame with ticks should begin.
     begin: u64,
     length: u64,
+    most: usize,
     closed: bool,
     looking: Mutex<Looking>,
 }
@@ -98,7 +101,9 @@ pub(in crate::record) fn is_ours(file: &File) -> io::Result<bool> {
 
 impl Packed {
     /// Reads the index of a file, and what lies beside it.
-    pub(in crate::record) fn open(name: &str, file: File) -> Result<Self, ReadError> {
+    ///
+    /// Refuses one of `most` groups.
+    pub(in crate::record) fn open(name: &str, file: File, most: usize) -> Result<Self, ReadError> {
         let failed = |source| ReadError::Io { file: name.to_owned(), source };
         let looking = Looking {
             reader: None,
@@ -117,6 +122,7 @@ impl Packed {
             tail: 0,
             begin: 0,
             length,
+            most,
             closed: false,
             looking: Mutex::new(looking),
         };
@@ -128,8 +134,8 @@ impl Packed {
         if let Some(needs) = needs {
             return Err(ReadError::Newer { file: name.to_owned(), needs });
         }
-        if this.entries.len() >= MAX_ENTRIES {
-            return Err(ReadError::TooLarge { file: name.to_owned() });
+        if this.entries.len() >= most {
+            return Err(ReadError::TooLong { file: name.to_owned() });
         }
         if this.entries.is_empty() {
             let Health { lines_damaged: damaged, lines_read: lines, .. } = this.health();
@@ -165,7 +171,7 @@ impl Packed {
 
     /// Finds all frames.
     fn index(&mut self) -> io::Result<Option<u32>> {
-        if let Some(table) = find::table(&self.file, self.length, MAX_ENTRIES)? {
+        if let Some(table) = find::table(&self.file, self.length, self.most)? {
             self.entries = in_order(table.entries, table.offset);
             self.end = table.summary.end;
             self.closed = true;
@@ -173,7 +179,7 @@ impl Packed {
             self.tail = table.offset;
             return Ok(None);
         }
-        let known = find::entries(&self.file, self.length, MAX_ENTRIES)?;
+        let known = find::entries(&self.file, self.length, self.most)?;
         let mut from = self.tail;
         for entry in in_order(known, self.length) {
             // What lies between two entries has lost its own.
@@ -199,12 +205,11 @@ impl Packed {
         let mut at = from;
         let mut barren = 0;
         while let Some(start) = find::search_frame(&self.file, at, to)? {
-            if self.entries.len() >= MAX_ENTRIES || barren > MAX_BARREN {
+            if self.entries.len() >= self.most || barren > MAX_BARREN {
                 break;
             }
-            if let Some((entry, _)) = find::index_at(&self.file, start)? {
+            if find::index_at(&self.file, start)?.is_some() {
                 at = start + IX as u64;
-                drop(entry);
                 continue;
             }
             let found = self.looking().contents(&self.file, start, to)?;
@@ -350,22 +355,19 @@ impl Packed {
                 _ => None,
             };
             self.keep_head_and_end(&found);
-            match entry {
-                Some(entry) => {
-                    at = entry.end() + IX as u64;
+            if let Some(entry) = entry {
+                at = entry.end() + IX as u64;
+                self.push(entry);
+                self.settled = self.entries.len();
+                self.tail = at;
+            } else {
+                if let Some(entry) = entry_of(&found, start) {
                     self.push(entry);
-                    self.settled = self.entries.len();
-                    self.tail = at;
                 }
-                None => {
-                    if let Some(entry) = entry_of(&found, start) {
-                        self.push(entry);
-                    }
-                    at = if found.outcome.whole { found.outcome.end } else { length };
-                }
+                at = if found.outcome.whole { found.outcome.end } else { length };
             }
         }
-        if find::table(&self.file, length, MAX_ENTRIES)?.is_some() {
+        if find::table(&self.file, length, self.most)?.is_some() {
             self.closed = true;
             self.looking().health.truncated = false;
         }

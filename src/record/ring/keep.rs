@@ -88,7 +88,7 @@ impl Flight {
     /// Starts its thread.
     pub fn start(self) -> io::Result<Writer> {
         let path = self.folder.path().to_owned();
-        Writer::of(&path, self)
+        Writer::of(&path, move || Ok(self))
     }
 
     fn kept(&self) -> Option<&Path> {
@@ -214,8 +214,16 @@ impl Keep for Flight {
         }
         self.now = sample.stamp;
         if self.current.is_none() {
-            let gap = self.begin(sample)?;
-            events.extend(gap);
+            match self.begin(sample) {
+                Ok(gap) => events.extend(gap),
+                Err(error) if is_full(&error) => {
+                    self.done.lost += 1;
+                    self.done.paused = Some("the disk is full".to_owned());
+                    return self.look(now);
+                }
+                Err(error) => return Err(error),
+            }
+            self.done.paused = None;
         }
         self.incidents(&events)?;
         if let Some(current) = &mut self.current {
@@ -249,11 +257,15 @@ impl Keep for Flight {
             bytes: self.done.bytes + now.bytes,
             ticks: self.done.ticks + now.ticks,
             lost: self.done.lost + now.lost,
-            paused: now.paused,
+            paused: now.paused.or_else(|| self.done.paused.clone()),
             full: false,
             failed: None,
         }
     }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// When and in which boot the last tick of a ring was taken.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::model::{Event, EventKind, Sample, Stamp};
 use crate::record::container::entry::Entry;
-use crate::record::container::packed::Packed;
+use crate::record::container::packed::{MAX_ENTRIES, Packed};
 use crate::record::head::SessionInfo;
 use crate::record::read::{Health, ReadError, open_file};
 use crate::record::shelf::Shelf;
@@ -64,8 +64,8 @@ impl Timeline {
             if this.parts.len() >= MAX_SEGMENTS {
                 break;
             }
-            let opened =
-                open_file(&segment.path).and_then(|(name, file)| Packed::open(&name, file));
+            let opened = open_file(&segment.path)
+                .and_then(|(name, file)| Packed::open(&name, file, MAX_ENTRIES));
             let Ok(packed) = opened else {
                 this.unusable += 1;
                 continue;

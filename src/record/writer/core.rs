@@ -204,11 +204,11 @@ impl<D: Disk> Keep for Core<D> {
         if self.progress.full {
             return Ok(());
         }
-        if let Some(pause) = &mut self.pause {
-            if let Some((_, events)) = pause.kept.back_mut() {
-                events.push(event);
-                return Ok(());
-            }
+        if let Some(pause) = &mut self.pause
+            && let Some((_, events)) = pause.kept.back_mut()
+        {
+            events.push(event);
+            return Ok(());
         }
         self.write_event(event)?;
         if self.pause.is_none()

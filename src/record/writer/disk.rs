@@ -44,6 +44,10 @@ impl OpenFile {
             .open(path)?;
         // Some network filesystems know no locks: a recording without one is better than none.
         let _ = flock(&file, FlockOperation::NonBlockingLockExclusive);
+        // So that the name, too, outlives the machine. Not every filesystem can be asked for that.
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let _ = File::open(folder.unwrap_or_else(|| Path::new(".")))
+            .and_then(|folder| folder.sync_all());
         Ok(Self { file, good: 0, min_free })
     }
 }

@@ -105,20 +105,33 @@ pub struct Writer {
 impl Writer {
     /// Makes the file and starts the thread. There must be nothing of that name.
     pub fn start(path: &Path, info: SessionInfo, options: Options) -> io::Result<Self> {
-        let disk = OpenFile::create(path, options.min_free)?;
-        Self::of(path, Core::new(disk, info, options)?)
+        let to = path.to_owned();
+        Self::of(path, move || Core::new(OpenFile::create(&to, options.min_free)?, info, options))
     }
 
-    /// Starts the thread of a recording.
-    pub(crate) fn of(path: &Path, keep: impl Keep + 'static) -> io::Result<Self> {
+    /// Starts the thread of a recording, which `make`s what keeps it: even that a disk may not answer.
+    pub(crate) fn of<K: Keep + 'static>(
+        path: &Path,
+        make: impl FnOnce() -> io::Result<K> + Send + 'static,
+    ) -> io::Result<Self> {
         let (jobs, todo) = sync_channel(WAITING);
         let (answer, done) = sync_channel(1);
-        let progress = Arc::new(Mutex::new(keep.progress()));
+        let (begun, ready) = sync_channel(1);
+        let progress = Arc::new(Mutex::new(Progress::default()));
         let seen = Arc::clone(&progress);
         thread::Builder::new().name("recorder".into()).spawn(move || {
-            // Nobody listens any more when the program ends.
-            let _ = answer.send(work(keep, &todo, &seen));
+            // Where nobody listens any more, the program ends or has given up on the disk.
+            match make() {
+                Err(error) => drop(begun.send(Err(error))),
+                Ok(keep) => {
+                    if begun.send(Ok(())).is_ok() {
+                        let _ = answer.send(work(keep, &todo, &seen));
+                    }
+                }
+            }
         })?;
+        let late = |_| io::Error::new(io::ErrorKind::TimedOut, "the disk does not answer");
+        ready.recv_timeout(PATIENCE).map_err(late)??;
         Ok(Self { path: path.to_owned(), jobs, done, progress, missed: 0 })
     }
 
