@@ -47,7 +47,8 @@ fn cells(state: &State, whole: &Whole, columns: usize) -> Line {
         (0..columns).map(|at| (level(whole, at, columns), Role::GpuUtil, false)).collect();
     for finding in whole.findings.iter().filter(|finding| !state.is_aside(finding)) {
         let from = column(state.mono_ms(finding.start_ms));
-        let to = finding.end_ms.map_or(columns.saturating_sub(1), |end| column(state.mono_ms(end)));
+        let end_ms = finding.end_ms.map_or(last_ms, |end| state.mono_ms(end));
+        let to = column(end_ms);
         for cell in glyphs.get_mut(from..=to.max(from)).unwrap_or_default() {
             cell.1 = severity(finding.severity);
         }
@@ -65,7 +66,7 @@ fn cells(state: &State, whole: &Whole, columns: usize) -> Line {
             cell.2 = true;
         }
     }
-    let here = state.transport.cursor().unwrap_or(state.reach().now_ms);
+    let here = state.transport.cursor().unwrap_or_else(|| state.reach().now_ms);
     if let Some(cell) = glyphs.get_mut(column(here)) {
         *cell = ('┃', Role::Cursor, true);
     }
