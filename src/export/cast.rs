@@ -53,7 +53,7 @@ impl Cast {
             "idle_time_limit": IDLE_SECONDS,
             "title": title,
         });
-        format!("{head}\n[0.0, \"o\", \"\\u001b[?25l\\u001b[2J\"]\n")
+        format!("{head}\n[0.0, \"o\", \"\\u001b[?25l\\u001b[?7l\\u001b[2J\"]\n")
     }
 
     /// Adds what a screen changes.
