@@ -65,8 +65,11 @@ fn supply_and_demand_are_those_of_the_last_seconds_and_not_of_two_phases() {
 
 #[test]
 fn workers_that_would_be_enough_are_named_with_their_assumption_and_only_where_they_would_help() {
-    let mut program = opened(one_rank(), 110);
+    let mut program = opened(World { odd: Odd::Computes, ..one_rank() }, 110);
     assert_says(&program.text(120, 40), &["18 workers would be enough", "Not proved"]);
+    // Before a finding, what may be saturated is enough to name none.
+    let mut program = opened(one_rank(), 110);
+    assert_says(&program.text(120, 40), &["No number of workers is named", "wait for a disk"]);
     program.starve();
     program.tick(110);
     let text = program.text(120, 40);

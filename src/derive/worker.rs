@@ -26,3 +26,28 @@ pub(super) fn rates(prev: Option<&WorkerSample>, now: &WorkerSample) -> WorkerRa
         other_ratio: of_looks(other),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_of_a_worker_sum_to_one_and_nobody_looking_is_no_zero() {
+        let counts = |run, disk, idle| WorkerSample {
+            run_samples_total: Reading::Is(run),
+            runq_samples_total: Reading::Is(0),
+            disk_samples_total: Reading::Is(disk),
+            net_samples_total: Reading::Is(0),
+            idle_samples_total: Reading::Is(idle),
+            other_samples_total: Reading::Is(0),
+            ..WorkerSample::default()
+        };
+        let (before, now) = (counts(10, 10, 10), counts(30, 15, 85));
+        let shares = rates(Some(&before), &now);
+        assert_eq!(shares.run_ratio, Reading::Is(0.2));
+        assert_eq!(shares.disk_ratio, Reading::Is(0.05));
+        assert_eq!(shares.idle_ratio, Reading::Is(0.75));
+        assert_eq!(rates(Some(&now), &now).idle_ratio, Reading::Not(Gap::NotYet));
+        assert_eq!(rates(None, &now).run_ratio, Reading::Not(Gap::NotYet));
+    }
+}

@@ -1,5 +1,6 @@
-"""What the probe of `mltop run` costs a training step: the time of one `next` on a loader's iterator
-with and without it, in turns, for each interpreter given that has torch.
+"""What the probe of `mltop run` costs a training step: the CPU time of one `next` on a loader's
+iterator with and without it, in turns, for each interpreter given that has torch. The least of all
+rounds counts: whatever else runs on the machine only adds to it.
 
 usage: python3 tests/bench/probe.py [--rounds N] PYTHON...
 """
@@ -32,10 +33,10 @@ for _ in range(2000):
     next(real)
 best = None
 for _ in range(5):
-    begin = time.perf_counter_ns()
+    begin = time.thread_time_ns()
     for _ in range(steps):
         next(real)
-    took = (time.perf_counter_ns() - begin) / steps
+    took = (time.thread_time_ns() - begin) / steps
     best = took if best is None else min(best, took)
 print(torch.__version__, sys.version.split()[0], best)
 del real._next_data

@@ -57,18 +57,21 @@ pub(crate) enum Odd {
     Doubtful,
     /// The probe tells of it.
     Probe,
+    /// Its workers compute, and wait for nothing.
+    Computes,
     /// A second loader of each rank stands still meanwhile.
     Validation,
 }
 
 impl Odd {
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Nothing,
         Self::NoRows,
         Self::Denied,
         Self::Alone,
         Self::Doubtful,
         Self::Probe,
+        Self::Computes,
         Self::Validation,
     ];
 }
@@ -372,6 +375,7 @@ impl World {
                 sample.workers.clear();
                 frame.workers.clear();
             }
+            Odd::Computes => rates.worker_disk_ratio = Reading::Is(0.02),
             Odd::Doubtful => row.ready_bound = Reading::Is(Bound::Doubtful),
             Odd::Probe => {
                 row.ready_source = Reading::Is(ReadySource::Probe);

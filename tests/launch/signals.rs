@@ -138,7 +138,9 @@ fn in_a_terminal_the_training_has_the_terminal_and_ctrl_c_ends_both() {
     let screen = tmux.wait_for("code-130", 30);
     assert_eq!(screen.matches("KeyboardInterrupt").count(), 1, "{screen}");
     // Stopped and taken up again, as any job of the shell.
-    tmux.line("clear; $mltop run -- cat");
+    tmux.line("$mltop run -- sh -c 'echo up-$((40+2)); exec cat'");
+    // What is typed before it has the terminal may be shown twice, or not.
+    tmux.wait_for("up-42", 30);
     tmux.line("one");
     tmux.wait_until("an echo", 30, |screen| screen.matches("one").count() == 2);
     tmux.keys(&["C-z"]);

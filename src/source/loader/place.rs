@@ -62,8 +62,9 @@ pub fn main_at(wchan: &str) -> MainAt {
 /// stopped or that ended is elsewhere. A filesystem may have a poll or a pipe of its own.
 pub fn only_sleeps(wchan: &str) -> bool {
     let elsewhere = ["nfs", "rpc_", "fuse", "io_"];
-    has(wchan, &["poll_schedule", "do_poll", "do_sys_poll", "do_select", "pipe_read", "pipe_wait"])
-        && !has(wchan, &elsewhere)
+    let asleep = ["poll_schedule", "do_poll", "do_sys_poll", "do_select", "pipe_read", "pipe_wait"];
+    let longer = ["pipe_write", "hrtimer_nanosleep", "futex_", "unix_stream"];
+    (has(wchan, &asleep) || has(wchan, &longer)) && !has(wchan, &elsewhere)
 }
 
 /// What a worker is doing. `tasks` is whether its index queue holds any; `remote` whether its files

@@ -47,6 +47,8 @@ enum Kind {
 #[derive(Debug, Default)]
 pub(super) struct Places {
     files: HashMap<(u32, Kind), File>,
+    /// This kernel has named a place, so that a thread without one is not asleep.
+    pub(super) named: bool,
 }
 
 impl Places {
@@ -62,6 +64,7 @@ impl Places {
         let bytes = name.bytes.get(..length).unwrap_or_default();
         let plain = bytes.iter().take_while(|byte| byte.is_ascii_graphic()).count();
         name.length = if bytes.get(..plain) == Some(b"0") { 0 } else { plain };
+        self.named |= name.length > 0;
         Ok(name)
     }
 

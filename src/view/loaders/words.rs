@@ -3,15 +3,16 @@
 
 use crate::diagnose::workers_enough;
 use crate::fmt;
+use crate::history::Track;
 use crate::model::inventory::{LoaderInfo, Storage};
 use crate::model::sample::{LoaderSample, ReadySource, WaitSource};
-use crate::model::{Bound, Cause, Finding, Gap, Reading, Rule};
+use crate::model::{Bound, Cause, Finding, Gap, LoaderId, Reading, Rule};
 use crate::view::focus::Look;
 use crate::view::screen::{Role, TextRow, span, strong};
 use crate::view::text::{clauses, left, safe, wrap};
 
 use super::epoch;
-use super::over::{Over, row};
+use super::over::{Over, mean, row};
 use super::workers::Worker;
 
 /// Columns of the word before a sentence.
@@ -20,6 +21,10 @@ const HEAD: usize = 11;
 const LINES: usize = 3;
 /// Steps a second below which it can be said which batch is awaited.
 const SLOW_STEPS: f64 = 5.0;
+/// From these shares on, the CPUs, the wait for one, and the wait for a device may be what is saturated.
+const CPU_FULL: f64 = 0.9;
+const QUEUED: f64 = 0.2;
+const FETCHES: f64 = 0.3;
 /// A loop that waits for less than this share of its time is fed.
 const FED: f64 = 0.05;
 
@@ -109,11 +114,34 @@ fn enough(look: &Look<'_>, over: &Over, loader: &LoaderSample) -> Option<String>
             "{workers} workers are enough: the loop waited {percent} of the last {seconds} s."
         ));
     }
+    if let Some(why) = may_be_saturated(look, loader.loader, seconds) {
+        return Some(format!(
+            "No number of workers is named: the loop waits {percent} of its time, but {why}, and \
+             more workers help only where nothing is saturated. No finding holds yet."
+        ));
+    }
     Some(format!(
-        "{} workers would be enough for a loop that waits {percent} of its time, if nothing is \
-         saturated and each more works as fast as these ({workers} / (1 − wait)). Not proved: no finding holds.",
+        "{} workers would be enough for a loop that waits {percent} of its time, if nothing gets \
+         saturated and each more works as fast as these ({workers} / (1 − wait)). Not proved: no \
+         finding holds.",
         workers_enough(workers, wait)
     ))
+}
+
+/// What may be saturated, as far as the last seconds tell without a proof.
+fn may_be_saturated(look: &Look<'_>, loader: LoaderId, seconds: u64) -> Option<&'static str> {
+    let above = |track, limit| mean(look, &track, seconds).is_some_and(|share| share >= limit);
+    if above(Track::HostCpu, CPU_FULL) {
+        Some("the CPUs of the box are busy")
+    } else if above(Track::WorkersQueued(loader), QUEUED) {
+        Some("its workers wait for a CPU")
+    } else if above(Track::WorkersDisk(loader), FETCHES) {
+        Some("its workers wait for a disk")
+    } else if above(Track::WorkersNet(loader), FETCHES) {
+        Some("its workers wait for a network")
+    } else {
+        None
+    }
 }
 
 /// The same where a finding names the cause.
