@@ -154,10 +154,12 @@ impl Said {
         if self.word != kind.word {
             misses.push(format!("called {:?}", self.word));
         }
-        match (kind.queue, self.row.ready) {
-            (Queue::Told, Reading::Is(ready)) if ready <= 1 => (),
-            (Queue::Hidden, Reading::Not(_)) => (),
-            (_, ready) => misses.push(format!("depth {ready:?}")),
+        let sum = self.row.ready_sum.zip(self.row.samples_total).ok();
+        let mean = sum.map(|(sum, looks)| sum as f64 / looks as f64);
+        match (kind.queue, self.row.ready, mean) {
+            (Queue::Told, Reading::Is(_), Some(mean)) if mean <= 1.0 => (),
+            (Queue::Hidden, Reading::Not(_), _) => (),
+            (_, ready, mean) => misses.push(format!("depth {ready:?}, in the mean {mean:?}")),
         }
         let Some(wait) = &self.wait else {
             misses.push("no wait".into());
@@ -180,19 +182,23 @@ impl Said {
             }
             Reading::Not(gap) => gap.words().to_owned(),
         };
-        let capacity = self.row.capacity.ok().map_or("–".into(), |capacity| capacity.to_string());
-        let wait = self.wait.as_ref().map_or("– | – | – | –".into(), |wait| {
-            let known = wait.known.map_or_else(String::new, |(source, bound)| {
-                format!("{} {}", score::bound(bound), source.code())
-            });
-            format!(
-                "{:.1} | {:.1} | {:+.1} ± {:.1} | {known}",
-                wait.truth * 100.0,
-                wait.estimate * 100.0,
-                wait.bias() * 100.0,
-                wait.error * 100.0
-            )
-        });
+        let capacity =
+            self.row.capacity.ok().map_or_else(|| "–".into(), |capacity| capacity.to_string());
+        let wait = self.wait.as_ref().map_or_else(
+            || "– | – | – | –".into(),
+            |wait| {
+                let known = wait.known.map_or_else(String::new, |(source, bound)| {
+                    format!("{} {}", score::bound(bound), source.code())
+                });
+                format!(
+                    "{:.1} | {:.1} | {:+.1} ± {:.1} | {known}",
+                    wait.truth * 100.0,
+                    wait.estimate * 100.0,
+                    wait.bias() * 100.0,
+                    wait.error * 100.0
+                )
+            },
+        );
         format!("{} | {depth} | {capacity} | {wait}", self.word)
     }
 }
@@ -269,7 +275,7 @@ fn a_run_is_judged_by_its_worst_rank() {
     let _sampler = Sampler::start(plan, move |sample| send.send(sample).is_ok()).unwrap();
     let mut engine = Engine::new(Settings::default());
     let (mut before, mut last) = (None, None);
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     while Instant::now() < deadline {
         let sample = samples.recv_timeout(Duration::from_secs(30)).unwrap();
         let frame = derive::frame(before.as_deref(), std::sync::Arc::clone(&sample));

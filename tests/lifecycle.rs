@@ -34,8 +34,11 @@ fn alone<T>(test: impl FnOnce() -> T) -> T {
     test()
 }
 
+/// A rung and how it is asked for.
+type Named = (&'static str, fn() -> Ladder);
+
 /// Every rung, with its name.
-fn ladders() -> [(&'static str, fn() -> Ladder); 3] {
+fn ladders() -> [Named; 3] {
     [("memory", by_memory), ("semaphores", by_semaphores), ("pipes", Ladder::default)]
 }
 

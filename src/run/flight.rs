@@ -208,8 +208,20 @@ impl Place {
 }
 
 /// Opens a recording: a file, or what of the flight ring a word or a span up to now names
-/// ([`Place`]); `open` opens a file. Also where to look first, where the word says.
+/// ([`Place`]). Also where to look first, where the word says.
 pub(super) fn opened(
+    file: &Path,
+    since: Option<Duration>,
+) -> Result<(SessionFile, Option<i64>), Error> {
+    opened_by(file, since, SessionFile::open)
+}
+
+/// The same to copy a part of it: a file may be of any length.
+pub(super) fn opened_to_copy(file: &Path) -> Result<SessionFile, Error> {
+    opened_by(file, None, SessionFile::open_to_copy).map(|(session, _)| session)
+}
+
+fn opened_by(
     file: &Path,
     since: Option<Duration>,
     open: impl FnOnce(&Path) -> Result<(SessionFile, Health), ReadError>,

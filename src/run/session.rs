@@ -36,7 +36,7 @@ impl Recorded {
     /// The same, or with an empty path the last while of the flight ring.
     pub(super) fn of(path: &Path, since: Option<Duration>) -> Result<Self, Error> {
         const LONGEST: usize = 120;
-        let (file, at_ms) = opened(path, since, SessionFile::open)?;
+        let (file, at_ms) = opened(path, since)?;
         let name = path.file_name().map_or_else(|| "flight".into(), OsStr::to_string_lossy);
         let (first, last) = file.span();
         let name = clean(name.as_bytes(), LONGEST).into_string();

@@ -7,10 +7,10 @@ use std::path::Path;
 use crate::cli;
 use crate::error::Error;
 use crate::fmt;
+use crate::record::Rewritten;
 use crate::record::verify::{self, Verdict};
-use crate::record::{Rewritten, SessionFile};
 
-use super::flight::opened;
+use super::flight::opened_to_copy;
 use super::moment::moment;
 use super::recorder::cannot_make;
 
@@ -32,7 +32,7 @@ pub(super) fn verify(wanted: &cli::Verify) -> Result<u8, Error> {
 
 /// Cuts a span out of a file.
 pub(super) fn cut(wanted: &cli::Cut) -> Result<(), Error> {
-    let (file, _) = opened(&wanted.file, None, SessionFile::open_to_copy)?;
+    let file = opened_to_copy(&wanted.file)?;
     let (first, last) = file.span();
     let since = moment("--since", &wanted.since, (first.unix_ms, last.unix_ms), 0)?;
     let until = moment("--until", &wanted.until, (first.unix_ms, last.unix_ms), 0)?;

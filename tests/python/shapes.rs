@@ -11,7 +11,7 @@ use mltop::source::loader::python::{
 use rustix::process::Signal;
 
 use super::script::Script;
-use super::{alone, find, interpreters, plain_pythons};
+use super::{alone, ends, find, interpreters, plain_pythons};
 
 fn attach(script: &Script) -> Interpreter {
     Interpreter::attach(&Roots::default(), Pid(script.pid())).unwrap()
@@ -64,7 +64,7 @@ fn an_iterator_is_found_wherever_the_loop_holds_it() {
 fn a_loop_in_another_thread_is_watched_too() {
     alone(|| {
         let folder = tempfile::tempdir().unwrap();
-        for (_, python) in plain_pythons(folder.path()) {
+        for (_, python) in ends(folder.path()) {
             let script = Script::start(&python, "shapes.py", &["thread"]);
             let mut interpreter = attach(&script);
             let id = find(&mut interpreter).id;
@@ -84,7 +84,7 @@ fn a_loop_in_another_thread_is_watched_too() {
 fn a_wait_is_told_from_a_delivery_and_from_work_of_its_own() {
     alone(|| {
         let folder = tempfile::tempdir().unwrap();
-        for (name, python) in plain_pythons(folder.path()) {
+        for (name, python) in ends(folder.path()) {
             let cases = [
                 ("plain", Part::QueueEmpty),
                 ("delivery", Part::Delivery),
@@ -111,7 +111,7 @@ fn a_wait_is_told_from_a_delivery_and_from_work_of_its_own() {
 fn a_plain_queue_under_the_loop_counts_as_a_loader_of_its_kind() {
     alone(|| {
         let folder = tempfile::tempdir().unwrap();
-        for (_, python) in plain_pythons(folder.path()) {
+        for (_, python) in ends(folder.path()) {
             for shape in ["queue", "process", "pool"] {
                 let script = Script::start(&python, "shapes.py", &[shape]);
                 let mut interpreter = attach(&script);
@@ -153,7 +153,7 @@ fn each_epochs_new_iterator_takes_the_place_of_the_one_before() {
 fn another_program_in_the_process_is_not_taken_for_the_training() {
     alone(|| {
         let folder = tempfile::tempdir().unwrap();
-        for (_, python) in plain_pythons(folder.path()) {
+        for (_, python) in ends(folder.path()) {
             let mut script = Script::start(&python, "shapes.py", &["replaced"]);
             let mut interpreter = attach(&script);
             let id = find(&mut interpreter).id;
@@ -177,7 +177,7 @@ fn another_program_in_the_process_is_not_taken_for_the_training() {
 fn a_stopped_training_reads_as_it_was_and_goes_on() {
     alone(|| {
         let folder = tempfile::tempdir().unwrap();
-        let Some((_, python)) = plain_pythons(folder.path()).pop() else { return };
+        let Some((_, python)) = ends(folder.path()).pop() else { return };
         let script = Script::start(&python, "shapes.py", &["plain"]);
         let mut interpreter = attach(&script);
         let id = find(&mut interpreter).id;

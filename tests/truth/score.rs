@@ -41,6 +41,8 @@ pub(crate) struct WaitScore {
     /// How much of the time was read wrongly, with its sign: each look against the truth at its own
     /// moment. What is left of the difference is chance: which moments were looked at.
     pub(crate) misread: f64,
+    /// Two standard errors of that.
+    pub(crate) misread_error: f64,
     /// Two standard errors of the estimate, from how its seconds scatter around the truth.
     pub(crate) error: f64,
     /// Distances to the truth of all windows of 10 s.
@@ -139,18 +141,21 @@ fn compare(pairs: &[Pair]) -> (f64, f64, f64) {
     (within, mean(&Pair::error), if spread > 0.0 { covariance / spread } else { 0.0 })
 }
 
-/// By how much looks overstate the wait at the very moments at which they were taken.
-fn misread(truth: &Truth, looks: &[Seen], from: f64, to: f64) -> f64 {
-    let (mut wrong, mut all) = (0.0, 0.0);
+/// By how much looks overstate the wait at the very moments at which they were taken, and two standard
+/// errors of that.
+fn misread(truth: &Truth, looks: &[Seen], from: f64, to: f64) -> (f64, f64) {
+    let (mut wrong, mut square, mut all) = (0.0, 0.0, 0.0);
     for look in looks.iter().filter(|look| (from..to).contains(&unix(look.at))) {
         let at = unix(look.at);
         let next = truth.waits.partition_point(|wait| wait.1 < at);
         let waits = truth.waits.get(next).is_some_and(|wait| wait.0 <= at);
-        all += look.weight as f64;
-        wrong +=
-            look.weight as f64 * (f64::from(u8::from(look.waiting)) - f64::from(u8::from(waits)));
+        let weight = look.weight as f64;
+        let off = weight * (f64::from(u8::from(look.waiting)) - f64::from(u8::from(waits)));
+        all += weight;
+        wrong += off;
+        square += off * off;
     }
-    wrong / all
+    (wrong / all, 2.0 * square.sqrt() / all)
 }
 
 /// Scores the wait from rows taken about a second apart. `None` where none told it.
@@ -184,10 +189,13 @@ pub(crate) fn wait(
     let mean = seconds.iter().map(residual).sum::<f64>() / n;
     let scatter = seconds.iter().map(|second| (residual(second) - mean).powi(2)).sum::<f64>();
     let last = &ticks.last()?.1;
+    let (misread, misread_error) =
+        misread(truth, looks, unix(counts.first()?.0), unix(counts.last()?.0));
     Some(WaitScore {
         truth: truth.wait_ratio(counts.first()?.0, counts.last()?.0),
         estimate: seconds.iter().map(|second| second.1).sum::<f64>() / samples,
-        misread: misread(truth, looks, unix(counts.first()?.0), unix(counts.last()?.0)),
+        misread,
+        misread_error,
         error: 2.0 * (scatter / (n - 1.0) / n).sqrt() / (samples / n),
         windows: (WINDOW..counts.len())
             .filter_map(|tick| between(tick - WINDOW, tick))

@@ -121,14 +121,15 @@ impl Line {
             Rights::Memory => f64::abs,
             Rights::Plain => |bias: f64| bias,
         };
-        if above(wait.misread) > 0.01 || above(wait.bias()) > 0.01 + wait.error {
+        if above(wait.misread) > 0.01 + wait.misread_error || above(wait.bias()) > 0.01 + wait.error
+        {
             let (misread, bias) = (wait.misread * 100.0, wait.bias() * 100.0);
             misses.push(format!("wait misread by {misread:+.1} points, told {bias:+.1} off"));
         }
         let points = self.row.window_points();
         let near = wait.windows_within(points).filter(|_| self.rights == Rights::Memory);
         if near.is_some_and(|near| near < 0.95) {
-            misses.push(format!("{:?} of the windows within {points} points", near));
+            misses.push(format!("{near:?} of the windows within {points} points"));
         }
     }
 
@@ -183,16 +184,18 @@ impl Line {
         match &self.wait {
             Some(wait) => {
                 let windows = wait.windows_within(self.row.window_points());
-                let windows = windows.map_or("–".into(), |share| format!("{:.0}", share * 100.0));
+                let windows =
+                    windows.map_or_else(|| "–".into(), |share| format!("{:.0}", share * 100.0));
                 let known = wait.known.map_or_else(String::new, |(source, bound)| {
                     format!("{} {}", score::bound(bound), source.code())
                 });
                 let _ = write!(
                     table,
-                    "| {:.1} | {:.1} | {:+.1} | {:+.1} ± {:.1} | {windows} | {known} ",
+                    "| {:.1} | {:.1} | {:+.1} ± {:.1} | {:+.1} ± {:.1} | {windows} | {known} ",
                     wait.truth * 100.0,
                     wait.estimate * 100.0,
                     wait.misread * 100.0,
+                    wait.misread_error * 100.0,
                     wait.bias() * 100.0,
                     wait.error * 100.0
                 );

@@ -248,6 +248,8 @@ impl Trainer {
         let now = shared.tools.now;
         let since = now.saturating_duration_since(shared.origin);
         let mut lost = false;
+        let first = self.live().next().map(|loader| loader.id);
+        self.current = self.current.or(first);
         let Self { climb, loaders, current, .. } = self;
         let Some(rung) = climb.rung() else { return };
         for loader in loaders.iter_mut().filter(|loader| loader.gone.is_none()) {

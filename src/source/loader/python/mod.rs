@@ -187,7 +187,7 @@ impl Interpreter {
         Ok(())
     }
 
-    /// Whether a thread is inside of a loader now.
+    /// Whether a thread is inside of a loader now, for the training.
     fn takes_batches(&mut self, thread: Thread) -> bool {
         if self.watched.contains(&thread) {
             return false;
@@ -198,7 +198,9 @@ impl Interpreter {
         let told = recall
             .begin(&mut heap.remote, first)
             .and_then(|()| stack::story(heap, &mut recall, codes, root.1, thread));
-        told.is_ok_and(|story| story.next.is_some())
+        // Grain's own threads take from Grain, ahead of the loop: that is no wait of the training.
+        let trains = |kind| kind != LoaderKind::Grain;
+        told.is_ok_and(|story| story.next.is_some_and(|(kind, _)| trains(kind)))
     }
 
     /// `Lost` where the memory is not that of the program which was attached to.
