@@ -182,7 +182,8 @@ fn a_terminal_recording_has_markers_and_plays_to_the_screen_that_render_draws() 
     render.arg("render").arg(&file).args(["--size", "100x30", "-o"]).arg(&drawn);
     assert!(render.status().unwrap().success());
     let drawn = fs::read_to_string(&drawn).unwrap();
-    terminal.line(&format!("clear; cat {}; sleep 60", played.display()));
+    // As the program itself has the terminal: a line feed goes down and not to the left.
+    terminal.line(&format!("clear; stty raw; cat {}; sleep 60", played.display()));
     terminal.wait_until("the last screen", 30, |screen| {
         let rows =
             |text: &str| text.lines().map(str::trim_end).map(str::to_owned).collect::<Vec<_>>();

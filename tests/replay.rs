@@ -230,19 +230,34 @@ fn live_and_replay_of_the_same_samples_are_equal_below_the_header() {
         eprintln!("skipped: the demo needs python3");
         return;
     }
-    let runs: Vec<_> =
-        SIZES.into_iter().map(|size| thread::spawn(move || live_and_replay(size))).collect();
-    for (size, run) in SIZES.into_iter().zip(runs) {
-        let Some(pairs) = run.join().unwrap() else { return };
-        assert!(pairs.len() >= 20, "{size:?}: only {} moments were seen in both", pairs.len());
-        assert!(pairs.iter().any(|(_, live, _)| live.contains("STARVED")), "nothing was found");
-        for (clock, live, replay) in pairs {
-            if live != replay {
-                let rows = live.lines().zip(replay.lines()).filter(|(live, replay)| live != replay);
-                let rows: Vec<String> =
-                    rows.map(|(live, replay)| format!("live   {live}\nreplay {replay}")).collect();
-                panic!("{size:?} at {clock}:\n{}", rows.join("\n"));
-            }
-        }
+    let runs: Vec<_> = SIZES.into_iter().map(|size| thread::spawn(move || equal(size))).collect();
+    for run in runs {
+        run.join().unwrap();
     }
+}
+
+/// A busy machine may leave a screen unseen between two looks, or one of two in the same second.
+fn equal(size: (u16, u16)) {
+    const TRIES: usize = 3;
+    for attempt in 1..=TRIES {
+        let Some(pairs) = live_and_replay(size) else { return };
+        let Some(miss) = difference(&pairs) else { return };
+        println!("try {attempt} at {size:?}: {miss}");
+        assert!(attempt < TRIES, "{size:?}: {miss}");
+    }
+}
+
+/// In what the screens of live and replay differ; `None` where they are equal.
+fn difference(pairs: &[(String, String, String)]) -> Option<String> {
+    if pairs.len() < 20 {
+        return Some(format!("only {} moments were seen in both", pairs.len()));
+    }
+    if !pairs.iter().any(|(_, live, _)| live.contains("STARVED")) {
+        return Some("nothing was found".to_owned());
+    }
+    let (clock, live, replay) = pairs.iter().find(|(_, live, replay)| live != replay)?;
+    let rows = live.lines().zip(replay.lines()).filter(|(live, replay)| live != replay);
+    let rows: Vec<String> =
+        rows.map(|(live, replay)| format!("live   {live}\nreplay {replay}")).collect();
+    Some(format!("at {clock}:\n{}", rows.join("\n")))
 }

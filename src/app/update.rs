@@ -238,11 +238,11 @@ impl State {
                 self.say(format!("bell {}", if self.bell { "on" } else { "off" }));
             }
             Action::Screen(number) => self.show(number),
-            Action::Mark if self.can_record() => return self.ask(Asked::Note),
+            Action::Mark => return self.ask(Asked::Note),
+            Action::GoToTime => return self.ask(Asked::Time),
             Action::Record if self.can_record() => return vec![Effect::Record],
             Action::SaveLast if self.can_record() => return vec![Effect::SaveLast],
-            Action::Mark | Action::Record | Action::SaveLast | Action::Command => {}
-            Action::GoToTime => return self.ask(Asked::Time),
+            Action::Record | Action::SaveLast | Action::Command => {}
         }
         Vec::new()
     }
@@ -257,7 +257,9 @@ impl State {
 
     /// Begins a line.
     fn ask(&mut self, asked: Asked) -> Vec<Effect> {
-        self.prompt = Some(Prompt::new(asked));
+        if self.latest.is_some() {
+            self.prompt = Some(Prompt::new(asked));
+        }
         Vec::new()
     }
 

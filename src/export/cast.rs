@@ -1,6 +1,7 @@
 //! A session as a recording of a terminal (asciicast v3), with its findings and marks as markers.
 
 use std::cell::RefCell;
+use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::rc::Rc;
 
@@ -52,7 +53,7 @@ impl Cast {
             "idle_time_limit": IDLE_SECONDS,
             "title": title,
         });
-        format!("{head}\n[0.0, \"o\", \"\\u001b[?25l\\u001b[2J\"]\n")
+        format!("{head}\n[0.0, \"o\", \"\\u001b[?25l\\u001b[?7l\\u001b[2J\"]\n")
     }
 
     /// Adds what a screen changes.
@@ -86,6 +87,7 @@ impl Cast {
         let since_ms = self.before_ms.map_or(0, |before| at_ms.saturating_sub(before));
         self.before_ms = Some(self.before_ms.unwrap_or(at_ms).max(at_ms));
         let (code, data) = (json!(code), json!(data));
-        out.push_str(&format!("[{:.3}, {code}, {data}]\n", since_ms as f64 / 1e3));
+        // Writing into a string does not fail.
+        let _ = writeln!(out, "[{:.3}, {code}, {data}]", since_ms as f64 / 1e3);
     }
 }

@@ -137,7 +137,7 @@ pub fn round<S: Section>(row: &mut S) {
         let Cell::Float(value) = row.get(index) else { continue };
         let power = 10_f64.powi(i32::from(spec.precision));
         let scaled = (value * power).round();
-        if scaled.abs() < EXACT && scaled / power != value {
+        if scaled.abs() < EXACT {
             row.set(index, Cell::Float(scaled / power));
         }
     }

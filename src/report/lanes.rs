@@ -235,7 +235,7 @@ fn is_range(bucket: &Bucket) -> bool {
 
 fn of_loader(frame: &Frame, pid: Pid, track: fn(crate::model::LoaderId) -> Track) -> Reading<f64> {
     let loader = frame.moving_loader(pid);
-    loader.map_or(Reading::default(), |loader| track(loader.loader).read(frame))
+    loader.map_or_else(Reading::default, |loader| track(loader.loader).read(frame))
 }
 
 fn wait(frame: &Frame, pid: Pid) -> Reading<f64> {

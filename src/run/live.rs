@@ -59,7 +59,7 @@ pub(super) struct Setup {
 /// Shows what is sampled now until the user leaves it.
 pub(super) fn watch(setup: Setup, samples: Receiver<Arc<Sample>>) -> Result<(), Error> {
     let tape = Tape::new(TAPE_BYTES, TAPE_SPAN);
-    show(setup, Reel::Live { samples, tape }, Begin::Start)
+    show(setup, Reel::Live { samples, tape: Box::new(tape) }, Begin::Start)
 }
 
 /// Shows the live screen until the user leaves it.
@@ -167,14 +167,18 @@ impl<'a> Live<'a> {
                     Some(event) => self.event(&event?),
                     None => return Ok(()),
                 },
-                sample = self.reel.next(), if plays && self.comes => match sample {
-                    Some(sample) => self.sample(sample),
-                    None => {
-                        self.comes = false;
-                        self.update(Msg::Ended(self.end_words().into()))
-                    }
+                sample = self.reel.next(), if plays && self.comes => if let Some(sample) = sample {
+                    self.sample(sample)
+                } else {
+                    self.comes = false;
+                    self.update(Msg::Ended(self.end_words().into()))
                 },
-                whole = grown(&mut self.whole) => self.update(Msg::Whole(whole)),
+                whole = grown(&mut self.whole) => {
+                    if let Reel::File(player) = &mut self.reel {
+                        player.look();
+                    }
+                    self.update(Msg::Whole(whole))
+                },
                 how = end_of(&mut ends) => self.update(Msg::Ended(how)),
                 () = sleep_until(due), if self.dirty => {
                     self.paint()?;

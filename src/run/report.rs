@@ -34,7 +34,7 @@ fn of(recorded: &Recorded, wanted: &cli::Part) -> Result<Report, Error> {
         about.session = head.session.to_string();
         about.interval_ms = head.interval_ms;
     }
-    about.end = file.end().map(|end| end.reason.to_string());
+    about.end = file.end().map(|end| end.reason.clone());
     let mut gather = Gather::new(about, *part.start());
     let (first, last) = file.span();
     let samples = file.samples(first.mono_ms, last.mono_ms);

@@ -37,7 +37,7 @@ impl Recorded {
     pub(super) fn of(path: &Path, since: Option<Duration>) -> Result<Self, Error> {
         const LONGEST: usize = 120;
         let (file, at_ms) = opened(path, since)?;
-        let name = path.file_name().map_or("flight".into(), OsStr::to_string_lossy);
+        let name = path.file_name().map_or_else(|| "flight".into(), OsStr::to_string_lossy);
         let (first, last) = file.span();
         let name = clean(name.as_bytes(), LONGEST).into_string();
         Ok(Self { file, name, span_ms: (first.unix_ms, last.unix_ms.max(first.unix_ms)), at_ms })

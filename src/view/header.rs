@@ -130,7 +130,7 @@ fn replay(state: &State, name: &str, speed: f64, interval_ms: u64) -> Line {
     };
     let mut line = vec![strong(format!("{sign} REPLAY {speed}×"), role)];
     let (first_ms, last_ms) = whole.span_ms;
-    let at_ms = state.transport.cursor().unwrap_or(state.reach().now_ms);
+    let at_ms = state.transport.cursor().unwrap_or_else(|| state.reach().now_ms);
     let since = |mono_ms: u64| fmt::span(mono_ms.saturating_sub(first_ms) / 1000);
     line.push(span(format!(" {} of {}", since(at_ms), since(last_ms)), Role::Text));
     line

@@ -47,7 +47,8 @@ fn cells(state: &State, whole: &Whole, columns: usize) -> Line {
         (0..columns).map(|at| (level(whole, at, columns), Role::GpuUtil, false)).collect();
     for finding in whole.findings.iter().filter(|finding| !state.is_aside(finding)) {
         let from = column(state.mono_ms(finding.start_ms));
-        let to = finding.end_ms.map_or(columns.saturating_sub(1), |end| column(state.mono_ms(end)));
+        let end_ms = finding.end_ms.map_or(last_ms, |end| state.mono_ms(end));
+        let to = column(end_ms);
         for cell in glyphs.get_mut(from..=to.max(from)).unwrap_or_default() {
             cell.1 = severity(finding.severity);
         }
@@ -65,7 +66,7 @@ fn cells(state: &State, whole: &Whole, columns: usize) -> Line {
             cell.2 = true;
         }
     }
-    let here = state.transport.cursor().unwrap_or(state.reach().now_ms);
+    let here = state.transport.cursor().unwrap_or_else(|| state.reach().now_ms);
     if let Some(cell) = glyphs.get_mut(column(here)) {
         *cell = ('┃', Role::Cursor, true);
     }
@@ -111,4 +112,61 @@ fn joined(glyphs: &[(char, Role, bool)]) -> Line {
         }
     }
     line
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::app::{Mark, Transport};
+    use crate::history::Bucket;
+    use crate::model::{Frame, Sample, Stamp};
+
+    /// A session of 100 s, a quarter of which is known, looked at in its middle.
+    fn state() -> State {
+        let mut state = State::new(120, 36);
+        let stamp = Stamp { unix_ms: 100_000, mono_ms: 100_000 };
+        let sample = Arc::new(Sample { stamp, ..Sample::default() });
+        state.latest = Some(Arc::new(Frame { sample, ..Frame::default() }));
+        let full = Bucket { min: 1.0, mean: 1.0, max: 1.0 };
+        let overview = (0..8).map(|part| (part < 2).then_some(full)).collect();
+        let whole = Whole { span_ms: (0, 100_000), overview, ..Whole::default() };
+        state.whole = Some(Arc::new(whole));
+        state.transport = Transport::Paused { end_ms: 60_000, at_ms: 50_000 };
+        state
+    }
+
+    fn text(row: &TextRow) -> String {
+        row.left.iter().map(|span| span.text.as_str()).collect()
+    }
+
+    #[test]
+    fn what_is_not_known_is_no_bar_and_the_moment_stands_in_its_place() {
+        let row = strip(&state(), 100).unwrap();
+        let text = text(&row);
+        assert!(text.starts_with(" 00:00:00 ▕█") && text.contains("▏00:01:40"), "{text}");
+        assert!(text.contains("looking on"), "{text}");
+        let cells: Vec<char> = text.split(['▕', '▏']).nth(1).unwrap().chars().collect();
+        assert_eq!(cells.iter().position(|cell| *cell == '┃'), Some(cells.len() / 2));
+        assert_eq!(cells.last(), Some(&'·'));
+    }
+
+    #[test]
+    fn a_mark_shows_and_nothing_panics_at_any_width() {
+        let mut state = state();
+        state.marks.push(Mark { at_ms: 90_000, note: String::new() });
+        assert!(text(&strip(&state, 100).unwrap()).contains('◆'));
+        for width in 0..40 {
+            strip(&state, width);
+        }
+    }
+
+    #[test]
+    fn a_live_screen_has_none() {
+        assert_eq!(strip(&State::new(120, 36), 120), None);
+        assert_eq!(rows(&State::new(120, 36), 120, 36), 0);
+        assert_eq!(rows(&state(), 60, 36), 0);
+        assert_eq!(rows(&state(), 80, 24), 1);
+    }
 }

@@ -38,7 +38,7 @@ fn read(mut from: ChildStdout) -> Receiver<Value> {
     let (sender, receiver) = channel();
     std::thread::spawn(move || {
         let mut buffer = Vec::new();
-        let mut chunk = [0; 65_536];
+        let mut chunk = vec![0; 65_536];
         while let Ok(count @ 1..) = from.read(&mut chunk) {
             buffer.extend_from_slice(&chunk[..count]);
             while let Some(end) = buffer.iter().position(|&byte| byte == 0) {
@@ -85,7 +85,7 @@ impl Chromium {
     fn attach(&mut self) {
         let begun = Instant::now();
         let target = loop {
-            let targets = self.call("Target.getTargets", json!({}));
+            let targets = self.call("Target.getTargets", &json!({}));
             let targets = targets["targetInfos"].as_array().unwrap().clone();
             if let Some(page) = targets.iter().find(|target| target["type"] == "page") {
                 break page["targetId"].clone();
@@ -94,15 +94,15 @@ impl Chromium {
             std::thread::sleep(Duration::from_millis(50));
         };
         let asked = json!({ "targetId": target, "flatten": true });
-        let page = self.call("Target.attachToTarget", asked);
-        self.page = page["sessionId"].as_str().unwrap().to_owned();
+        let page = self.call("Target.attachToTarget", &asked);
+        page["sessionId"].as_str().unwrap().clone_into(&mut self.page);
         for domain in ["Page", "Runtime", "Log", "Network"] {
-            self.call(&format!("{domain}.enable"), json!({}));
+            self.call(&format!("{domain}.enable"), &json!({}));
         }
     }
 
     /// Asks for something and waits for the answer.
-    pub(crate) fn call(&mut self, method: &str, params: Value) -> Value {
+    pub(crate) fn call(&mut self, method: &str, params: &Value) -> Value {
         self.number += 1;
         let mut message = json!({ "id": self.number, "method": method, "params": params });
         if !self.page.is_empty() {
@@ -138,9 +138,9 @@ impl Chromium {
     /// Opens a file, with the colours that the user is said to prefer.
     pub(crate) fn open(&mut self, path: &Path, scheme: &str) {
         let feature = json!({ "name": "prefers-color-scheme", "value": scheme });
-        self.call("Emulation.setEmulatedMedia", json!({ "features": [feature] }));
+        self.call("Emulation.setEmulatedMedia", &json!({ "features": [feature] }));
         let address = format!("file://{}", path.display());
-        self.call("Page.navigate", json!({ "url": address }));
+        self.call("Page.navigate", &json!({ "url": address }));
         let loaded = format!("document.readyState === 'complete' && location.href === '{address}'");
         self.wait_for(&loaded);
     }
@@ -148,7 +148,7 @@ impl Chromium {
     /// The value of an expression in the page.
     pub(crate) fn value(&mut self, expression: &str) -> Value {
         let asked = json!({ "expression": expression, "returnByValue": true });
-        let mut answer = self.call("Runtime.evaluate", asked);
+        let mut answer = self.call("Runtime.evaluate", &asked);
         assert!(answer.get("exceptionDetails").is_none(), "{expression}: {answer}");
         answer["result"]["value"].take()
     }
@@ -170,13 +170,13 @@ impl Chromium {
         let asked = json!({
             "type": kind, "x": x, "y": y, "button": button, "buttons": buttons, "clickCount": clicks
         });
-        self.call("Input.dispatchMouseEvent", asked);
+        self.call("Input.dispatchMouseEvent", &asked);
     }
 
     /// The whole page as a picture (PNG, in base64).
     pub(crate) fn picture(&mut self) -> String {
         let asked = json!({ "captureBeyondViewport": true });
-        let answer = self.call("Page.captureScreenshot", asked);
+        let answer = self.call("Page.captureScreenshot", &asked);
         answer["data"].as_str().unwrap().to_owned()
     }
 }

@@ -232,8 +232,13 @@ impl Made {
             let pid = Pid(trainer.0 + at);
             sample.procs.push(ProcSample { pid, ..ProcSample::default() });
         }
+        self.loader(rank, tick, ready, counts, sample);
+    }
+
+    fn loader(&self, rank: u32, tick: u64, ready: u64, counts: &Rank, sample: &mut Sample) {
+        let starved = self.starved.contains(&tick);
         sample.loaders.push(LoaderSample {
-            pid: trainer,
+            pid: Self::trainer(rank),
             loader: LoaderId(rank),
             workers: Reading::Is(8),
             prefetch_factor: Reading::Is(2),

@@ -137,7 +137,9 @@ impl Work {
         let Self { file, pipeline, places, findings, .. } = self;
         for sample in file.samples(from_ms, to_ms) {
             let (frame, changes) = pipeline.push(Arc::clone(&sample));
-            changes.into_iter().for_each(|change| note(findings, change));
+            for change in changes {
+                note(findings, change);
+            }
             let at_ms = frame.sample.stamp.mono_ms;
             let mut places = places.lock().unwrap_or_else(PoisonError::into_inner);
             places.offer(at_ms, &pipeline.engine, &sample);

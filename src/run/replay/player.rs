@@ -57,6 +57,14 @@ impl Player {
         self.analysis.whole.clone()
     }
 
+    /// Looks whether the file has grown, where it is followed: one can go there while it stands still.
+    pub(in crate::run) fn look(&mut self) {
+        if self.follow {
+            // A file that is gone or unreadable now may come back, as over a network.
+            let _ = self.file.follow();
+        }
+    }
+
     /// The marks of the session.
     pub(in crate::run) fn marks(&self) -> Vec<Mark> {
         marks(&self.file.events())
@@ -73,8 +81,7 @@ impl Player {
                     return None;
                 }
                 sleep(LOOK).await;
-                // A file that is gone or unreadable now may come back, as over a network.
-                let _ = self.file.follow();
+                self.look();
             }
         }
         sleep_until(self.due).await;

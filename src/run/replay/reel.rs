@@ -20,7 +20,7 @@ pub(in crate::run) enum Reel {
         /// As they are taken.
         samples: Receiver<Arc<Sample>>,
         /// What is kept.
-        tape: Tape,
+        tape: Box<Tape>,
     },
     /// Of a recorded session.
     File(Box<Player>),
