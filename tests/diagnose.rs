@@ -1,6 +1,11 @@
 //! What is named, when, and what is left alone: the engine against a simulated box.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should stop")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test that cannot go on should stop, and says what it measured"
+)]
 
 #[path = "common/scenario.rs"]
 mod scenario;

@@ -127,12 +127,12 @@ impl Stage {
     }
 }
 
-fn inside(key: u64) -> Option<Loop> {
-    Some(Loop { inside: Inside::Of(key), activity: Some(Activity::Data), ..Loop::default() })
+fn inside(key: u64) -> Loop {
+    Loop { inside: Inside::Of(key), activity: Some(Activity::Data), ..Loop::default() }
 }
 
-fn working(activity: Activity) -> Option<Loop> {
-    Some(Loop { activity: Some(activity), ..Loop::default() })
+fn working(activity: Activity) -> Loop {
+    Loop { activity: Some(activity), ..Loop::default() }
 }
 
 #[test]
@@ -150,10 +150,10 @@ fn of_a_loader_that_cannot_be_looked_into_its_kind_and_the_wait_are_told() {
         let mut script = stage.script();
         script.known = vec![Known { key: 5, kind: "tf.data".into(), ..Known::default() }];
         script.depths.insert(5, none);
-        script.main = inside(5);
+        script.main = Some(inside(5));
     }
     stage.looks(10);
-    stage.script().main = working(Activity::Backward);
+    stage.script().main = Some(working(Activity::Backward));
     stage.looks(10);
     let rows = stage.rows();
     let [(info, row)] = &*rows else { panic!("{rows:?}") };
@@ -173,7 +173,7 @@ fn a_wait_is_of_the_loader_that_the_loop_is_inside_of() {
         let mut script = stage.script();
         script.known = vec![known(1, "Train"), known(2, "Held")];
         script.depths = BTreeMap::from([(1, depth(0, 1)), (2, depth(4, 1))]);
-        script.main = inside(1);
+        script.main = Some(inside(1));
     }
     stage.looks(10);
     let rows = stage.rows();
@@ -184,7 +184,7 @@ fn a_wait_is_of_the_loader_that_the_loop_is_inside_of() {
     assert_eq!(&*rows[0].0.dataset, "Train");
     let waits = |row: &LoaderSample| row.wait_samples_total.ok().unwrap();
     assert_eq!((waits(&of(&rows, "Train")), waits(&of(&rows, "Held"))), (10, 0));
-    stage.script().main = inside(2);
+    stage.script().main = Some(inside(2));
     stage.looks(5);
     let rows = stage.rows();
     assert_eq!(&*rows[0].0.dataset, "Held", "the one in use stands in front");
@@ -200,14 +200,14 @@ fn the_next_iterator_of_a_loader_goes_on_with_its_counts() {
         let mut script = stage.script();
         script.known = vec![known(1, "Train")];
         script.depths = BTreeMap::from([(1, depth(2, 98))]);
-        script.main = working(Activity::Forward);
+        script.main = Some(working(Activity::Forward));
     }
     stage.looks(3);
     {
         let mut script = stage.script();
         script.known = vec![known(7, "Train")];
         script.depths = BTreeMap::from([(7, depth(0, 3))]);
-        script.main = inside(7);
+        script.main = Some(inside(7));
     }
     stage.looks(3);
     let rows = stage.rows();
@@ -226,7 +226,7 @@ fn looks_without_an_answer_are_told_apart_from_those_that_see_no_wait() {
         let mut script = stage.script();
         script.known = vec![known(1, "Train")];
         script.depths = BTreeMap::from([(1, depth(2, 5))]);
-        script.main = working(Activity::Other);
+        script.main = Some(working(Activity::Other));
     }
     stage.looks(4);
     stage.script().main = None;
@@ -242,7 +242,7 @@ fn a_rung_at_its_end_leaves_no_figure_and_is_taken_again_with_the_reason_meanwhi
         let mut script = stage.script();
         script.known = vec![known(1, "Train")];
         script.depths = BTreeMap::from([(1, depth(2, 5))]);
-        script.main = working(Activity::Other);
+        script.main = Some(working(Activity::Other));
     }
     stage.looks(3);
     assert!(stage.rows()[0].1.ready.is());

@@ -1,7 +1,7 @@
 //! The semaphores of a loader's queues, where each is a file of its own in shared memory.
 //!
 //! A `multiprocessing.Queue` has three: the readers' lock, the writers' lock, and the room that is
-//! left, which begins at [`MOST`]. So the room tells how many messages are in the queue wherever they
+//! left, which begins at `MOST`. So the room tells how many messages are in the queue wherever they
 //! are, and the readers' lock whether somebody sits in `get()`: exact where a pipe can only hint.
 //!
 //! A loader makes them in an order of its own: the result queue, five of an event, then one queue for
