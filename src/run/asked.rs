@@ -26,6 +26,8 @@ const STALE: Duration = Duration::from_secs(3);
 const AT_ONCE: usize = 4 << 20;
 /// The longest line that a run sends.
 const LONGEST_LINE: usize = 1 << 20;
+/// Processes that a run may name: more of them than a box trains with fill our memory.
+const MOST_NAMES: usize = 4096;
 /// Runs that are asked.
 const MOST: usize = 16;
 
@@ -127,7 +129,7 @@ impl Answers {
                 Ok(_) => {}
             }
         }
-        true
+        self.decoder.inventory().procs.len() <= MOST_NAMES
     }
 
     /// Its rows of these trainers, as far as they belong to its own user: nobody speaks for others.
@@ -151,7 +153,7 @@ mod tests {
     use std::os::unix::net::UnixListener;
 
     use super::*;
-    use crate::model::inventory::LoaderInfo;
+    use crate::model::inventory::{LoaderInfo, ProcInfo, Role};
     use crate::model::sample::LoaderSample;
     use crate::model::{Inventory, LoaderId, Stamp};
     use crate::record::{Encoder, SessionInfo};
@@ -191,6 +193,39 @@ mod tests {
         lines
     }
 
+    /// The names of more processes than a run may name.
+    fn crowd() -> Vec<u8> {
+        let name = |pid: usize| {
+            let pid = Pid(pid as u32);
+            let info = ProcInfo { pid, ..plain() };
+            (pid, Arc::new(info))
+        };
+        let procs = (1..=MOST_NAMES + 1).map(name).collect();
+        let inventory = Arc::new(Inventory { procs, ..Inventory::default() });
+        let mut lines = String::new();
+        let mut encoder = Encoder::new(SessionInfo::default());
+        encoder.head(&mut lines);
+        encoder.tick(&Sample { inventory, ..Sample::default() }, None, &mut lines);
+        lines.into_bytes()
+    }
+
+    fn plain() -> ProcInfo {
+        ProcInfo {
+            pid: Pid(1),
+            parent: Pid(1),
+            start_ticks: 1,
+            start_ms: None,
+            name: "x".into(),
+            command: Box::default(),
+            user: Box::default(),
+            role: Role::Trainer,
+            run: None,
+            rank: None,
+            cgroup: None,
+            container: None,
+        }
+    }
+
     #[test]
     fn rows_of_the_trainers_asked_for_are_taken_and_no_others() {
         let (_folder, roots, listener) = machine();
@@ -214,7 +249,7 @@ mod tests {
     #[test]
     fn a_run_that_says_nonsense_or_too_much_is_hung_up_on() {
         let trainers = BTreeSet::from([Pid(77)]);
-        for words in [b"nonsense\n".to_vec(), vec![b'{'; LONGEST_LINE + 2]] {
+        for words in [b"nonsense\n".to_vec(), vec![b'{'; LONGEST_LINE + 2], crowd()] {
             let (_folder, roots, listener) = machine();
             let mut asked = asked(&roots);
             asked.rows(&trainers);
