@@ -114,6 +114,7 @@ impl Gather {
                 EventKind::Finding | EventKind::Start | EventKind::Stop => {}
             }
         }
+        self.gaps.sort_by_key(|gap| gap.from_ms);
         report.gaps = self.gaps;
         report.findings = self
             .findings
@@ -125,11 +126,19 @@ impl Gather {
     }
 }
 
-/// Gives a gap the reason that the session tells of it.
-fn explain(gaps: &mut [Gap], event: &Event) {
-    let end = event.end_ms.unwrap_or(event.t_ms);
-    let same = gaps.iter_mut().find(|gap| event.start_ms <= gap.to_ms && end >= gap.from_ms);
-    if let Some(gap) = same.filter(|_| !event.title.is_empty()) {
-        gap.reason.clone_from(&event.title);
+/// Gives a gap the reason that the session tells of it. One that is told and not seen in the ticks, as
+/// where the wall clock was set, is one too.
+fn explain(gaps: &mut Vec<Gap>, event: &Event) {
+    let (from_ms, to_ms) = (event.start_ms, event.end_ms.unwrap_or(event.t_ms));
+    // Two gaps may share the tick between them: the one that is overlapped comes first.
+    let over = gaps.iter().position(|gap| from_ms < gap.to_ms && to_ms > gap.from_ms);
+    let beside = || gaps.iter().position(|gap| from_ms <= gap.to_ms && to_ms >= gap.from_ms);
+    if let Some(at) = over.or_else(beside) {
+        let gap = &mut gaps[at];
+        if !event.title.is_empty() {
+            gap.reason.clone_from(&event.title);
+        }
+    } else if gaps.len() < MAX_TOLD {
+        gaps.push(Gap { from_ms, to_ms, reason: event.title.clone() });
     }
 }
