@@ -142,3 +142,49 @@ fn explain(gaps: &mut Vec<Gap>, event: &Event) {
         gaps.push(Gap { from_ms, to_ms, reason: event.title.clone() });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gap(from_ms: i64, to_ms: i64, reason: &str) -> Gap {
+        Gap { from_ms, to_ms, reason: reason.to_owned() }
+    }
+
+    fn told(start_ms: i64, t_ms: i64, title: &str) -> Event {
+        Event {
+            id: 1,
+            kind: EventKind::Gap,
+            t_ms,
+            rule: None,
+            cause: None,
+            severity: None,
+            run: None,
+            pid: None,
+            start_ms,
+            end_ms: Some(t_ms),
+            title: title.to_owned(),
+            evidence: Vec::new(),
+            advice: String::new(),
+            gain: String::new(),
+        }
+    }
+
+    #[test]
+    fn each_of_two_gaps_with_a_tick_between_them_has_its_own_reason() {
+        let mut gaps = vec![gap(10, 20, ""), gap(20, 30, "")];
+        explain(&mut gaps, &told(10, 20, "first"));
+        explain(&mut gaps, &told(20, 30, "second"));
+        assert_eq!(gaps, [gap(10, 20, "first"), gap(20, 30, "second")]);
+        // A file that was mended tells of a loss at the tick behind it.
+        explain(&mut gaps, &told(30, 30, "mended"));
+        assert_eq!(gaps[1].reason, "mended");
+    }
+
+    #[test]
+    fn a_clock_that_was_set_is_told_though_no_tick_is_missing() {
+        let mut gaps = vec![gap(10, 20, "late")];
+        explain(&mut gaps, &told(50, 60, "the wall clock was set"));
+        assert_eq!(gaps[1], gap(50, 60, "the wall clock was set"));
+    }
+}
