@@ -54,7 +54,9 @@ def step():
     time.sleep(STEP)
     if len(waits) == WARM:
         ends.append(time.monotonic() + SECONDS)
-        print("ready", os.getpid(), flush=True)
+        # In one piece: where Python does not buffer, two ranks' words would mix.
+        sys.stdout.write(f"ready {os.getpid()}\n")
+        sys.stdout.flush()
     return not ends or time.monotonic() < ends[0]
 
 
