@@ -88,26 +88,21 @@ impl Keeping {
         }
         if let Some(recorder) = self.recorder.take() {
             let ending = beside(move || ended(recorder));
-            let line = match ending.recv_timeout(PATIENCE) {
-                Ok(line) => line,
-                Err(_) => {
-                    self.ending = Some(ending);
-                    "the recording ends".to_owned()
-                }
-            };
+            let line = ending.recv_timeout(PATIENCE).unwrap_or_else(|_| {
+                self.ending = Some(ending);
+                "the recording ends".to_owned()
+            });
             return vec![Msg::Recording(None), Msg::Notice(line)];
         }
         let path = default_path(now);
         let info = session(now, self.interval, self.settings);
         let first = now.clone();
         let starting = beside(move || Recorder::start(&path, info, &first, Options::default()));
-        match starting.recv_timeout(PATIENCE) {
-            Ok(started) => self.started(started),
-            Err(_) => {
-                self.starting = Some(starting);
-                vec![Msg::Notice("the recording begins".to_owned())]
-            }
+        if let Ok(started) = starting.recv_timeout(PATIENCE) {
+            return self.started(started);
         }
+        self.starting = Some(starting);
+        vec![Msg::Notice("the recording begins".to_owned())]
     }
 
     /// Takes in a recording that was begun, or could not be.

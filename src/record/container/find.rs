@@ -160,14 +160,13 @@ impl Window {
     /// The bytes from a place on: at least a [`SKIP_HEAD`] of them, where the file has so many.
     fn at(&mut self, file: &File, at: u64) -> io::Result<&[u8]> {
         let within = at.checked_sub(self.from).and_then(|skip| usize::try_from(skip).ok());
-        let skip = match within.filter(|skip| skip + SKIP_HEAD <= self.length) {
-            Some(skip) => skip,
-            None => {
-                self.piece.resize(PIECE, 0);
-                self.length = read_at(file, &mut self.piece, at)?.len();
-                self.from = at;
-                0
-            }
+        let skip = if let Some(skip) = within.filter(|skip| skip + SKIP_HEAD <= self.length) {
+            skip
+        } else {
+            self.piece.resize(PIECE, 0);
+            self.length = read_at(file, &mut self.piece, at)?.len();
+            self.from = at;
+            0
         };
         Ok(self.piece.get(skip..self.length).unwrap_or_default())
     }
