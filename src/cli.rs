@@ -149,7 +149,7 @@ pub struct Render {
     /// A recorded stream.
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
-    /// The moment: seconds from the start (90, 1m30s), from the end (-5s), or a time of day (14:02:31).
+    /// The moment: seconds from the start (90, 1m30s), from the end (-5s), or a time of day in UTC (14:02:31).
     #[arg(long, value_name = "T", default_value = "-0s", allow_hyphen_values = true)]
     pub at: String,
     /// Columns and rows.

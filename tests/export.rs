@@ -197,3 +197,19 @@ fn a_picture_is_of_the_end_of_the_part() {
     let picture = exported(&made(folder.path()), &["--to", "svg", "--until", "100"]);
     assert!(picture.starts_with("<svg") && picture.contains("14:01:40"), "{picture:.300}");
 }
+
+#[test]
+fn nothing_that_is_there_is_overwritten() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = made(folder.path());
+    let before = fs::read(&file).unwrap();
+    for verb in [vec!["export", "--to", "jsonl"], vec!["report", "--html"]] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mltop"));
+        let output = command.args(verb).arg(&file).arg("-o").arg(&file).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains("nothing is ever overwritten"), "{said}");
+    }
+    assert_eq!(fs::read(&file).unwrap(), before);
+    assert!(exported(&file, &["--to", "csv", "-o", "/dev/stdout"]).starts_with("t_ms,"));
+}

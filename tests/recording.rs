@@ -30,7 +30,8 @@ use std::sync::Arc;
 
 use arbitrary::{Dice, difference};
 use made::{Made, START_MONO_MS, mark};
-use mltop::model::EventKind;
+use mltop::model::sample::GpuSample;
+use mltop::model::{EventKind, Reading, Sample, Stamp};
 use mltop::record::{Series, SessionFile};
 
 #[test]
@@ -105,6 +106,29 @@ fn the_overview_of_a_long_session_comes_from_its_index_and_agrees_with_its_ticks
     let parts = session.overview(&[Series::GpuUtil], first.mono_ms, last.mono_ms, 50);
     assert_eq!(parts[0].len(), 50);
     assert!(parts[0].iter().filter(|part| part.is_some()).count() > 40);
+}
+
+#[test]
+fn a_short_session_has_no_holes_in_its_overview_but_those_it_has() {
+    let ticks = (0..10).chain(15..25).map(|seq| {
+        let after = seq * 1000;
+        let stamp = Stamp { unix_ms: after as i64, mono_ms: START_MONO_MS + after };
+        let gpu = GpuSample { utilization_ratio: Reading::Is(0.5), ..GpuSample::default() };
+        Sample { seq, stamp, gpus: vec![gpu], ..Sample::default() }
+    });
+    let made = Made::with(ticks.collect(), 1000);
+    let (session, _) = SessionFile::open(&made.path).unwrap();
+    let (first, last) = session.span();
+    let parts = session.overview(&[Series::GpuUtil], first.mono_ms, last.mono_ms, 240);
+    let known: Vec<bool> = parts[0].iter().map(Option::is_some).collect();
+    assert!(known[..=90].iter().all(|known| *known), "{known:?}");
+    assert!(known[91..150].iter().all(|known| !*known), "{known:?}");
+    assert!(known[150..].iter().all(|known| *known), "{known:?}");
+    // What is looked at twice is counted once.
+    let (all, _) = (session.samples(0, u64::MAX).count(), session.events());
+    let lines = session.health().lines_read;
+    session.samples(0, u64::MAX).count();
+    assert_eq!((all, session.health().lines_read), (20, lines));
 }
 
 #[test]

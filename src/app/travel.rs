@@ -37,7 +37,8 @@ impl State {
         Vec::new()
     }
 
-    /// Live: to now. In a replay: plays from the cursor, from its end all over again.
+    /// Live: to now. In a replay: plays from the cursor, from its end all over again; until it has
+    /// come there, the screen stands.
     fn go_on(&mut self, at_ms: u64) -> Vec<Effect> {
         if !self.is_replay() {
             self.go_live();
@@ -46,11 +47,11 @@ impl State {
         let reach = self.reach();
         let from_ms = if at_ms >= reach.newest_ms { reach.oldest_ms } else { at_ms };
         self.ended = None;
-        self.go_live();
         vec![Effect::Play { from_ms }]
     }
 
-    fn go_live(&mut self) {
+    /// Follows what comes.
+    pub(super) fn go_live(&mut self) {
         self.transport = Transport::Live;
         self.moment = None;
         self.focused = None;

@@ -44,6 +44,8 @@ pub enum Msg {
         /// What was then.
         frame: Option<Arc<Frame>>,
     },
+    /// The answer to [`Effect::Play`]: what comes from now on is played.
+    Plays,
     /// More is known of the session that is replayed.
     Whole(Arc<Whole>),
     /// The speed at which a session is replayed.
@@ -92,7 +94,8 @@ pub enum Effect {
     },
     /// Find the moment that these words mean, and answer with [`Msg::Arrive`] or [`Msg::Notice`].
     GoTo(String),
-    /// Play the session on from this moment, and answer with [`Msg::Tick`].
+    /// Play the session on from this moment, and answer with [`Msg::Plays`] once it does; asked again
+    /// before that, leave it.
     Play {
         /// By the monotonic clock.
         from_ms: u64,
@@ -141,6 +144,10 @@ impl State {
             }
             Msg::Arrive { mono_ms, frame } => {
                 self.arrive(mono_ms, frame);
+                Vec::new()
+            }
+            Msg::Plays => {
+                self.go_live();
                 Vec::new()
             }
             Msg::Whole(whole) => {

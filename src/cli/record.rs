@@ -77,7 +77,7 @@ pub struct Cut {
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
     /// From this moment: seconds from the start (90, 1m30s), from the end (-5m), or a time of day
-    /// (14:02:31).
+    /// in UTC (14:02:31).
     #[arg(long, value_name = "T", default_value = "0", allow_hyphen_values = true)]
     pub since: String,
     /// Up to this moment.

@@ -102,7 +102,7 @@ pub struct Replay {
     #[arg(long, value_name = "TIME", value_parser = super::span, conflicts_with = "file")]
     pub since: Option<Duration>,
     /// Begin at this moment, and stand still: seconds from the start (90, 1m30s), from the end (-5s),
-    /// or a time of day in UTC (14:02:31).
+    /// or a time of day by this machine's clock (14:02:31).
     #[arg(long, value_name = "T", allow_hyphen_values = true)]
     pub at: Option<String>,
     /// Begin at the start of this finding, as `mltop report` counts them.

@@ -31,6 +31,7 @@ pub fn numbers(frame: &Frame, mut each: impl FnMut(Number<'_>)) {
     rows("gpu_procs", &sample.gpu_procs, each);
     rows("procs", &sample.procs, each);
     rows("loaders", &sample.loaders, each);
+    rows("workers", &sample.workers, each);
     rows("derived.host", std::slice::from_ref(&frame.host), each);
     rows("derived.cgroups", &frame.cgroups, each);
     rows("derived.disks", &frame.disks, each);
@@ -38,6 +39,7 @@ pub fn numbers(frame: &Frame, mut each: impl FnMut(Number<'_>)) {
     rows("derived.gpus", &frame.gpus, each);
     rows("derived.procs", &frame.procs, each);
     rows("derived.loaders", &frame.loaders, each);
+    rows("derived.workers", &frame.workers, each);
 }
 
 fn rows<S: Section>(section: &str, rows: &[S], each: &mut impl FnMut(Number<'_>)) {

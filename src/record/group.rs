@@ -12,6 +12,7 @@ use zstd::zstd_safe::CParameter;
 
 use crate::model::{Sample, Stamp};
 
+use super::container::pack::{LEVEL, MAX_TEXT, WINDOW_LOG};
 use super::decode::{Decoder, Item};
 use super::encode::{Encoder, GROUP_MS, rows};
 use super::head::SessionInfo;
@@ -20,12 +21,6 @@ use super::line::MAX_ROWS;
 /// The tick before a moment's, where there is one, and the moment's own.
 pub type Pair = (Option<Arc<Sample>>, Arc<Sample>);
 
-/// A group ends early at this many bytes of text, which bounds what looking into it can cost.
-const MAX_TEXT: usize = 1 << 20;
-/// Packing looks back no further than 2^20 bytes, a whole group.
-const WINDOW_LOG: u32 = 20;
-/// A level above the fastest gains nothing here: what is recorded is mostly noise.
-const LEVEL: i32 = 1;
 /// How many groups stay unpacked: a tick and the one before it may lie in two.
 const UNPACKED: usize = 2;
 

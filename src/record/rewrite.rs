@@ -134,10 +134,13 @@ pub(super) fn frames(
     why: &str,
 ) -> io::Result<Rewritten> {
     let info = from.head.as_deref().cloned().unwrap_or_default();
+    let mut entries = from.entries.iter().filter(|entry| wanted(entry)).peekable();
+    // Before the file is made, which would be left empty.
+    entries.peek().ok_or_else(no_tick)?;
     let mut new = Rewriter::create(to, info)?;
     let mut reader = FrameReader::new()?;
     let mut last: Option<(End, bool)> = None;
-    for entry in from.entries.iter().filter(|entry| wanted(entry)) {
+    for entry in entries {
         let found = contents(&mut reader, &from.file, entry.offset, entry.end())?;
         let read = found.samples.len() as u64;
         let whole = found.is_whole() && read == u64::from(entry.ticks);
@@ -155,8 +158,12 @@ pub(super) fn frames(
             found.end.unwrap_or_else(|| End { t_ms: entry.last.unix_ms, reason: why.to_owned() });
         last = Some((end, told));
     }
-    let (end, told) = last.ok_or_else(|| io::Error::other("no tick lies in that span"))?;
+    let (end, told) = last.ok_or_else(no_tick)?;
     new.end(&end, told)
+}
+
+fn no_tick() -> io::Error {
+    io::Error::other("no tick lies in that span")
 }
 
 /// Writes ticks that are in memory into a new file, with the events among them.
@@ -167,6 +174,8 @@ pub(super) fn ticks(
     to: &Path,
     why: &str,
 ) -> io::Result<Rewritten> {
+    let mut samples = samples.peekable();
+    samples.peek().ok_or_else(no_tick)?;
     let mut new = Rewriter::create(to, info)?;
     let mut events = events.iter().peekable();
     let mut last_ms = 0;

@@ -1,4 +1,5 @@
-//! The sixteen quantities that draw a whole session, however long, without reading its ticks.
+//! The sixteen quantities that draw a whole session, however long, without reading its ticks. They stand
+//! in the index, every ten seconds, so that no line has to sum a minute up.
 
 use std::ops::RangeInclusive;
 

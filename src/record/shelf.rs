@@ -7,6 +7,7 @@ use crate::derive;
 use crate::model::{Sample, Stamp};
 
 use super::container::entry::Entry;
+use super::encode::GROUP_MS;
 use super::group::{Groups, Pair};
 use super::series::{Extent, Gather, Parts, Series};
 
@@ -172,11 +173,19 @@ fn by_ticks(
 ) {
     let mut before: Option<Arc<Sample>> = None;
     for sample in samples(shelf, from_ms, to_ms) {
-        let part = places.part_of(sample.stamp.mono_ms);
+        let Some(part) = places.part_of(sample.stamp.mono_ms) else { continue };
+        // Where parts are closer than ticks, a tick stands for the time since the one that it follows,
+        // unless the box slept meanwhile.
+        let follows = before.as_ref().filter(|before| {
+            before.seq.checked_add(1) == Some(sample.seq)
+                && sample.stamp.mono_ms.saturating_sub(before.stamp.mono_ms) <= GROUP_MS
+        });
+        let since = follows.and_then(|before| places.part_of(before.stamp.mono_ms));
+        let first = since.map_or(part, |since| (since + 1).min(part));
         let frame = derive::frame(before.as_deref(), Arc::clone(&sample));
         before = Some(sample);
         for (series, sums) in series.iter().zip(&mut *sums) {
-            if let Some(sum) = part.and_then(|part| sums.get_mut(part)) {
+            for sum in sums.get_mut(first..=part).unwrap_or_default() {
                 series.read(&frame, |value| sum.add(value));
             }
         }

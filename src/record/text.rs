@@ -11,24 +11,7 @@ const EXACT: f64 = (1_u64 << 50) as f64;
 
 /// A whole number.
 pub(super) fn push_u64(out: &mut String, value: u64) {
-    let mut digits = [0_u8; 20];
-    let mut at = digits.len();
-    let mut rest = value;
-    for (index, digit) in digits.iter_mut().enumerate().rev() {
-        *digit = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        at = index;
-        if rest == 0 {
-            break;
-        }
-    }
-    // Digits are text: only the proof of it can fail, and then the slow way writes the same.
-    match digits.get(at..).map(str::from_utf8) {
-        Some(Ok(text)) => out.push_str(text),
-        _ => {
-            let _ = write!(out, "{value}");
-        }
-    }
+    out.push_str(itoa::Buffer::new().format(value));
 }
 
 /// A whole number with a sign.
@@ -53,15 +36,13 @@ pub(super) fn push_f64(out: &mut String, value: f64, precision: u8) {
     }
     let scaled = scaled.abs() as u64;
     push_u64(out, scaled / power);
-    let mut rest = scaled % power;
+    let rest = scaled % power;
     if rest > 0 {
+        let mut digits = itoa::Buffer::new();
+        let digits = digits.format(rest);
         out.push('.');
-    }
-    let mut power = power;
-    while rest > 0 {
-        power /= 10;
-        out.push(char::from(b'0' + (rest / power) as u8));
-        rest %= power;
+        (digits.len()..usize::from(precision)).for_each(|_| out.push('0'));
+        out.push_str(digits.trim_end_matches('0'));
     }
 }
 

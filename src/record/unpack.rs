@@ -5,8 +5,9 @@ use std::io::{self, BufRead, Read};
 use zstd::stream::raw::{Decoder, InBuffer, Operation, OutBuffer};
 use zstd::zstd_safe::DParameter;
 
-/// How a packed file may begin: with a frame, or with a frame to be skipped (its low half-byte varies).
-const FRAME: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];
+use super::container::FRAME_MAGIC as FRAME;
+
+/// How a packed file may begin, beside with a frame: with one to be skipped, whose low half-byte varies.
 const SKIPPABLE: [u8; 4] = [0x50, 0x2A, 0x4D, 0x18];
 /// A frame may look back 8 MiB: ours look back 1 MiB, those of the `zstd` program at most this by
 /// default.

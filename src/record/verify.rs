@@ -121,7 +121,7 @@ fn verify_packed(packed: &Packed) -> io::Result<Verdict> {
             verdict.lost(Spot { from_ms, to_ms, ticks_lost: 0, what });
         }
         before_ms = to_ms;
-        let next = entry.seq_first + u64::from(entry.ticks);
+        let next = entry.seq_first.saturating_add(u64::from(entry.ticks));
         expected = Some((entry.end() + IX as u64, next));
     }
     Ok(verdict)

@@ -114,6 +114,7 @@ impl Gather {
                 EventKind::Finding | EventKind::Start | EventKind::Stop => {}
             }
         }
+        self.gaps.sort_by_key(|gap| gap.from_ms);
         report.gaps = self.gaps;
         report.findings = self
             .findings
@@ -125,11 +126,65 @@ impl Gather {
     }
 }
 
-/// Gives a gap the reason that the session tells of it.
-fn explain(gaps: &mut [Gap], event: &Event) {
-    let end = event.end_ms.unwrap_or(event.t_ms);
-    let same = gaps.iter_mut().find(|gap| event.start_ms <= gap.to_ms && end >= gap.from_ms);
-    if let Some(gap) = same.filter(|_| !event.title.is_empty()) {
-        gap.reason.clone_from(&event.title);
+/// Gives a gap the reason that the session tells of it. One that is told and not seen in the ticks, as
+/// where the wall clock was set, is one too.
+fn explain(gaps: &mut Vec<Gap>, event: &Event) {
+    let (from_ms, to_ms) = (event.start_ms, event.end_ms.unwrap_or(event.t_ms));
+    // Two gaps may share the tick between them: the one that is overlapped comes first.
+    let over = gaps.iter().position(|gap| from_ms < gap.to_ms && to_ms > gap.from_ms);
+    let beside = || gaps.iter().position(|gap| from_ms <= gap.to_ms && to_ms >= gap.from_ms);
+    if let Some(at) = over.or_else(beside) {
+        let gap = &mut gaps[at];
+        if !event.title.is_empty() {
+            gap.reason.clone_from(&event.title);
+        }
+    } else if gaps.len() < MAX_TOLD {
+        gaps.push(Gap { from_ms, to_ms, reason: event.title.clone() });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gap(from_ms: i64, to_ms: i64, reason: &str) -> Gap {
+        Gap { from_ms, to_ms, reason: reason.to_owned() }
+    }
+
+    fn told(start_ms: i64, t_ms: i64, title: &str) -> Event {
+        Event {
+            id: 1,
+            kind: EventKind::Gap,
+            t_ms,
+            rule: None,
+            cause: None,
+            severity: None,
+            run: None,
+            pid: None,
+            start_ms,
+            end_ms: Some(t_ms),
+            title: title.to_owned(),
+            evidence: Vec::new(),
+            advice: String::new(),
+            gain: String::new(),
+        }
+    }
+
+    #[test]
+    fn each_of_two_gaps_with_a_tick_between_them_has_its_own_reason() {
+        let mut gaps = vec![gap(10, 20, ""), gap(20, 30, "")];
+        explain(&mut gaps, &told(10, 20, "first"));
+        explain(&mut gaps, &told(20, 30, "second"));
+        assert_eq!(gaps, [gap(10, 20, "first"), gap(20, 30, "second")]);
+        // A file that was mended tells of a loss at the tick behind it.
+        explain(&mut gaps, &told(30, 30, "mended"));
+        assert_eq!(gaps[1].reason, "mended");
+    }
+
+    #[test]
+    fn a_clock_that_was_set_is_told_though_no_tick_is_missing() {
+        let mut gaps = vec![gap(10, 20, "late")];
+        explain(&mut gaps, &told(50, 60, "the wall clock was set"));
+        assert_eq!(gaps[1], gap(50, 60, "the wall clock was set"));
     }
 }

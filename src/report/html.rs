@@ -125,13 +125,14 @@ fn rest(report: &Report, out: &mut String) -> fmt::Result {
     }
     if !report.marks.is_empty() {
         writeln!(out, "<h2>Marks</h2>")?;
-        let mark =
-            |mark: &super::Mark| format!("{} {}", words::clock(mark.at_ms), safe(&mark.note));
+        let mark = |mark: &super::Mark| {
+            format!("{} {}", words::clock(mark.at_ms, report), safe(&mark.note))
+        };
         items(report.marks.iter().map(mark), out)?;
     }
     if !report.gaps.is_empty() {
         writeln!(out, "<h2>Gaps</h2>")?;
-        items(report.gaps.iter().map(words::gap), out)?;
+        items(report.gaps.iter().map(|gap| words::gap(gap, report)), out)?;
     }
     Ok(())
 }

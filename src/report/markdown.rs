@@ -53,12 +53,15 @@ fn write(report: &Report, out: &mut String) -> fmt::Result {
     if !report.marks.is_empty() {
         writeln!(out, "\n## Marks\n")?;
         for mark in &report.marks {
-            writeln!(out, "- {} {}", words::clock(mark.at_ms), escaped(&mark.note))?;
+            writeln!(out, "- {} {}", words::clock(mark.at_ms, report), escaped(&mark.note))?;
         }
     }
     if !report.gaps.is_empty() {
         writeln!(out, "\n## Gaps\n")?;
-        report.gaps.iter().try_for_each(|gap| writeln!(out, "- {}", escaped(&words::gap(gap))))?;
+        report
+            .gaps
+            .iter()
+            .try_for_each(|gap| writeln!(out, "- {}", escaped(&words::gap(gap, report))))?;
     }
     Ok(())
 }

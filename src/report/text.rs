@@ -45,12 +45,12 @@ fn write(report: &Report, out: &mut String) -> fmt::Result {
     if !report.marks.is_empty() {
         heading("Marks", out)?;
         for mark in &report.marks {
-            writeln!(out, "{}  {}", words::clock(mark.at_ms), safe(&mark.note))?;
+            writeln!(out, "{}  {}", words::clock(mark.at_ms, report), safe(&mark.note))?;
         }
     }
     if !report.gaps.is_empty() {
         heading("Gaps", out)?;
-        report.gaps.iter().try_for_each(|gap| writeln!(out, "{}", words::gap(gap)))?;
+        report.gaps.iter().try_for_each(|gap| writeln!(out, "{}", words::gap(gap, report)))?;
     }
     Ok(())
 }

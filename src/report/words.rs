@@ -23,9 +23,11 @@ pub(super) fn moment(unix_ms: i64) -> String {
         .map_or_else(|_| fmt::NONE.to_owned(), |at| at.strftime("%F %T").to_string())
 }
 
-/// `14:00:00`
-pub(super) fn clock(unix_ms: i64) -> String {
-    fmt::clock(unix_ms, 0)
+/// `14:00:00`; with its day where the session is longer than one.
+pub(super) fn clock(unix_ms: i64, report: &Report) -> String {
+    const DAY_MS: i64 = 86_400_000;
+    let long = report.to_ms.saturating_sub(report.from_ms) >= DAY_MS;
+    if long { moment(unix_ms) } else { fmt::clock(unix_ms, 0) }
 }
 
 /// The span between two moments in words.
@@ -169,15 +171,15 @@ pub(super) fn rule(finding: &Finding) -> String {
 
 /// When a finding held.
 pub(super) fn when(finding: &Finding, report: &Report) -> String {
-    let from = clock(finding.start_ms);
+    let from = clock(finding.start_ms, report);
     match finding.end_ms {
-        Some(end) => format!("{from} to {}, {}", clock(end), span(finding.start_ms, end)),
+        Some(end) => format!("{from} to {}, {}", clock(end, report), span(finding.start_ms, end)),
         None => format!("{from} to the end, {}", span(finding.start_ms, report.to_ms)),
     }
 }
 
 /// A gap in words.
-pub(super) fn gap(gap: &super::session::Gap) -> String {
-    let (from, to) = (clock(gap.from_ms), clock(gap.to_ms));
+pub(super) fn gap(gap: &super::session::Gap, report: &Report) -> String {
+    let (from, to) = (clock(gap.from_ms, report), clock(gap.to_ms, report));
     format!("{from} to {to}, {}: {}", span(gap.from_ms, gap.to_ms), safe(&gap.reason))
 }

@@ -1,6 +1,5 @@
 //! `mltop export`: a recorded session in the forms of other tools.
 
-use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -19,7 +18,7 @@ use crate::view;
 use super::looks::Looks;
 use super::moment::part;
 use super::pipeline::Pipeline;
-use super::session::Recorded;
+use super::session::{Recorded, create};
 use super::stream::finding as finding_of;
 
 /// Text is handed on in pieces of about this size.
@@ -54,11 +53,7 @@ struct Out {
 impl Out {
     fn create(path: Option<&Path>) -> Result<Self, Error> {
         let to: Box<dyn Write> = match path {
-            Some(path) => {
-                let file = File::create(path);
-                let file = file.map_err(|source| Error::Write { path: path.to_owned(), source })?;
-                Box::new(file)
-            }
+            Some(path) => Box::new(create(path)?),
             None => Box::new(BufWriter::new(io::stdout().lock())),
         };
         let path = path.map(Path::to_owned);

@@ -5,6 +5,8 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use clap::ValueEnum as _;
+
 use crate::cli::{self, FlightVerb};
 use crate::diagnose::Settings;
 use crate::error::Error;
@@ -16,6 +18,7 @@ use crate::record::{Health, ReadError, SessionFile};
 use super::own_program;
 use super::record::{Headless, run};
 use super::recorder::{Recorder, options};
+use super::session::clock;
 use super::stream::session;
 
 /// Keeps the ring, or does what is asked of it.
@@ -96,13 +99,20 @@ fn install(wanted: &cli::Flight, folder: &Path) -> Result<(), Error> {
     };
     let user = if root { "" } else { "--user " };
     let seconds = wanted.ring.max_age.as_secs();
+    let mut more = String::new();
+    if let Some(bytes) = wanted.keep.min_free {
+        let _ = write!(more, " --min-free {bytes}");
+    }
+    if let Some(when) = wanted.keep.sync.to_possible_value() {
+        let _ = write!(more, " --sync {}", when.get_name());
+    }
     let text = format!(
         "# Save as {place}, then: systemctl {user}daemon-reload && systemctl {user}enable --now mltop-flight\n\
          [Unit]\n\
          Description=mltop flight recorder: why GPUs wait\n\
          \n\
          [Service]\n\
-         ExecStart=\"{}\" flight --dir \"{}\" --max-bytes {} --max-age {seconds}s --interval {}ms\n\
+         ExecStart=\"{}\" flight --dir \"{}\" --max-bytes {} --max-age {seconds}s --interval {}ms{more}\n\
          Restart=always\n\
          RestartSec=5\n\
          MemoryMax=64M\n\
@@ -113,13 +123,19 @@ fn install(wanted: &cli::Flight, folder: &Path) -> Result<(), Error> {
          \n\
          [Install]\n\
          WantedBy={target}\n",
-        own_program()?.display(),
-        folder.display(),
+        unit_word(&own_program()?),
+        unit_word(folder),
         wanted.ring.max_bytes,
         wanted.watch.interval.as_millis(),
     );
     io::stdout().write_all(text.as_bytes())?;
     Ok(())
+}
+
+/// A path between the quotes of a unit, in which systemd reads some characters in a way of its own.
+fn unit_word(path: &Path) -> String {
+    let path = path.display().to_string();
+    path.replace('\\', "\\\\").replace('"', "\\\"").replace('%', "%%").replace('$', "$$")
 }
 
 fn status(wanted: &cli::Flight, folder: &Path) -> Result<(), Error> {
@@ -167,13 +183,6 @@ fn prune(wanted: &cli::Flight, folder: &Path) -> Result<(), Error> {
     let removed = gone.len();
     writeln!(io::stdout(), "{removed} segments removed, {} left", fmt::size(left).trim())?;
     Ok(())
-}
-
-/// A moment in local time.
-fn clock(unix_ms: i64) -> String {
-    jiff::Timestamp::from_millisecond(unix_ms)
-        .map(|at| at.to_zoned(jiff::tz::TimeZone::system()).strftime("%F %T").to_string())
-        .unwrap_or_default()
 }
 
 /// What of the ring is meant, and where in it.

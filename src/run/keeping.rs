@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::app::{self, Msg};
 use crate::diagnose::{Change, Settings};
+use crate::error::Error;
 use crate::fmt;
 use crate::model::{Event, EventKind, Finding, Frame, Sample};
 use crate::record::{Options, Tape, gaps};
@@ -17,6 +18,8 @@ use super::stream::session;
 
 /// Marks that are remembered beside the tape.
 const MARKS: usize = 1000;
+/// So long the screen waits for a disk; what takes longer is looked at again at the next tick.
+const PATIENCE: Duration = Duration::from_millis(100);
 
 /// The recording that runs, and what is to go into the next one that is saved.
 #[derive(Debug)]
@@ -24,6 +27,10 @@ pub(super) struct Keeping {
     interval: Duration,
     settings: Settings,
     recorder: Option<Recorder>,
+    /// A recording that a slow disk has not begun yet.
+    starting: Option<Receiver<Result<Recorder, Error>>>,
+    /// One that a slow disk has not ended yet.
+    ending: Option<Receiver<String>>,
     paused: Option<String>,
     marks: Vec<Event>,
     saving: Option<Receiver<String>>,
@@ -32,19 +39,27 @@ pub(super) struct Keeping {
 impl Keeping {
     /// Nothing is kept yet; ticks come this far apart, and findings are looked for like this.
     pub(super) const fn new(interval: Duration, settings: Settings) -> Self {
-        Self { interval, settings, recorder: None, paused: None, marks: Vec::new(), saving: None }
+        Self {
+            interval,
+            settings,
+            recorder: None,
+            starting: None,
+            ending: None,
+            paused: None,
+            marks: Vec::new(),
+            saving: None,
+        }
     }
 
     /// Takes a tick with what was found at it. What the screen is to say follows.
     pub(super) fn tick(&mut self, frame: &Arc<Frame>, changes: &[Change]) -> Vec<Msg> {
-        let mut said = Vec::new();
-        match self.saving.as_ref().map(Receiver::try_recv) {
-            Some(Ok(line)) => {
-                said.push(Msg::Notice(line));
-                self.saving = None;
-            }
-            Some(Err(TryRecvError::Disconnected)) => self.saving = None,
-            Some(Err(TryRecvError::Empty)) | None => {}
+        let mut said: Vec<Msg> = [&mut self.saving, &mut self.ending]
+            .into_iter()
+            .filter_map(answer)
+            .map(Msg::Notice)
+            .collect();
+        if let Some(started) = answer(&mut self.starting) {
+            said.extend(self.started(started));
         }
         let Some(recorder) = &mut self.recorder else { return said };
         recorder.tick(frame, changes);
@@ -66,23 +81,38 @@ impl Keeping {
         said
     }
 
-    /// Begins to record, or stops.
+    /// Begins to record, or stops. Neither waits for a disk that does not answer.
     pub(super) fn toggle(&mut self, now: &Sample) -> Vec<Msg> {
-        if let Some(line) = self.end() {
+        if self.starting.is_some() || self.ending.is_some() {
+            return vec![Msg::Notice("the disk has not answered yet".to_owned())];
+        }
+        if let Some(recorder) = self.recorder.take() {
+            let ending = beside(move || ended(recorder));
+            let line = ending.recv_timeout(PATIENCE).unwrap_or_else(|_| {
+                self.ending = Some(ending);
+                "the recording ends".to_owned()
+            });
             return vec![Msg::Recording(None), Msg::Notice(line)];
         }
         let path = default_path(now);
-        match Recorder::start(
-            &path,
-            session(now, self.interval, self.settings),
-            now,
-            Options::default(),
-        ) {
+        let info = session(now, self.interval, self.settings);
+        let first = now.clone();
+        let starting = beside(move || Recorder::start(&path, info, &first, Options::default()));
+        if let Ok(started) = starting.recv_timeout(PATIENCE) {
+            return self.started(started);
+        }
+        self.starting = Some(starting);
+        vec![Msg::Notice("the recording begins".to_owned())]
+    }
+
+    /// Takes in a recording that was begun, or could not be.
+    fn started(&mut self, started: Result<Recorder, Error>) -> Vec<Msg> {
+        match started {
             Ok(recorder) => {
                 let shown: app::Recording = recorder.shown();
+                let line = format!("recording to {}", recorder.path().display());
                 self.recorder = Some(recorder);
                 self.paused = None;
-                let line = format!("recording to {}", path.display());
                 vec![Msg::Recording(Some(shown)), Msg::Notice(line)]
             }
             Err(error) => vec![Msg::Notice(error.to_string())],
@@ -122,46 +152,55 @@ impl Keeping {
         let path = saved_path(now);
         let shown = path.display().to_string();
         let snapshot = tape.snapshot();
-        let (answer, saving) = channel();
-        let work = move || {
-            let line = match snapshot.save(info, &events, &path) {
-                Ok(saved) => format!(
-                    "saved {} ticks to {}, {}",
-                    saved.ticks,
-                    path.display(),
-                    fmt::size(saved.bytes as f64).trim()
-                ),
-                Err(error) => super::recorder::cannot_make(&path, &error).to_string(),
-            };
-            // The screen may be gone by now; the file is there all the same.
-            let _ = answer.send(line);
-        };
-        if let Err(error) = thread::Builder::new().name("saver".into()).spawn(work) {
-            return Msg::Notice(format!("cannot save: {error}"));
-        }
-        self.saving = Some(saving);
+        self.saving = Some(beside(move || match snapshot.save(info, &events, &path) {
+            Ok(saved) => format!(
+                "saved {} ticks to {}, {}",
+                saved.ticks,
+                path.display(),
+                fmt::size(saved.bytes as f64).trim()
+            ),
+            Err(error) => super::recorder::cannot_make(&path, &error).to_string(),
+        }));
         let minutes = last.seconds_since(first) / 60.0;
         Msg::Notice(format!("saving the last {minutes:.0} min to {shown}"))
     }
 
-    /// Ends the recording, and waits for a save under way. What to tell of it.
-    pub(super) fn leave(mut self) -> Vec<String> {
-        let recorded = self.end();
-        let saved = self.saving.and_then(|saving| saving.recv_timeout(Duration::from_secs(5)).ok());
-        recorded.into_iter().chain(saved).collect()
+    /// Ends the recording, and waits for what is under way. What to tell of it.
+    pub(super) fn leave(self) -> Vec<String> {
+        let recorded = self.recorder.map(ended);
+        let under_way = [self.ending, self.saving].into_iter().flatten();
+        let told = under_way.filter_map(|one| one.recv_timeout(Duration::from_secs(5)).ok());
+        recorded.into_iter().chain(told).collect()
     }
+}
 
-    fn end(&mut self) -> Option<String> {
-        let recorder = self.recorder.take()?;
-        let path = recorder.path().display().to_string();
-        Some(match recorder.end("stopped by the user") {
-            Ok(progress) => {
-                let size = fmt::size(progress.bytes as f64);
-                format!("recorded {} ticks to {path}, {}", progress.ticks, size.trim())
-            }
-            Err(error) => format!("{path}: {error}"),
-        })
+/// Ends a recording. What to tell of it.
+fn ended(recorder: Recorder) -> String {
+    let path = recorder.path().display().to_string();
+    match recorder.end("stopped by the user") {
+        Ok(progress) => {
+            let size = fmt::size(progress.bytes as f64);
+            format!("recorded {} ticks to {path}, {}", progress.ticks, size.trim())
+        }
+        Err(error) => format!("{path}: {error}"),
     }
+}
+
+/// Does what may wait for a disk, in a thread of its own. Where there is none to be had, nothing comes.
+fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Receiver<T> {
+    let (answer, receiver) = channel();
+    // The screen may be gone by the time it is done; the file is there all the same.
+    let _ = thread::Builder::new().name("keeper".into()).spawn(move || answer.send(work()));
+    receiver
+}
+
+/// The answer of what was done beside, once.
+fn answer<T>(of: &mut Option<Receiver<T>>) -> Option<T> {
+    let answer = of.as_ref()?.try_recv();
+    if !matches!(answer, Err(TryRecvError::Empty)) {
+        *of = None;
+    }
+    answer.ok()
 }
 
 /// A name for what is saved at this sample.

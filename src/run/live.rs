@@ -151,7 +151,8 @@ impl<'a> Live<'a> {
         loop {
             let due = self.painted + FRAME;
             // A replay stands still while the user does; what is live comes all the same.
-            let plays = !self.state.is_replay() || self.state.transport.cursor().is_none();
+            let stands = self.state.is_replay() && self.state.transport.cursor().is_some();
+            let plays = !stands || self.reel.is_on_its_way();
             let effects = tokio::select! {
                 biased;
                 _ = terminate.recv() => return Ok(()),
@@ -167,8 +168,8 @@ impl<'a> Live<'a> {
                     Some(event) => self.event(&event?),
                     None => return Ok(()),
                 },
-                sample = self.reel.next(), if plays && self.comes => if let Some(sample) = sample {
-                    self.sample(sample)
+                coming = self.reel.next(), if plays && self.comes => if let Some(coming) = coming {
+                    self.come(coming)
                 } else {
                     self.comes = false;
                     self.update(Msg::Ended(self.end_words().into()))
@@ -252,11 +253,18 @@ impl<'a> Live<'a> {
             Effect::Suspend => self.suspend()?,
             Effect::Redraw => self.painter.repaint()?,
             Effect::Seek { mono_ms } => {
+                self.stay();
                 let frame = self.moment(mono_ms);
                 self.update(Msg::Moment { mono_ms, frame });
             }
-            Effect::Step { forward } => self.step(forward),
-            Effect::GoTo(text) => self.go_to(&text),
+            Effect::Step { forward } => {
+                self.stay();
+                self.step(forward);
+            }
+            Effect::GoTo(text) => {
+                self.stay();
+                self.go_to(&text);
+            }
             Effect::Play { from_ms } => self.play_from(from_ms),
             Effect::Speed(speed) => {
                 if let Reel::File(player) = &mut self.reel {

@@ -1,5 +1,7 @@
 //! Moments of a session as they are written on the command line and in the prompt.
 
+use std::time::Duration;
+
 use crate::cli;
 use crate::error::Error;
 
@@ -12,12 +14,12 @@ pub(super) fn moment(
     utc_offset_seconds: i32,
 ) -> Result<i64, Error> {
     let at_ms = if let Some(before_end) = text.strip_prefix('-') {
-        cli::span(before_end).map(|span| last_ms - span.as_millis() as i64)
+        cli::span(before_end).map(|span| last_ms.saturating_sub(millis(span)))
     } else if text.contains(':') {
         let offset_ms = i64::from(utc_offset_seconds) * 1000;
         time_of_day(text, first_ms + offset_ms).map(|at_ms| at_ms - offset_ms)
     } else {
-        cli::span(text.trim_start_matches('+')).map(|span| first_ms + span.as_millis() as i64)
+        cli::span(text.trim_start_matches('+')).map(|span| first_ms.saturating_add(millis(span)))
     }
     .map_err(|why| {
         Error::Moment(format!(
@@ -27,10 +29,14 @@ pub(super) fn moment(
     if (first_ms..=last_ms).contains(&at_ms) {
         return Ok(at_ms);
     }
-    let seconds = (last_ms - first_ms) as f64 / 1e3;
+    let seconds = last_ms.saturating_sub(first_ms) as f64 / 1e3;
     Err(Error::Moment(format!(
         "{what} {text} lies outside of the recording, which is {seconds:.0} s long"
     )))
+}
+
+fn millis(span: Duration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// The part of a recording between two moments, its ends where they are not given.
@@ -95,5 +101,8 @@ mod tests {
         assert!(error.to_string().contains("60 s long"), "{error}");
         assert!(moment("--at", "soon", (START, START), 0).is_err());
         assert!(moment("--at", "25:00", (START, START), 0).is_err());
+        for far in ["5000000000000000h", "-5000000000000000h"] {
+            assert!(moment("--at", far, (START, START + 1), 0).is_err(), "{far}");
+        }
     }
 }

@@ -120,36 +120,49 @@ impl<'a> Recording<'a> {
         let far = Instant::now() + Duration::from_hours(24 * 365 * 30);
         let mut look = interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // False once it is over before its command is.
+        let mut records = true;
         loop {
-            let (reason, code) = tokio::select! {
+            let reason = tokio::select! {
                 biased;
                 () = self.terminate.recv() => {
                     if self.pass_on(Signal::SIGTERM) { continue }
-                    ("SIGTERM", 0)
+                    Ok("SIGTERM")
                 }
                 () = self.hangup.recv() => {
                     if self.pass_on(Signal::SIGHUP) { continue }
-                    ("SIGHUP: the terminal is gone", 0)
+                    Ok("SIGHUP: the terminal is gone")
                 }
                 // The terminal sends it to the command as well.
                 () = self.interrupt.recv() => match self.child {
                     Some(_) => continue,
-                    None => ("stopped by the user", 0),
+                    None => Ok("stopped by the user"),
                 },
                 _ = look.tick() => match self.child_ended()? {
-                    Some(code) => ("the command ended", code),
+                    Some(code) if records => return self.end("the command ended").map(|()| code),
+                    Some(code) => return Ok(code),
                     None => continue,
                 },
-                sample = samples.recv() => match sample {
-                    Some(sample) => match self.sample(sample)? {
-                        Some(reason) => (reason, 0),
+                sample = samples.recv(), if records => match sample {
+                    Some(sample) => match self.sample(sample).transpose() {
+                        Some(reason) => reason,
                         None => continue,
                     },
-                    None => ("the samples ended", 0),
+                    None => Ok("the samples ended"),
                 },
-                () = sleep_until(end.unwrap_or(far)) => ("the time asked for is over", 0),
+                () = sleep_until(end.unwrap_or(far)), if records => Ok("the time asked for is over"),
             };
-            return self.end(reason, code);
+            let result = reason.and_then(|reason| self.end(reason));
+            if self.child.is_none() {
+                return result.map(|()| 0);
+            }
+            // Whoever started the command with us waits for its end and its exit code.
+            say(&match &result {
+                Ok(()) => "the command goes on without it".to_owned(),
+                Err(error) => format!("{error}; the command goes on"),
+            });
+            records = false;
+            samples.close();
         }
     }
 
@@ -175,8 +188,9 @@ impl<'a> Recording<'a> {
         if let Some(recorder) = &mut self.recorder {
             recorder.tick(&frame, &changes);
         }
-        if first && !self.wanted.command.is_empty() {
-            self.start_command()?;
+        if first && let Err(error) = self.start_command() {
+            self.end("the command could not be run")?;
+            return Err(error);
         }
         let progress = self.recorder.as_ref().map(Recorder::progress).unwrap_or_default();
         self.tell(&progress);
@@ -224,8 +238,8 @@ impl<'a> Recording<'a> {
         Ok(Some(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX)))
     }
 
-    fn end(self, reason: &str, code: u8) -> Result<u8, Error> {
-        let Some(recorder) = self.recorder else {
+    fn end(&mut self, reason: &str) -> Result<(), Error> {
+        let Some(recorder) = self.recorder.take() else {
             return Err(Error::Record(
                 "stopped before the first tick; nothing was recorded".into(),
             ));
@@ -240,7 +254,7 @@ impl<'a> Recording<'a> {
         };
         let size = fmt::size(progress.bytes as f64);
         say(&format!("{}: {} ticks, {}{lost}", path.display(), progress.ticks, size.trim()));
-        Ok(code)
+        Ok(())
     }
 }
 

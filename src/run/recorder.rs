@@ -99,7 +99,7 @@ pub(super) fn cannot_make(path: &Path, error: &io::Error) -> Error {
             };
         }
     };
-    Error::Record(format!("cannot record to {}: {remedy}", path.display()))
+    Error::Record(format!("cannot write {}: {remedy}", path.display()))
 }
 
 /// A name for a recording that begins with this sample: the box and the local time.

@@ -2,7 +2,7 @@
 //! and a place for what is made of it.
 
 use std::ffi::OsStr;
-use std::fs;
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
 use std::time::Duration;
@@ -13,6 +13,7 @@ use crate::model::text::clean;
 use crate::record::{Health, SessionFile, SessionInfo};
 
 use super::flight::opened;
+use super::recorder::cannot_make;
 
 /// A session that was opened.
 #[derive(Debug)]
@@ -85,10 +86,35 @@ pub(super) fn damage(health: &Health) -> String {
     parts.join(", ")
 }
 
-/// Writes text to a file, or to standard output where none is named.
+/// A moment in local time, as a line of text has it.
+pub(super) fn clock(unix_ms: i64) -> String {
+    jiff::Timestamp::from_millisecond(unix_ms)
+        .map(|at| at.to_zoned(jiff::tz::TimeZone::system()).strftime("%F %T").to_string())
+        .unwrap_or_default()
+}
+
+/// Makes a new file for what is made of a session: the one that is there may be the session itself.
+/// What is no file of its own, as `/dev/stdout`, is written to.
+pub(super) fn create(path: &Path) -> Result<File, Error> {
+    let mut options = OpenOptions::new();
+    options.write(true);
+    match options.clone().create_new(true).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            if fs::metadata(path).is_ok_and(|meta| meta.is_file()) {
+                return Err(cannot_make(path, &error));
+            }
+            options.open(path)
+        }
+        other => other,
+    }
+    .map_err(|error| cannot_make(path, &error))
+}
+
+/// Writes text to a new file, or to standard output where none is named.
 pub(super) fn put(output: Option<&Path>, text: &[u8]) -> Result<(), Error> {
     if let Some(path) = output {
-        return fs::write(path, text)
+        return create(path)?
+            .write_all(text)
             .map_err(|source| Error::Write { path: path.to_owned(), source });
     }
     match io::stdout().lock().write_all(text) {

@@ -13,6 +13,7 @@ use crate::record::verify::{self, Verdict};
 use super::flight::opened_to_copy;
 use super::moment::moment;
 use super::recorder::cannot_make;
+use super::session::clock;
 
 /// Spots that are told one by one.
 const SPOTS: usize = 50;
@@ -78,11 +79,4 @@ fn told(file: &Path, verdict: &Verdict) -> String {
             writeln!(text, "  it has no end: mltop or the machine stopped while it was written");
     }
     text
-}
-
-/// A moment in local time.
-fn clock(unix_ms: i64) -> String {
-    jiff::Timestamp::from_millisecond(unix_ms)
-        .map(|at| at.to_zoned(jiff::tz::TimeZone::system()).strftime("%F %T").to_string())
-        .unwrap_or_default()
 }

@@ -79,6 +79,9 @@ fn hostile_files_are_refused_within_little_memory() {
         path
     };
     let good = packed(&[(&tick(9_000_000, ""), 1)]);
+    // What looks like our index, and what looks like a frame, a million times.
+    let index = [&[0x5C, 0x2A, 0x4D, 0x18, 172, 0, 0, 0][..], b"MLIX"].concat();
+    let frame = [0x28, 0xB5, 0x2F, 0xFD];
     let unequal = tick(1, ",\"gpus\":{\"gpu\":[0,1],\"power_watts\":[300]}");
     let event = |at| {
         sealed(&format!(
@@ -92,6 +95,8 @@ fn hostile_files_are_refused_within_little_memory() {
         (file("a line of ten gigabytes", &[bomb(b'0', 81_920), good.clone()]), 1),
         (file("ten gigabytes of line ends", &[bomb(b'\n', 81_920), good.clone()]), 1),
         (file("bombs in a row", &vec![bomb(b'0', 8192); 300]), 0),
+        (file("a million indexes", &[index.repeat(1 << 20), good.clone()]), 0),
+        (file("a million frames", &[frame.repeat(1 << 20), good.clone()]), 0),
         (
             file(
                 "a billion entities",

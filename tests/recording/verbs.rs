@@ -205,6 +205,24 @@ fn under_nohup_a_hangup_ends_neither_a_recording_nor_its_command() {
 }
 
 #[test]
+fn a_command_outlives_its_recording_and_its_exit_code_is_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.mltop.jsonl.zst");
+    let short = ["record", "--interval", "100ms", "--duration", "500ms", "-o"];
+    let command = ["--", "sh", "-c", "sleep 2; exit 5"];
+    let arguments: Vec<&str> =
+        short.into_iter().chain([path.to_str().unwrap()]).chain(command).collect();
+    let done = output(&arguments, &[]);
+    assert_eq!(done.status.code(), Some(5), "{}", told(&done));
+    let (file, _) = SessionFile::open(&path).unwrap();
+    assert_eq!(file.end().unwrap().reason, "the time asked for is over");
+    let wrong = folder.path().join("y.mltop.jsonl.zst");
+    let done = output(&["record", "-o", wrong.to_str().unwrap(), "--", "/no/such/program"], &[]);
+    assert_eq!(done.status.code(), Some(1));
+    assert!(SessionFile::open(&wrong).unwrap().0.end().is_some(), "the file is closed well");
+}
+
+#[test]
 fn a_recording_grows_under_the_eyes_of_its_reader() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.mltop.jsonl.zst");
@@ -303,5 +321,9 @@ fn the_ring_is_kept_looked_at_and_installed() {
     assert!(pruned.contains("0 segments removed"), "{pruned}");
     let unit = told(&output(&["flight", "install", "--max-bytes", "2GiB", "--dir"], &[&ring]));
     assert!(unit.contains("flight --dir") && unit.contains("--max-bytes 2147483648"), "{unit}");
+    let asked = ["flight", "--min-free", "1GiB", "--sync", "tick", "install", "--dir"];
+    let unit_asked = told(&output(&asked, &[Path::new("/a%b")]));
+    assert!(unit_asked.contains("--min-free 1073741824 --sync tick\n"), "{unit_asked}");
+    assert!(unit_asked.contains("--dir \"/a%%b\""), "{unit_asked}");
     assert!(unit.contains("MemoryMax=64M") && unit.contains("Restart=always"), "{unit}");
 }

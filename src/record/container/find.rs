@@ -114,7 +114,8 @@ pub(super) fn entries(file: &File, end: u64, most: usize) -> io::Result<Vec<Entr
     }
     let mut from = 0;
     let mut before = Vec::new();
-    while let Some(at) = search(file, from, until, &is_index)? {
+    let mut window = Window::default();
+    while let Some(at) = window.search(file, from, until, is_index)? {
         from = at + 1;
         if let Some((entry, _)) = index_at(file, at)?
             && found.len() + before.len() < most
@@ -138,40 +139,66 @@ fn is_frame(bytes: &[u8]) -> bool {
 
 /// The next place in a span where a frame may begin.
 pub(super) fn search_frame(file: &File, from: u64, to: u64) -> io::Result<Option<u64>> {
-    search(file, from, to, &is_frame)
+    Window::default().search(file, from, to, is_frame)
 }
 
 /// Whether anything in the file looks like an index of ours.
 pub(super) fn has_index(file: &File, length: u64) -> io::Result<bool> {
-    Ok(search(file, 0, length, &is_index)?.is_some())
+    Ok(Window::default().search(file, 0, length, is_index)?.is_some())
 }
 
-/// The first place in a span where what `wanted` begins, which is known by its first twelve bytes.
-fn search(
-    file: &File,
+/// A piece of a file that is searched, kept for the next search: a file may be full of what looks like
+/// what is wanted.
+#[derive(Default)]
+struct Window {
+    piece: Vec<u8>,
     from: u64,
-    to: u64,
-    wanted: &impl Fn(&[u8]) -> bool,
-) -> io::Result<Option<u64>> {
-    let mut piece = vec![0; PIECE];
-    let mut at = from;
-    while at < to {
-        let bytes = read_at(file, &mut piece, at)?;
-        let starts = bytes.len().min((to - at) as usize);
-        // Both magic numbers have no byte in common at their start.
-        let found = (0..starts).find(|&place| {
-            let rest = &bytes[place..];
-            (rest[0] == 0x28 || rest[0] == 0x5C) && wanted(rest)
-        });
-        if let Some(place) = found {
-            return Ok(Some(at + place as u64));
-        }
-        if bytes.len() < PIECE {
-            break;
-        }
-        at += (PIECE - SKIP_HEAD) as u64;
+    length: usize,
+}
+
+impl Window {
+    /// The bytes from a place on: at least a [`SKIP_HEAD`] of them, where the file has so many.
+    fn at(&mut self, file: &File, at: u64) -> io::Result<&[u8]> {
+        let within = at.checked_sub(self.from).and_then(|skip| usize::try_from(skip).ok());
+        let skip = if let Some(skip) = within.filter(|skip| skip + SKIP_HEAD <= self.length) {
+            skip
+        } else {
+            self.piece.resize(PIECE, 0);
+            self.length = read_at(file, &mut self.piece, at)?.len();
+            self.from = at;
+            0
+        };
+        Ok(self.piece.get(skip..self.length).unwrap_or_default())
     }
-    Ok(None)
+
+    /// The first place in a span where what is `wanted` begins, which is known by its first twelve
+    /// bytes.
+    fn search(
+        &mut self,
+        file: &File,
+        from: u64,
+        to: u64,
+        wanted: fn(&[u8]) -> bool,
+    ) -> io::Result<Option<u64>> {
+        let mut at = from;
+        while at < to {
+            let bytes = self.at(file, at)?;
+            let starts = bytes.len().min((to - at) as usize);
+            // Both magic numbers have no byte in common at their start.
+            let found = (0..starts).find(|&place| {
+                let rest = &bytes[place..];
+                (rest[0] == 0x28 || rest[0] == 0x5C) && wanted(rest)
+            });
+            if let Some(place) = found {
+                return Ok(Some(at + place as u64));
+            }
+            if bytes.len() < SKIP_HEAD {
+                break;
+            }
+            at += (bytes.len() - SKIP_HEAD + 1) as u64;
+        }
+        Ok(None)
+    }
 }
 
 /// The last IX before `end` whose checksum fits.

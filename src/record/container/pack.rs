@@ -19,10 +19,11 @@ use super::{
 };
 
 /// A level above the fastest gains nothing: what is recorded is mostly noise.
-const LEVEL: i32 = 1;
+pub(in crate::record) const LEVEL: i32 = 1;
 /// A frame looks back 1 MiB at most, which is what a frame holds at most.
-const WINDOW_LOG: u32 = 20;
-const MAX_TEXT: usize = 1 << 20;
+pub(in crate::record) const WINDOW_LOG: u32 = 20;
+/// A frame ends early at this many bytes of text, which bounds what looking into it can cost.
+pub(in crate::record) const MAX_TEXT: usize = 1 << 20;
 const PIECE: usize = 32 << 10;
 
 /// A frame under way.

@@ -1,6 +1,7 @@
 //! A packed file as groups that are unpacked one by one. Of the file itself only the index is in
 //! memory, and the few groups that were looked at last.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
@@ -32,6 +33,8 @@ const UNPACKED_ROWS: usize = 65_536;
 const MAX_HEAD: usize = 64 << 10;
 /// Text without a tick in it, after which the search for frames ends: no writer makes such a file.
 const MAX_BARREN: u64 = 192 << 20;
+/// What a frame without a tick counts for at least: so much of the file is read to find that out.
+const LEAST_BARREN: u64 = 64 << 10;
 /// Events of a session that are held at most.
 const MAX_EVENTS: usize = 32_768;
 
@@ -51,8 +54,8 @@ struct Looking {
     reader: Option<FrameReader>,
     unpacked: Vec<Unpacked>,
     health: Health,
-    /// Groups whose damage has been counted.
-    counted: Vec<u64>,
+    /// Groups whose lines and damage have been counted.
+    counted: HashSet<u64>,
     events: Option<Arc<Vec<Event>>>,
 }
 
@@ -109,7 +112,7 @@ impl Packed {
             reader: None,
             unpacked: Vec::new(),
             health: Health::default(),
-            counted: Vec::new(),
+            counted: HashSet::new(),
             events: None,
         };
         let length = file.metadata().map_err(failed)?.len();
@@ -218,7 +221,7 @@ impl Packed {
             }
             at = if found.outcome.whole { found.outcome.end } else { start + 4 };
             let Some(entry) = entry_of(&found, start) else {
-                barren += found.outcome.text;
+                barren += found.outcome.text.max(LEAST_BARREN);
                 self.keep_head_and_end(&found);
                 continue;
             };
@@ -377,7 +380,7 @@ impl Packed {
 
 /// Counts what a frame could not give, once.
 fn count(looking: &mut Looking, found: &Contents, offset: u64) {
-    if looking.counted.contains(&offset) {
+    if looking.counted.len() >= MAX_ENTRIES || !looking.counted.insert(offset) {
         return;
     }
     let health = &mut looking.health;
@@ -392,9 +395,6 @@ fn count(looking: &mut Looking, found: &Contents, offset: u64) {
         (Some(known), Some(at)) => Some(known.min(at)),
         (known, at) => known.or(at),
     };
-    if looking.counted.len() < MAX_ENTRIES {
-        looking.counted.push(offset);
-    }
 }
 
 fn follows(last: &Entry, next: &Entry) -> bool {

@@ -96,13 +96,13 @@ impl Folder {
 
     /// A name for the segment that begins with this tick.
     pub(super) fn next(&self, first: Stamp, boot_id: &str) -> io::Result<PathBuf> {
-        let number = self.segments()?.last().map_or(0, |last| last.number) + 1;
+        let number = self.segments()?.last().map_or(0, |last| last.number).saturating_add(1);
         Ok(self.path.join(name(number, first, &boot_id.chars().take(8).collect::<String>())))
     }
 
     /// A name for an incident.
     pub(super) fn next_pinned(&self, first: Stamp, what: &str) -> io::Result<PathBuf> {
-        let number = self.pinned()?.last().map_or(0, |last| last.number) + 1;
+        let number = self.pinned()?.last().map_or(0, |last| last.number).saturating_add(1);
         Ok(self.path.join(PINNED).join(name(number, first, what)))
     }
 
@@ -128,7 +128,7 @@ impl Folder {
             let oldest = segments.iter().position(|one| !is_kept(one));
             let Some(oldest) = oldest.filter(|_| !room) else { return Ok(gone) };
             let segment = segments.remove(oldest);
-            fs::remove_file(&segment.path)?;
+            remove(&segment.path)?;
             gone.push(segment.path);
         }
     }
@@ -142,7 +142,7 @@ impl Folder {
         let mut gone = Vec::new();
         for segment in self.segments()? {
             if segment.modified < than && !kept(&segment.path) {
-                fs::remove_file(&segment.path)?;
+                remove(&segment.path)?;
                 gone.push(segment.path);
             }
         }
@@ -166,7 +166,7 @@ impl Folder {
             if pinned.len() <= own {
                 return Ok(false);
             }
-            fs::remove_file(pinned.remove(0).path)?;
+            remove(&pinned.remove(0).path)?;
         }
     }
 
@@ -177,6 +177,14 @@ impl Folder {
                 limits.min_free.unwrap_or_else(|| default_min_free(stat.f_blocks * stat.f_frsize));
             stat.f_bavail * stat.f_frsize < least
         })
+    }
+}
+
+/// Removes a file, which another process may have removed meanwhile.
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
     }
 }
 

@@ -102,7 +102,8 @@ impl Timeline {
                 let pause = first.unix_ms.saturating_sub(last_before.unix_ms).max(1000);
                 let at = shifted(last_before, shift).mono_ms.saturating_add_signed(pause);
                 // Clocks of different boots have nothing to do with one another.
-                part.shift_ms = if goes_on { shift } else { at as i64 - first.mono_ms as i64 };
+                part.shift_ms =
+                    if goes_on { shift } else { (at as i64).wrapping_sub(first.mono_ms as i64) };
                 part.run = run + u64::from(session(&head_before) != session(&head));
             }
             part.before = self.groups;

@@ -139,6 +139,11 @@ impl<D: Disk> Core<D> {
         let title = format!("nothing could be written ({why}); {lost} ticks are lost");
         let mut gap = Some(gaps::event(EventKind::Gap, t_ms, since_ms, title));
         while let Some(tick) = kept.pop_front() {
+            if self.is_full() {
+                self.progress.full = true;
+                self.progress.lost += kept.len() as u64 + 1;
+                return Ok(());
+            }
             self.pack(tick)?;
             if let Some(gap) = gap.take() {
                 self.write_event(gap)?;

@@ -152,6 +152,21 @@ fn a_recording_ends_before_it_is_larger_than_was_asked_for() {
 }
 
 #[test]
+fn what_was_kept_over_a_full_disk_does_not_go_beyond_the_size_either() {
+    let most = 20_000;
+    let mut one = Try::new(Options { max_bytes: Some(most), ..Options::default() });
+    one.ticks(0..5);
+    one.full.store(true, Ordering::Relaxed);
+    one.ticks(5..60);
+    one.full.store(false, Ordering::Relaxed);
+    one.ticks(60..400);
+    let progress = one.core.progress();
+    assert!(progress.full);
+    one.core.end(0, "full").unwrap();
+    assert!(std::fs::metadata(one.folder.path().join("x.zst")).unwrap().len() <= most);
+}
+
+#[test]
 fn a_file_that_another_program_changed_is_not_written_on() {
     let mut one = Try::new(Options::default());
     one.ticks(0..3);

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 
 use crate::model::{Event, EventKind, Pid};
+use crate::record::gaps;
 use crate::source::sampler::now;
 use crate::source::text::redact;
 
@@ -24,20 +25,5 @@ pub(super) fn ended(start: &Event, ending: Ending) -> Event {
 
 fn event(id: u64, kind: EventKind, pid: u32, title: String) -> Event {
     let t_ms = now().unix_ms;
-    Event {
-        id,
-        kind,
-        t_ms,
-        rule: None,
-        cause: None,
-        severity: None,
-        run: None,
-        pid: Some(Pid(pid)),
-        start_ms: t_ms,
-        end_ms: None,
-        title,
-        evidence: Vec::new(),
-        advice: String::new(),
-        gain: String::new(),
-    }
+    Event { id, pid: Some(Pid(pid)), end_ms: None, ..gaps::event(kind, t_ms, t_ms, title) }
 }

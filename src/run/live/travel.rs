@@ -2,14 +2,18 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::app::{Msg, Transport};
+use crate::app::{Effect, Msg, Transport};
 use crate::derive;
 use crate::model::Frame;
 use crate::run::moment::moment;
-use crate::run::replay::{Begin, Reel};
+use crate::run::replay::{Begin, Coming, Reel};
 
 use super::Live;
+
+/// On the way to a moment that is played from, before the next key is heard.
+const AT_ONCE: Duration = Duration::from_millis(50);
 
 impl Live<'_> {
     /// Takes in what is known of a recorded session, and goes where the user wants to begin.
@@ -22,19 +26,43 @@ impl Live<'_> {
         let first_ms = player.file().span().0.mono_ms;
         match begin {
             Begin::Start => {}
-            Begin::At(mono_ms) => self.stand_at(mono_ms),
+            Begin::At(mono_ms) => {
+                self.stand_at_first(first_ms);
+                let frame = self.moment(mono_ms);
+                self.update(Msg::Arrive { mono_ms, frame });
+            }
             Begin::Finding(number) => {
                 self.wanted_finding = Some(number);
-                self.stand_at(first_ms);
+                self.stand_at_first(first_ms);
             }
         }
     }
 
-    /// Stands still at a moment of a recorded session, as if it had been played to it.
-    fn stand_at(&mut self, mono_ms: u64) {
-        self.play_from(mono_ms);
+    /// Stands still at the first moment of a recorded session: nothing has to be played for it.
+    fn stand_at_first(&mut self, first_ms: u64) {
+        let Reel::File(player) = &mut self.reel else { return };
+        player.go_to(first_ms);
+        if let Some(coming) = player.arrive() {
+            self.come(coming);
+        }
         self.state.transport = Transport::pause(self.state.reach());
         self.state.moment = self.state.latest.clone();
+    }
+
+    /// Takes in what comes; what was come to goes on from there.
+    pub(super) fn come(&mut self, coming: Coming) -> Vec<Effect> {
+        if let Some(pipeline) = coming.pipeline {
+            self.pipeline = *pipeline;
+            self.update(Msg::Plays);
+        }
+        self.sample(coming.sample)
+    }
+
+    /// Leaves the way to a moment: the user goes elsewhere.
+    pub(super) fn stay(&mut self) {
+        if let Reel::File(player) = &mut self.reel {
+            player.stay();
+        }
     }
 
     /// What was at a moment of the scroll-back or of the session.
@@ -75,19 +103,25 @@ impl Live<'_> {
         self.update(msg);
     }
 
-    /// Plays a recorded session on from a moment: the screen is then what the live one was.
+    /// Plays a recorded session on from a moment: the screen is then what the live one was. What lies
+    /// before it may take a while, in which keys are heard.
     pub(super) fn play_from(&mut self, from_ms: u64) {
         let Reel::File(player) = &mut self.reel else { return };
+        if player.is_on_its_way() {
+            player.stay();
+            return;
+        }
         self.comes = true;
         let here = self.state.latest.as_ref().map(|frame| frame.sample.stamp.mono_ms);
         let there = player.at(from_ms).map(|(_, sample)| sample.stamp.mono_ms);
         if here.is_some() && here == there {
             player.resume();
+            self.update(Msg::Plays);
             return;
         }
-        if let Some((pipeline, sample)) = player.pipeline_at(from_ms) {
-            self.pipeline = pipeline;
-            self.sample(sample);
+        player.go_to(from_ms);
+        if !player.go_on(AT_ONCE) {
+            self.update(Msg::Notice("looking at what came before…".into()));
         }
     }
 

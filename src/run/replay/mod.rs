@@ -4,6 +4,7 @@ mod analysis;
 mod past;
 mod player;
 mod reel;
+mod way;
 
 use std::sync::Arc;
 
@@ -23,6 +24,7 @@ use super::session::Recorded;
 use analysis::Analysis;
 use player::Player;
 
+pub(super) use player::Coming;
 pub(super) use reel::Reel;
 
 /// Where a replay begins.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::app::{Mark, Whole};
@@ -13,15 +14,16 @@ use crate::record::{Pair, SessionFile};
 
 use super::super::pipeline::Pipeline;
 use super::analysis::Analysis;
+use super::marks;
 use super::past::Past;
-use super::{frame, marks};
+use super::way::Way;
 
 /// No pause between two samples is kept longer: a box that slept for a night does not for the viewer.
 const PAUSE_MAX_MS: u64 = 10_000;
 /// Between two looks at a file that is followed.
 const LOOK: Duration = Duration::from_millis(300);
-/// The plots of a moment that is played from: the longest time axis.
-const PLOTTED_MS: u64 = 1_800_000;
+/// On the way to a moment, between two looks for a key.
+const SLICE: Duration = Duration::from_millis(10);
 /// What is played late by more than this is played from now on, not caught up with.
 const LATE: Duration = Duration::from_millis(500);
 
@@ -38,13 +40,23 @@ pub(in crate::run) struct Player {
     next: Option<Arc<Sample>>,
     due: Instant,
     past: Option<Past>,
+    way: Option<Way>,
+}
+
+/// A sample whose time has come.
+pub(in crate::run) struct Coming {
+    /// What follows from all before it, where it was gone to and does not follow the one before.
+    pub pipeline: Option<Box<Pipeline>>,
+    /// The sample.
+    pub sample: Arc<Sample>,
 }
 
 impl Player {
     /// Plays from the first tick on.
     pub(super) fn new(file: SessionFile, speed: f64, follow: bool, analysis: Analysis) -> Self {
         let next = file.samples(file.span().0.mono_ms, u64::MAX).next();
-        Self { file, analysis, follow, speed, played: None, next, due: Instant::now(), past: None }
+        let due = Instant::now();
+        Self { file, analysis, follow, speed, played: None, next, due, past: None, way: None }
     }
 
     /// The session.
@@ -72,7 +84,13 @@ impl Player {
 
     /// The next tick, when its time has come. `None` at the end, where the file is not followed.
     /// Nothing is lost where this is not waited for to its end.
-    pub(in crate::run) async fn next(&mut self) -> Option<Arc<Sample>> {
+    pub(in crate::run) async fn next(&mut self) -> Option<Coming> {
+        while self.is_on_its_way() {
+            if self.go_on(SLICE) {
+                return self.arrive();
+            }
+            yield_now().await;
+        }
         while self.next.is_none() {
             let played = self.played?;
             self.next = self.file.next(played.mono_ms).map(|(_, sample)| sample);
@@ -87,7 +105,7 @@ impl Player {
         sleep_until(self.due).await;
         let sample = self.next.take()?;
         self.hand_over(&sample);
-        Some(sample)
+        Some(Coming { pipeline: None, sample })
     }
 
     fn hand_over(&mut self, sample: &Sample) {
@@ -114,26 +132,36 @@ impl Player {
         self.due = Instant::now();
     }
 
-    /// What the live screen would have come to at a moment: the engine from the nearest place that
-    /// it can go on from, and the plots of the longest time axis.
-    pub(in crate::run) fn pipeline_at(&mut self, at_ms: u64) -> Option<(Pipeline, Arc<Sample>)> {
-        let (_, target) = self.file.at(at_ms)?;
-        let at_ms = target.stamp.mono_ms;
-        let (engine, stood) = self.analysis.before(at_ms);
-        let first_ms = self.file.span().0.mono_ms;
-        let from_ms = stood.as_ref().map_or(first_ms, |sample| sample.stamp.mono_ms + 1);
-        let mut pipeline = Pipeline::after(engine, stood);
-        let plotted_ms = at_ms.saturating_sub(PLOTTED_MS);
-        let mut before = self.file.prev(plotted_ms).map(|(_, sample)| sample);
-        for sample in self.file.samples(plotted_ms, from_ms.saturating_sub(1)) {
-            let frame = frame((before.replace(Arc::clone(&sample)), sample));
-            pipeline.remember(&frame);
-        }
-        // The moment itself is for the caller to take in.
-        pipeline.play(self.file.samples(from_ms, at_ms.saturating_sub(1)), |_, _, _| {});
+    /// Sets out for a moment, to come to what the live screen would have come to: with the engine
+    /// from the nearest place that it can go on from, and the plots of the longest time axis.
+    pub(in crate::run) fn go_to(&mut self, at_ms: u64) {
+        let Some((_, target)) = self.file.at(at_ms) else { return };
+        let (engine, stood) = self.analysis.before(target.stamp.mono_ms);
+        self.way = Some(Way::new(&self.file, engine, stood, target));
+    }
+
+    /// Whether it has set out for a moment and has not arrived.
+    pub(in crate::run) const fn is_on_its_way(&self) -> bool {
+        self.way.is_some()
+    }
+
+    /// Leaves the way where it is.
+    pub(in crate::run) fn stay(&mut self) {
+        self.way = None;
+    }
+
+    /// Goes on for so long at most. True where nothing is left of the way.
+    pub(in crate::run) fn go_on(&mut self, most: Duration) -> bool {
+        let until = Instant::now() + most;
+        self.way.as_mut().is_none_or(|way| way.go_on(&self.file, until))
+    }
+
+    /// Arrives, with what was made on the way.
+    pub(in crate::run) fn arrive(&mut self) -> Option<Coming> {
+        let Way { pipeline, target, .. } = self.way.take()?;
         self.hand_over(&target);
         self.due = self.due.max(Instant::now());
-        Some((pipeline, target))
+        Some(Coming { pipeline: Some(Box::new(pipeline)), sample: target })
     }
 
     /// The last tick at or before a moment, and the one before it.

@@ -10,7 +10,7 @@ use crate::model::{Sample, Stamp};
 use crate::record::{Pair, Tape};
 use crate::view::Plotted;
 
-use super::player::Player;
+use super::player::{Coming, Player};
 
 /// Samples as they come, with what was kept of them.
 #[derive(Debug)]
@@ -28,11 +28,18 @@ pub(in crate::run) enum Reel {
 
 impl Reel {
     /// The next sample, when its time has come; `None` where no more come.
-    pub(in crate::run) async fn next(&mut self) -> Option<Arc<Sample>> {
+    pub(in crate::run) async fn next(&mut self) -> Option<Coming> {
         match self {
-            Self::Live { samples, .. } => samples.recv().await,
+            Self::Live { samples, .. } => {
+                samples.recv().await.map(|sample| Coming { pipeline: None, sample })
+            }
             Self::File(player) => player.next().await,
         }
+    }
+
+    /// Whether a recorded session is on its way to a moment that it is to be played from.
+    pub(in crate::run) fn is_on_its_way(&self) -> bool {
+        matches!(self, Self::File(player) if player.is_on_its_way())
     }
 
     /// The past of what is shown: what was played, or for a window elsewhere what the file holds.
