@@ -1,7 +1,8 @@
-//! What the engine makes of what a rung says: a scripted one, over this very process.
+//! What the engine makes of what a rung says: a scripted one, mostly over this very process.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should stop")]
 
 use std::collections::BTreeMap;
+use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,7 @@ use mltop::model::{Gap, Pid, Reading};
 use mltop::source::Roots;
 use mltop::source::loader::rung::{Depth, Inside, Known, Looked, Loop, Refusal};
 use mltop::source::loader::{Engine, Ladder, Rung, Step};
+use rustix::process::{Signal, kill_process};
 
 /// What the rung says next.
 #[derive(Debug, Default)]
@@ -85,7 +87,7 @@ fn depth(ready: u64, taken: u64) -> Depth {
     }
 }
 
-/// An engine over this process, and a clock of its own.
+/// An engine over a process, mostly this one, and a clock of its own.
 struct Stage {
     engine: Engine,
     script: Arc<Mutex<Script>>,
@@ -94,6 +96,10 @@ struct Stage {
 
 impl Stage {
     fn new() -> Self {
+        Self::over(Pid(std::process::id()))
+    }
+
+    fn over(pid: Pid) -> Self {
         let script = Arc::new(Mutex::new(Script::default()));
         let theirs = Arc::clone(&script);
         let attach = move |_: &Roots, _: Pid| -> Result<Box<dyn Rung>, Refusal> {
@@ -106,7 +112,7 @@ impl Stage {
         let ladder = Ladder { steps: vec![step], semaphores: false };
         let mut engine = Engine::on(Roots::default(), ladder).unwrap();
         let now = Instant::now();
-        engine.watch(&BTreeMap::from([(Pid(std::process::id()), Vec::new())]), now);
+        engine.watch(&BTreeMap::from([(pid, Vec::new())]), now);
         Self { engine, script, now }
     }
 
@@ -261,4 +267,59 @@ fn a_rung_at_its_end_leaves_no_figure_and_is_taken_again_with_the_reason_meanwhi
     stage.script().refused = false;
     stage.looks(20);
     assert_eq!(stage.rows()[0].1.ready, Reading::Is(2));
+}
+
+/// A process that is killed at the end.
+struct Sleeper(Child);
+
+impl Drop for Sleeper {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Sleeper {
+    /// Sends a signal, and waits until the process is in a state that is wanted after it.
+    fn send(&self, signal: Signal, wanted: &str) {
+        let pid = rustix::process::Pid::from_raw(self.0.id().cast_signed()).unwrap();
+        kill_process(pid, signal).unwrap();
+        let begun = Instant::now();
+        loop {
+            let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.0.id())).unwrap();
+            let state = stat.rsplit(") ").next().and_then(|rest| rest.chars().next()).unwrap();
+            if wanted.contains(state) {
+                return;
+            }
+            assert!(begun.elapsed() < Duration::from_mins(1), "never {wanted}: {stat}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+#[test]
+fn a_stopped_training_waits_for_nothing_although_its_own_clock_goes_on() {
+    let sleeper = Command::new("sleep").arg("600").stdin(Stdio::null()).spawn().unwrap();
+    let sleeper = Sleeper(sleeper);
+    let mut stage = Stage::over(Pid(sleeper.0.id()));
+    {
+        let mut script = stage.script();
+        script.known = vec![known(1, "Train")];
+        script.main = Some(inside(1));
+    }
+    let mut clock = Duration::from_secs(1);
+    // A look counts a hundredth of a second, and so long it waits between two of them.
+    let mut waits = |stage: &mut Stage, looks: u32| {
+        for _ in 0..looks {
+            clock += Duration::from_millis(10);
+            stage.script().depths.insert(1, Depth { waited: Some(clock), ..depth(0, 1) });
+            stage.looks(1);
+        }
+        stage.rows()[0].1.wait_samples_total
+    };
+    assert_eq!(waits(&mut stage, 11), Reading::Is(10), "the first look tells no time");
+    sleeper.send(Signal::STOP, "T");
+    assert_eq!(waits(&mut stage, 10), Reading::Is(10));
+    sleeper.send(Signal::CONT, "SR");
+    assert_eq!(waits(&mut stage, 5), Reading::Is(15));
 }

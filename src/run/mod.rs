@@ -7,6 +7,7 @@ mod diff;
 mod doctor;
 mod export;
 mod flight;
+mod heard;
 mod keeping;
 mod keys;
 pub mod launch;

@@ -7,8 +7,9 @@ use std::process::{Child, Command, ExitStatus};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::process::{Pid as Process, Signal, kill_process};
-use tokio::signal::unix::{Signal as Signals, SignalKind, signal};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid as Process;
+use tokio::signal::unix::SignalKind;
 use tokio::sync::mpsc::Receiver;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
@@ -21,6 +22,8 @@ use crate::record::Progress;
 use crate::source::sampler::Sampler;
 use crate::source::text::redact;
 
+use super::heard::Heard;
+use super::launch::witness::Witness;
 use super::pipeline::Pipeline;
 use super::recorder::{Recorder, default_path, options};
 use super::stream::session;
@@ -80,23 +83,34 @@ struct Recording<'a> {
     wanted: &'a Headless<'a>,
     pipeline: Pipeline,
     recorder: Option<Recorder>,
-    terminate: Signals,
-    interrupt: Signals,
-    hangup: Signals,
+    terminate: Heard,
+    interrupt: Heard,
+    hangup: Heard,
     child: Option<Child>,
+    /// Beside the command: where there is none, what is sent to all of us reaches it twice.
+    witness: Option<Witness>,
     said: Option<String>,
 }
 
 impl<'a> Recording<'a> {
     fn new(wanted: &'a Headless<'a>) -> io::Result<Self> {
+        let hear = |kind| {
+            // What is ignored stays ignored for a command, as under nohup.
+            if wanted.command.is_empty() {
+                Heard::always(kind)
+            } else {
+                Heard::unless_ignored(kind)
+            }
+        };
         Ok(Self {
             wanted,
             pipeline: Pipeline::new(Settings::default()),
             recorder: None,
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hangup: signal(SignalKind::hangup())?,
+            terminate: hear(SignalKind::terminate())?,
+            interrupt: hear(SignalKind::interrupt())?,
+            hangup: hear(SignalKind::hangup())?,
             child: None,
+            witness: None,
             said: None,
         })
     }
@@ -111,16 +125,16 @@ impl<'a> Recording<'a> {
         loop {
             let reason = tokio::select! {
                 biased;
-                _ = self.terminate.recv() => {
-                    if self.pass_on(Signal::TERM) { continue }
+                () = self.terminate.recv() => {
+                    if self.pass_on(Signal::SIGTERM) { continue }
                     Ok("SIGTERM")
                 }
-                _ = self.hangup.recv() => {
-                    if self.pass_on(Signal::HUP) { continue }
+                () = self.hangup.recv() => {
+                    if self.pass_on(Signal::SIGHUP) { continue }
                     Ok("SIGHUP: the terminal is gone")
                 }
                 // The terminal sends it to the command as well.
-                _ = self.interrupt.recv() => match self.child {
+                () = self.interrupt.recv() => match self.child {
                     Some(_) => continue,
                     None => Ok("stopped by the user"),
                 },
@@ -156,11 +170,13 @@ impl<'a> Recording<'a> {
         }
     }
 
-    /// Passes a signal on to the command. False where there is none.
-    fn pass_on(&self, signal: Signal) -> bool {
+    /// Passes a signal on to the command, unless it was sent to all of us. False where there is none.
+    fn pass_on(&mut self, signal: Signal) -> bool {
         let Some(child) = &self.child else { return false };
-        // It may have ended this moment; its end is seen at the next look.
-        let _ = Process::from_raw(child.id().cast_signed()).map(|pid| kill_process(pid, signal));
+        if !self.witness.as_mut().is_some_and(|witness| witness.heard(signal)) {
+            // It may have ended this moment; its end is seen at the next look.
+            let _ = kill(Process::from_raw(child.id().cast_signed()), signal);
+        }
         true
     }
 
@@ -204,6 +220,7 @@ impl<'a> Recording<'a> {
         let words: Vec<String> =
             self.wanted.command.iter().map(|word| word.to_string_lossy().into_owned()).collect();
         let line = redact(&words.iter().map(String::as_str).collect::<Vec<_>>());
+        self.witness = Witness::start_among_handlers().ok();
         let child = Command::new(program).args(arguments).spawn().map_err(|error| {
             Error::Record(format!("cannot run {}: {error}", program.to_string_lossy()))
         })?;

@@ -76,6 +76,7 @@ impl Elsewhere {
             let loader = self.number(worker.trainer, worker.loader);
             WorkerSample { loader, ..worker }
         }));
+        look.told(&better);
     }
 
     /// Our number of a loader that has another one there.
@@ -103,6 +104,7 @@ const fn worth(row: &LoaderSample) -> u8 {
 mod tests {
     use super::*;
     use crate::model::Gap;
+    use crate::model::inventory::{SourceState, SourceStatus};
     use crate::source::sampler::fine;
 
     fn row(pid: u32, loader: u32, source: Option<ReadySource>) -> LoaderSample {
@@ -122,7 +124,8 @@ mod tests {
         let (infos, samples) = rows.into_iter().map(named).unzip();
         let workers = vec![worker(1, 1), worker(2, 2)];
         let status = fine("loaders");
-        LoaderLook { infos, samples, workers, status, looks: 0, cost_cpu_seconds: 0.0 }
+        let denied = Vec::new();
+        LoaderLook { infos, samples, workers, status, denied, looks: 0, cost_cpu_seconds: 0.0 }
     }
 
     fn worker(trainer: u32, loader: u32) -> WorkerSample {
@@ -160,6 +163,20 @@ mod tests {
         let mut look = look(vec![row(1, 1, None)]);
         asked(vec![row(1, 4, Some(ReadySource::Complement))], &mut look);
         assert_eq!(look.samples[0].ready_source, Reading::Is(ReadySource::Complement));
+    }
+
+    #[test]
+    fn what_others_tell_of_is_no_trouble_of_ours_any_more() {
+        let partial = SourceStatus { state: SourceState::Partial, ..fine("loaders") };
+        for (theirs, left) in [(vec![1], vec![Pid(2)]), (vec![1, 2], vec![])] {
+            let mut look = look(vec![row(1, 1, None), row(2, 2, None)]);
+            (look.denied, look.status) = (vec![Pid(1), Pid(2)], partial.clone());
+            let memory = Some(ReadySource::Memory);
+            asked(theirs.into_iter().map(|pid| row(pid, 4, memory)).collect(), &mut look);
+            assert_eq!(look.denied, left);
+            let says = look.status.message.contains("1 trainers may not be read, of pid 2");
+            assert_eq!((says, look.status == fine("loaders")), (!left.is_empty(), left.is_empty()));
+        }
     }
 
     #[test]

@@ -1,13 +1,16 @@
 //! The verbs that write and mend recordings, as they are typed.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::time::Duration;
 
 use mltop::model::EventKind;
 use mltop::record::SessionFile;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use super::full::until;
 use super::made::Made;
@@ -124,6 +127,81 @@ fn a_recording_follows_a_command_and_ends_with_its_exit_code() {
     assert!(told(&again).contains("nothing is ever overwritten"), "{}", told(&again));
     let none = folder.path().join("none/x.zst");
     assert!(told(&output(&["record", "-o"], &[&none])).contains("folder is not there"));
+}
+
+/// A command that says which signals reach it, and ends at the third.
+const SAYS: &str = "
+import signal, sys, time
+left = 3
+def heard(number, frame):
+    global left
+    print(signal.Signals(number).name, flush=True)
+    left -= 1
+    if not left:
+        sys.exit(7)
+for name in ('SIGHUP', 'SIGTERM'):
+    if signal.getsignal(getattr(signal, name)) is not signal.SIG_IGN:
+        signal.signal(getattr(signal, name), heard)
+print('ready', flush=True)
+for _ in range(6000):
+    time.sleep(0.01)
+";
+
+/// `record -- python3`, in a group of its own.
+fn record_what_it_says(path: &Path, words: &[&str]) -> (Running, BufReader<ChildStdout>) {
+    let mltop = env!("CARGO_BIN_EXE_mltop");
+    let record = [mltop, "record", "--interval", "100ms", "-o"].map(OsStr::new);
+    let python = ["--", "python3", "-c", SAYS].map(OsStr::new);
+    let words: Vec<&OsStr> = words
+        .iter()
+        .map(OsStr::new)
+        .chain(record)
+        .chain([path.as_os_str()])
+        .chain(python)
+        .collect();
+    let mut command = Command::new(words[0]);
+    command.args(&words[1..]).stdin(Stdio::null()).stderr(Stdio::null());
+    let mut child = command.process_group(0).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap());
+    assert_eq!(line(&mut lines), "ready");
+    (Running(child), lines)
+}
+
+fn line(lines: &mut BufReader<ChildStdout>) -> String {
+    let mut line = String::new();
+    lines.read_line(&mut line).unwrap();
+    line.trim_end().to_owned()
+}
+
+#[test]
+fn a_signal_to_a_recording_reaches_its_command_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.mltop.jsonl.zst");
+    let default = ["env", "--default-signal=HUP"];
+    let (mut record, mut lines) = record_what_it_says(&path, &default);
+    record.signal(Signal::HUP);
+    assert_eq!(line(&mut lines), "SIGHUP");
+    let group = Pid::from_raw(record.0.id().cast_signed()).unwrap();
+    kill_process_group(group, Signal::TERM).unwrap();
+    assert_eq!(line(&mut lines), "SIGTERM");
+    // After it, and to mltop alone: what came twice would be heard before it.
+    record.signal(Signal::HUP);
+    assert_eq!(line(&mut lines), "SIGHUP");
+    assert_eq!(record.ended(), Some(7));
+    assert_eq!(line(&mut lines), "");
+}
+
+#[test]
+fn under_nohup_a_hangup_ends_neither_a_recording_nor_its_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.mltop.jsonl.zst");
+    let (mut record, mut lines) = record_what_it_says(&path, &["env", "--ignore-signal=HUP"]);
+    for _ in 0..3 {
+        record.signal(Signal::HUP);
+        record.signal(Signal::TERM);
+        assert_eq!(line(&mut lines), "SIGTERM");
+    }
+    assert_eq!(record.ended(), Some(7));
 }
 
 #[test]

@@ -36,13 +36,22 @@ pub(super) fn from_a_process(got: &siginfo) -> bool {
 }
 
 /// The witness, as its parent sees it. Ends with the value.
-pub(super) struct Witness {
+pub(in crate::run) struct Witness {
     child: Child,
     pipe: PipeReader,
     heard: Vec<(Instant, u8)>,
 }
 
 impl Witness {
+    /// Starts it where the signals are handled: they are blocked only while it starts.
+    pub(in crate::run) fn start_among_handlers() -> io::Result<Self> {
+        let before = SigSet::thread_get_mask()?;
+        mask().thread_block()?;
+        let started = Self::start();
+        before.thread_set_mask()?;
+        started
+    }
+
     /// Starts it. The signals must be blocked by then: it hears what comes while it starts.
     pub(super) fn start() -> io::Result<Self> {
         let (pipe, out) = io::pipe()?;
@@ -52,7 +61,7 @@ impl Witness {
     }
 
     /// Whether a signal that has just come to us came to it too.
-    pub(super) fn heard(&mut self, signal: Signal) -> bool {
+    pub(in crate::run) fn heard(&mut self, signal: Signal) -> bool {
         let end = Instant::now() + TOGETHER;
         self.heard.retain(|(at, _)| at.elapsed() < OLD);
         loop {

@@ -52,7 +52,7 @@ pub mod tracked;
 mod trainer;
 mod workers;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -113,6 +113,8 @@ pub struct LoaderLook {
     pub workers: Vec<WorkerSample>,
     /// How this source fares.
     pub status: SourceStatus,
+    /// Trainers whose queues may not be read.
+    pub denied: Vec<Pid>,
     /// Looks taken since the start.
     pub looks: u64,
     /// CPU seconds that the thread used since the start.
@@ -182,8 +184,20 @@ impl Loaders {
             // A worker's row says nothing that could stand while nobody looks.
             workers: if late { Vec::new() } else { shared.workers.clone() },
             status: status(&shared, late),
+            denied: shared.denied.clone(),
             looks: shared.looks,
             cost_cpu_seconds: shared.cpu_seconds,
+        }
+    }
+}
+
+impl LoaderLook {
+    /// Others have told of these trainers what we may not read.
+    pub fn told(&mut self, trainers: &BTreeSet<Pid>) {
+        let before = self.denied.len();
+        self.denied.retain(|pid| !trainers.contains(pid));
+        if self.denied.len() < before && self.status.state == SourceState::Partial {
+            self.status = partial(&self.denied, self.samples.iter());
         }
     }
 }
@@ -203,29 +217,37 @@ fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
 }
 
 fn status(shared: &Shared, late: bool) -> SourceStatus {
-    let mut status = SourceStatus {
-        source: "loaders".into(),
-        state: SourceState::Ok,
-        message: Box::default(),
-        remedy: Box::default(),
-    };
+    let mut status = fine();
     if let Some(trouble) = &shared.trouble {
         status.state = SourceState::Failed;
         status.message = format!("Loaders cannot be looked at: {trouble}.").into();
     } else if late {
         status.state = SourceState::Failed;
         status.message = "A look at a loader does not return from the kernel.".into();
-    } else if let Some(pid) = shared.denied.first() {
+    } else {
+        return partial(&shared.denied, shared.rows.iter().map(|(_, row)| row));
+    }
+    status
+}
+
+/// How looks fare that take place.
+fn partial<'a>(denied: &[Pid], mut rows: impl Iterator<Item = &'a LoaderSample>) -> SourceStatus {
+    let mut status = fine();
+    if let Some(pid) = denied.first() {
         status.state = SourceState::Partial;
-        let count = shared.denied.len();
+        let count = denied.len();
         status.message =
             format!("The queues of {count} trainers may not be read, of pid {pid} first.").into();
         status.remedy = "Run mltop as the user of the training, or as root.".into();
-    } else if shared.rows.iter().any(|(_, row)| row.main_state == Reading::Not(Gap::Unsupported)) {
+    } else if rows.any(|row| row.main_state == Reading::Not(Gap::Unsupported)) {
         status.state = SourceState::Partial;
         status.message = "This kernel does not say where a thread sleeps (wchan).".into();
     }
     status
+}
+
+fn fine() -> SourceStatus {
+    crate::source::sampler::fine("loaders")
 }
 
 fn work(

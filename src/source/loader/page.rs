@@ -158,7 +158,7 @@ fn slot(bytes: &[u8]) -> Option<Slot> {
     let count = |n: usize| Some(at(n)).filter(|&value| value < MOST);
     let known = |n: usize| count(n).filter(|&value| value > 0);
     let time = |n: usize| Duration::from_nanos(at(n));
-    let (workers, prefetch_factor) = (count(10)?, count(11)?);
+    let (workers, prefetch_factor, batches) = (count(10)?, count(11)?, count(3)?);
     let capacity = workers.saturating_mul(prefetch_factor);
     let queued = |n: usize| count(n).filter(|&value| value <= capacity);
     let ready = queued(5);
@@ -170,8 +170,8 @@ fn slot(bytes: &[u8]) -> Option<Slot> {
         iterators: known(8)?,
         entered: Some(time(1)).filter(|time| !time.is_zero()),
         left: time(2),
-        batches: at(3),
-        batches_before: at(9).min(at(3)),
+        batches,
+        batches_before: at(9).min(batches),
         waited: time(4),
         ready,
         stash: queued(6).filter(|&stash| ready.is_some_and(|ready| stash <= ready)),

@@ -115,6 +115,8 @@ impl Steps {
 pub(super) struct Wait {
     pub(super) waiting: bool,
     pub(super) delivery: bool,
+    /// The process is stopped: its own clock goes on, and it waits for nothing.
+    pub(super) stopped: bool,
     pub(super) sources: (ReadySource, WaitSource),
     pub(super) weight: u64,
     /// What a look at a worker counts, where they are looked at.
@@ -245,6 +247,8 @@ impl Tracked {
             self.counts.failed += wait.weight;
             return Ok(());
         };
+        // Where the loop is tells nothing of a loader that it is not at.
+        let main = if current { main } else { MainAt::Other };
         let parts = Parts {
             queue: &mut self.queue,
             workers: &mut self.workers,
@@ -267,9 +271,13 @@ impl Tracked {
             Some(_) if plain => WaitSource::Semaphore,
             _ => WaitSource::Wchan,
         };
-        if !self.verified {
-            finding.bound = Bound::Doubtful;
-        }
+        let elsewhere = !current && self.queue.pinning.get() != Some(true);
+        finding.bound = match finding.bound {
+            _ if !self.verified => Bound::Doubtful,
+            // What the loop put aside before it left is in no queue.
+            Bound::Exact if elsewhere => Bound::Lower,
+            bound => bound,
+        };
         // Two loaders may both be empty: the loop waits for the one that it iterates.
         finding.waiting &= current;
         let ready = Reading::Is(finding.ready);
@@ -309,7 +317,7 @@ impl Tracked {
         let ready = Reading::from(depth.ready);
         self.stash = Reading::from(depth.stash);
         self.wait_source = wait.sources.1;
-        let told = self.told_wait(&depth);
+        let told = self.told_wait(&depth).map(|time| time * u32::from(!wait.stopped));
         self.depth = Some(depth);
         // Workers that still import their libraries are no starvation: a first batch must have come.
         self.started |= depth.taken.is_none_or(|taken| taken > 0) || ready.ok() > Some(0);

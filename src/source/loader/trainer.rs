@@ -79,6 +79,8 @@ struct OneLook {
     seen: Loop,
     /// The loader that the loop waits for.
     target: Option<LoaderId>,
+    /// The process is stopped.
+    stopped: bool,
     /// The loader whose queue was read with it, by its key.
     depth: Option<(u64, Result<Depth, Gap>)>,
 }
@@ -233,7 +235,8 @@ impl Trainer {
         if target.is_some() {
             self.current = target;
         }
-        let one = OneLook { seen, target, depth: key.map(|key| (key, looked.depth)) };
+        let depth = key.map(|key| (key, looked.depth));
+        let one = OneLook { seen, target, stopped: main.stopped, depth };
         self.count_by_rung(shared, one, sources, weights);
     }
 
@@ -241,7 +244,7 @@ impl Trainer {
     fn count_by_rung(
         &mut self,
         shared: &mut Shared<'_>,
-        OneLook { seen, target, depth }: OneLook,
+        OneLook { seen, target, stopped, depth }: OneLook,
         sources: (ReadySource, WaitSource),
         (weight, workers): (u64, Option<u64>),
     ) {
@@ -262,7 +265,7 @@ impl Trainer {
                 _ => None,
             };
             let delivery = waiting && seen.delivery;
-            let wait = Wait { waiting, delivery, sources, weight, workers };
+            let wait = Wait { waiting, delivery, stopped, sources, weight, workers };
             loader.by_rung(&mut shared.tools, depth, since, wait);
             lost |= loader.gone.is_some();
         }
@@ -349,7 +352,8 @@ impl Trainer {
             self.current = current;
         }
         let sources = (ReadySource::Pipe, WaitSource::Wchan);
-        let wait = Wait { waiting: false, delivery: false, sources, weight, workers };
+        let (waiting, delivery, stopped) = (false, false, main.stopped);
+        let wait = Wait { waiting, delivery, stopped, sources, weight, workers };
         let mut lost = false;
         for loader in self.loaders.iter_mut().filter(|loader| loader.gone.is_none()) {
             let sealed = loader.pipes.is_none() && loader.semaphores.is_none();

@@ -23,8 +23,8 @@ pub enum PidProblem {
     },
     /// It maps no library of machine learning.
     #[error(
-        "process {pid} ({name}) is no training: it has neither PyTorch, TensorFlow nor JAX loaded; \
-         give the pid of the Python process that trains, or leave --pid out"
+        "process {pid} ({name}) is no training: it has none of PyTorch, TensorFlow, JAX and Grain \
+         loaded; give the pid of the Python process that trains, or leave --pid out"
     )]
     NotATrainer {
         /// The id asked for.

@@ -27,6 +27,8 @@ const LIBRARIES: &[&str] = &[
     "/xla_extension.",
     "/libjax_common.",
     "/_xla.",
+    // Grain's: importing its data sets loads it.
+    "/index_shuffle_module.",
 ];
 
 /// Variables that say which rank of which job a process is.
@@ -165,6 +167,17 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_training_that_has_nothing_but_grain_is_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let line = |path| format!("7f0000000000-7f0000001000 r-xp 00000000 fe:01 9 {path}\n");
+        for (module, learns) in [("index_shuffle_module.so", true), ("index_test.so", false)] {
+            let path = format!("/lib/python3.11/site-packages/grain/_src/python/{module}");
+            fs::write(folder.path().join("maps"), line(path)).unwrap();
+            assert_eq!(maps(folder.path()).unwrap(), (learns, true), "{module}");
+        }
+    }
 
     #[test]
     fn only_the_variables_of_a_job_are_kept() {

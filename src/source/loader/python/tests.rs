@@ -130,7 +130,7 @@ impl Memory for Noise {
     }
 }
 
-/// A training with the stand-in for torch, stopped: two iterators, one of them pinned.
+/// A training with the stand-in for torch, stopped: two iterators, one of them pinned, one at its end.
 const TRAINING: &str = "
 import sys, time
 sys.path.insert(0, sys.argv[1])
@@ -138,8 +138,8 @@ import torch
 from torch.utils.data import DataLoader
 torch.cuda.is_available = lambda: True
 first = iter(DataLoader(range(1000), batch_size=4, num_workers=2, pin_memory=True))
-second = iter(DataLoader(range(1000), batch_size=4, num_workers=0))
-next(first), next(second)
+second = iter(DataLoader([0] * 7, batch_size=4, num_workers=0))
+next(first), list(second)
 for batch in first:
     print('ready', flush=True)
     time.sleep(60)
@@ -246,13 +246,14 @@ fn an_image_of_a_training_shows_its_two_iterators() {
     known.sort_by_key(|facts| facts.num_workers);
     let [inline, pinned] = known.try_into().unwrap();
     assert_eq!((inline.num_workers, inline.batch_size), (0, Some(4)));
-    assert_eq!((inline.prefetch_factor, inline.epoch_batches), (None, Some(250)));
+    assert_eq!((inline.prefetch_factor, inline.epoch_batches), (None, Some(2)));
     assert_eq!((pinned.num_workers, pinned.prefetch_factor), (2, Some(2)));
     assert!(pinned.pinned && !pinned.persistent_workers);
+    assert_eq!(pinned.epoch_batches, Some(250));
     assert_eq!((&*pinned.dataset, pinned.workers.len()), ("range", 2));
     let queues = interpreter.depth(pinned.id).unwrap().queues.unwrap();
     assert_eq!((queues.received, queues.sent), (2, 6));
-    assert_eq!(interpreter.depth(inline.id).unwrap(), Depth { taken: 1, queues: None });
+    assert_eq!(interpreter.depth(inline.id).unwrap(), Depth { taken: 2, queues: None });
 }
 
 #[test]
