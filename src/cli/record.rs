@@ -27,7 +27,8 @@ pub struct Record {
     #[command(flatten)]
     pub watch: Watch,
     /// A command to run: its start and its end are marked, and the recording ends with it and with
-    /// its exit code. SIGTERM and SIGHUP are passed on to it.
+    /// its exit code. A recording that is over before is closed, and the command goes on. SIGTERM and
+    /// SIGHUP are passed on to it.
     #[arg(value_name = "CMD", last = true)]
     pub command: Vec<OsString>,
 }

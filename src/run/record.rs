@@ -139,8 +139,12 @@ impl<'a> Recording<'a> {
                     None => Ok("stopped by the user"),
                 },
                 _ = look.tick() => match self.child_ended()? {
-                    Some(code) if records => return self.end("the command ended").map(|()| code),
-                    Some(code) => return Ok(code),
+                    Some(code) => {
+                        let result = if records { self.end("the command ended") } else { Ok(()) };
+                        // The command's own exit code stands, whatever became of its recording.
+                        result.unwrap_or_else(|error| say(&error.to_string()));
+                        return Ok(code);
+                    }
                     None => continue,
                 },
                 sample = samples.recv(), if records => match sample {
