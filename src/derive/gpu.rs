@@ -1,6 +1,6 @@
 //! GPUs and their PCIe links.
 
-use super::counter::{fell, mean, rate, rise, share, share_of_time};
+use super::counter::{fell, rate, rise, share, share_of_time};
 use crate::model::Sample;
 use crate::model::frame::GpuRates;
 use crate::model::id::GpuId;
@@ -75,6 +75,8 @@ fn row_rates(prev: Option<&GpuSample>, now: &GpuSample, seconds: f64) -> GpuRate
     let tx = best(a_second(tx), tx, now.nvlink_tx_bytes_per_second);
     let limit = now.nvlink_limit_bytes_per_second;
     let samples = rises(|row| row.utilization_samples_total);
+    let sum = times(|row| row.utilization_sum_total);
+    let idle = rises(|row| row.utilization_idle_samples_total);
     let (clock, clock_max) = (now.sm_clock_hertz, now.sm_clock_max_hertz);
     let hertz = |reading: Reading<u64>| reading.map(|hertz| hertz as f64);
     GpuRates {
@@ -82,8 +84,8 @@ fn row_rates(prev: Option<&GpuSample>, now: &GpuSample, seconds: f64) -> GpuRate
         nvlink_tx_bytes_per_second: tx,
         nvlink_rx_ratio: share(rx, limit, Gap::Failed),
         nvlink_tx_ratio: share(tx, limit, Gap::Failed),
-        utilization_mean_ratio: mean(times(|row| row.utilization_sum_total), samples),
-        idle_ratio: mean(rises(|row| row.utilization_idle_samples_total), samples),
+        utilization_mean_ratio: share(sum, samples, Gap::NotApplicable),
+        idle_ratio: share(idle, samples, Gap::NotApplicable),
         power_mean_watts: a_second(times(|row| row.energy_joules_total)),
         power_throttle_ratio: of_time(times(|row| row.power_throttle_seconds_total)),
         thermal_throttle_ratio: of_time(times(|row| row.thermal_throttle_seconds_total)),
