@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::diagnose::audit::{Audit, Watched};
 use crate::diagnose::RunState;
+use crate::diagnose::audit::{Audit, Watched};
 use crate::history::Bucket;
 use crate::model::{Finding, Frame, LoaderId, Rule, RunId};
 

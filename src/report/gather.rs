@@ -187,6 +187,7 @@ mod tests {
             evidence: Vec::new(),
             advice: String::new(),
             gain: String::new(),
+            cost: None,
         }
     }
 

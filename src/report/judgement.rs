@@ -3,7 +3,6 @@
 use serde::Serialize;
 
 use crate::diagnose::audit::{Audit, Watched, WatchedRun};
-use crate::diagnose::words::duration;
 use crate::fmt;
 use crate::model::{Event, Finding, RunId, Severity};
 
@@ -119,7 +118,8 @@ impl Judgement {
             out.push('\n');
         }
         let grades = self.audit.areas.iter().map(|part| {
-            let letter = part.grade.map_or_else(|| fmt::NONE.into(), |grade| grade.letter().to_string());
+            let letter =
+                part.grade.map_or_else(|| fmt::NONE.into(), |grade| grade.letter().to_string());
             format!("{} {letter}", part.area.code())
         });
         out += &format!("grades: {}\n", grades.collect::<Vec<_>>().join(", "));
@@ -139,7 +139,7 @@ impl Judgement {
 
 /// What is missing to say that nothing is there, and what would help; `None` where nothing is.
 fn lacks(watched: &Watched) -> Option<(String, String)> {
-    let seconds = duration(watched.seconds);
+    let seconds = fmt::ago(watched.seconds as u64);
     if watched.runs.is_empty() {
         let reason = format!("No training was seen in {seconds}.");
         let remedy = "Check while one runs, or name its process with --pid; mltop doctor says what can \
@@ -174,7 +174,8 @@ fn line(finding: &Event, until_ms: i64) -> String {
         None => format!("for {} and still", words::span(finding.start_ms, until_ms)),
     };
     let evidence: Vec<String> = finding.evidence.iter().map(|part| safe(&part.text)).collect();
-    let mut text = format!("{severity} {rule}{cause} {from} UTC {lasted}: {}", ended(&finding.title));
+    let mut text =
+        format!("{severity} {rule}{cause} {from} UTC {lasted}: {}", ended(&finding.title));
     for (name, part) in
         [("evidence", &evidence.join("; ")), ("remedy", &finding.advice), ("gain", &finding.gain)]
     {

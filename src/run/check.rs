@@ -1,6 +1,6 @@
 //! `mltop check`: whether anything is the matter, as an exit code.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::time::Instant;
@@ -9,7 +9,7 @@ use crate::cli::{self, Watch};
 use crate::diagnose::audit::Watched;
 use crate::diagnose::{Change, Settings};
 use crate::error::Error;
-use crate::model::{Finding, Frame, Pid};
+use crate::model::{Finding, Frame, Pid, Severity};
 use crate::report::Judgement;
 
 use super::pipeline::Pipeline;
@@ -40,14 +40,14 @@ fn checked(wanted: &cli::Check) -> Result<u8, Error> {
 /// Takes frames in, with what they change.
 struct Taken {
     watched: Watched,
-    findings: Vec<Finding>,
+    findings: BTreeMap<u64, Finding>,
     trainers: BTreeSet<Pid>,
 }
 
 impl Taken {
     fn new(settings: &Settings, only: Option<Pid>) -> Self {
         let watched = Watched::only(settings, only);
-        Self { watched, findings: Vec::new(), trainers: BTreeSet::new() }
+        Self { watched, findings: BTreeMap::new(), trainers: BTreeSet::new() }
     }
 
     fn take(&mut self, pipeline: &Pipeline, frame: &Frame, changes: &[Change]) {
@@ -58,19 +58,21 @@ impl Taken {
             }
         }
         for finding in changes.iter().map(stream::finding) {
-            let known = self.findings.iter_mut().find(|known| known.id == finding.id);
-            match known {
-                Some(known) => known.clone_from(finding),
-                None if self.findings.len() < MAX_FINDINGS => self.findings.push(finding.clone()),
-                None => {}
+            if self.findings.len() < MAX_FINDINGS || self.findings.contains_key(&finding.id) {
+                self.findings.insert(finding.id, finding.clone());
             }
         }
+    }
+
+    fn judged(self, least: Severity, source: &str) -> Judgement {
+        let findings: Vec<Finding> = self.findings.into_values().collect();
+        Judgement::of(&self.watched, &findings, least, source)
     }
 
     /// Open findings are told when they change; what they say and have cost is that of the last tick.
     fn finish(&mut self, pipeline: &Pipeline) {
         for finding in pipeline.engine.findings() {
-            if let Some(known) = self.findings.iter_mut().find(|known| known.id == finding.id) {
+            if let Some(known) = self.findings.get_mut(&finding.id) {
                 known.clone_from(finding);
             }
         }
@@ -90,10 +92,14 @@ fn recorded(file: &Path, wanted: &cli::Check) -> Result<Judgement, Error> {
         return Err(Error::Record(no_trainer(pid, &recorded.name, &taken.trainers)));
     }
     if let Some(damage) = recorded.damage() {
-        let _ = writeln!(std::io::stderr(), "mltop: not all of {} is readable: {damage}", recorded.name);
+        let _ = writeln!(
+            std::io::stderr(),
+            "mltop: not all of {} is readable: {damage}",
+            recorded.name
+        );
     }
     let least = wanted.severity.severity();
-    Ok(Judgement::of(&taken.watched, &taken.findings, least, &recorded.name))
+    Ok(taken.judged(least, &recorded.name))
 }
 
 fn no_trainer(pid: Pid, name: &str, trainers: &BTreeSet<Pid>) -> String {
@@ -102,7 +108,10 @@ fn no_trainer(pid: Pid, name: &str, trainers: &BTreeSet<Pid>) -> String {
     }
     let named: Vec<String> = trainers.iter().take(MAX_NAMED).map(Pid::to_string).collect();
     let more = if trainers.len() > MAX_NAMED { ", …" } else { "" };
-    format!("--pid {pid}: that process trains nowhere in {name}; these do: {}{more}", named.join(", "))
+    format!(
+        "--pid {pid}: that process trains nowhere in {name}; these do: {}{more}",
+        named.join(", ")
+    )
 }
 
 fn live(wanted: &cli::Check) -> Result<Judgement, Error> {
@@ -123,5 +132,5 @@ fn live(wanted: &cli::Check) -> Result<Judgement, Error> {
     drop(sampler);
     taken.finish(&pipeline);
     let least = wanted.severity.severity();
-    Ok(Judgement::of(&taken.watched, &taken.findings, least, "live"))
+    Ok(taken.judged(least, "live"))
 }

@@ -9,8 +9,8 @@
 
 mod grade;
 mod seen;
-mod words;
 mod watched;
+mod words;
 mod worth;
 
 pub use grade::Grade;
@@ -39,7 +39,7 @@ pub struct Audit {
     pub grade: Option<Grade>,
     /// The areas, in the order of the pipeline.
     pub areas: Vec<AreaPart>,
-    /// The changes that would give back most, the most first; at most [`worth::MOST`].
+    /// The changes that would give back most, the most first; at most three.
     pub changes: Vec<Worth>,
 }
 
@@ -151,6 +151,3 @@ fn lost(watched: &Watched, findings: &[&Finding]) -> Lost {
     sum.ratio = (whole > 0.0).then(|| (sum.gpu_seconds / whole).clamp(0.0, 1.0));
     sum
 }
-
-#[cfg(test)]
-mod tests;

@@ -21,9 +21,16 @@ fn ingestion(watched: &Watched) -> Option<String> {
     let mark = watched.wait_bound.map_or("", Bound::mark);
     let training = duration(watched.training_seconds);
     let fetch = shares(watched).map_or_else(String::new, |[_, _, disk, net, _]| {
-        format!("; its workers waited for a disk {} and for a network {} of theirs", percent(disk), percent(net))
+        format!(
+            "; its workers waited for a disk {} and for a network {} of theirs",
+            percent(disk),
+            percent(net)
+        )
     });
-    Some(format!("The loop waited for data {mark}{} of {training} of training{fetch}.", percent(wait)))
+    Some(format!(
+        "The loop waited for data {mark}{} of {training} of training{fetch}.",
+        percent(wait)
+    ))
 }
 
 fn preprocessing(watched: &Watched) -> Option<String> {

@@ -201,7 +201,8 @@ impl Watched {
             of_run || finding.pid == Some(pid)
         };
         self.only.is_none_or(of_trainer)
-            && finding.start_ms <= self.to_ms && finding.end_ms.is_none_or(|end| end >= self.from_ms)
+            && finding.start_ms <= self.to_ms
+            && finding.end_ms.is_none_or(|end| end >= self.from_ms)
     }
 
     /// The share of a finding's time that lies within.

@@ -9,7 +9,7 @@ use super::{Lost, area_of, lost};
 use crate::model::{Area, Cause, Finding, Rule, RunId, Severity};
 
 /// How many are named: who is told more than three does none.
-pub const MOST: usize = 3;
+pub(super) const MOST: usize = 3;
 
 /// One change, and what it would give back.
 #[derive(Clone, Debug, PartialEq, Serialize)]

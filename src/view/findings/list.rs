@@ -56,7 +56,11 @@ pub(super) fn list(look: &Look<'_>, width: usize, height: usize) -> Vec<TextRow>
     let rows = finding_rows(look.state);
     let mut out = vec![heading("Findings", &counts(look, &rows), width)];
     if rows.is_empty() {
-        let text = if look.state.latest.is_none() { "waiting for the first sample" } else { "none so far" };
+        let text = if look.state.latest.is_none() {
+            "waiting for the first sample"
+        } else {
+            "none so far"
+        };
         out.push(TextRow { left: vec![span(format!(" {text}"), Role::Dim)], ..TextRow::default() });
         out.truncate(height);
         return out;
@@ -136,7 +140,10 @@ fn row(look: &Look<'_>, finding: &Finding, plan: Plan) -> TextRow {
         strong(format!(" {}", left(&format!("{mark} {word}"), SEVERITY)), role),
         strong(left(&badge(finding), plan.name), role),
         span(" ", Role::Dim),
-        span(left(&fmt::clock(finding.start_ms, state.utc_offset_seconds), START), text(Role::Text)),
+        span(
+            left(&fmt::clock(finding.start_ms, state.utc_offset_seconds), START),
+            text(Role::Text),
+        ),
         span(right(&fmt::ago(seconds), LASTED + 1), text(Role::Text)),
     ];
     if plan.lost {
