@@ -9,6 +9,8 @@ pub mod metric;
 pub mod reading;
 pub mod sample;
 pub mod text;
+pub mod throttle;
+pub mod xid;
 
 pub use finding::{Area, Cause, Cost, Event, EventKind, Evidence, Finding, Rule, Severity};
 pub use frame::Frame;

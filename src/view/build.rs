@@ -6,6 +6,7 @@ use crate::app::{GpuMode, ScreenKind, State};
 use super::findings;
 use super::focus::Look;
 use super::footer::footer;
+use super::gpus;
 use super::header::header;
 use super::lanes::Plotted;
 use super::layout::{LINE_BELOW, Layout, layout};
@@ -45,6 +46,7 @@ fn without_strip(state: &State, past: &dyn Plotted, width: u16, height: u16) -> 
     }
     let columns = match state.screen {
         ScreenKind::Lanes | ScreenKind::Findings => usize::from(width.saturating_sub(2)),
+        ScreenKind::Gpus => gpus::columns(width),
         ScreenKind::Loaders => loaders::columns(width),
     };
     let look = Look::new(state, past, columns);
@@ -56,6 +58,7 @@ fn without_strip(state: &State, past: &dyn Plotted, width: u16, height: u16) -> 
     }
     match state.screen {
         ScreenKind::Lanes => lanes(&mut screen, &look),
+        ScreenKind::Gpus => gpus::put(&mut screen, &look),
         ScreenKind::Loaders => loaders::put(&mut screen, &look),
         ScreenKind::Findings => findings::put(&mut screen, &look),
     }

@@ -65,6 +65,10 @@ impl<'a> Look<'a> {
             (look.pid, look.run) = (Some(picked.pid), picked.run);
             look.loader = frame.sample.loaders.iter().find(|row| row.loader == picked.loader);
         }
+        if state.screen == ScreenKind::Gpus {
+            look.gpus = state.shown_gpu().into_iter().collect();
+            return look;
+        }
         let of_run = run.map(|run| run_gpus(frame, run)).unwrap_or_default();
         look.gpus_of_run = !of_run.is_empty();
         look.gpus = if of_run.is_empty() {
