@@ -73,7 +73,8 @@ fn integrate(scenario: &Scenario, index: u32, from: f64, to: f64, sums: &mut Sum
     while t < to {
         let until = scenario.edge_after(index, t).min(to);
         let span = until - t;
-        let inside = (span * 1e-6).min(1e-9);
+        // Clear of the edges, at which one part ends and the next begins.
+        let inside = (span * 0.01).min(1e-6);
         let ends = (scenario.at(index, t + inside), scenario.at(index, until - inside));
         if let (Some(first), Some(last)) = ends {
             for (at, sum) in sums.iter_mut().enumerate() {
