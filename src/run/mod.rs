@@ -2,6 +2,7 @@
 
 mod asked;
 mod bundled;
+mod check;
 mod demo;
 mod diff;
 mod doctor;
@@ -54,6 +55,7 @@ const WAITING: usize = 16;
 pub fn run(cli: Cli) -> Result<u8, Error> {
     match cli.verb {
         Some(Verb::Record(wanted)) => return record::record(&wanted),
+        Some(Verb::Check(wanted)) => return check::check(&wanted),
         Some(Verb::Verify(wanted)) => return verify::verify(&wanted),
         Some(Verb::Cut(wanted)) => verify::cut(&wanted),
         Some(Verb::Flight(wanted)) => return flight::flight(&wanted),
