@@ -80,7 +80,7 @@ class Scene:
 
     def env(self):
         return {
-            "LD_LIBRARY_PATH": os.path.abspath(args.made),
+            "LD_LIBRARY_PATH": os.path.join(os.path.abspath(args.made), "full"),
             "MLTOP_STANDIN": self.base,
             "MLTOP_STANDIN_CONTROL": self.control,
         }

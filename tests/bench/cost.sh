@@ -11,9 +11,6 @@ cargo build --release --locked --quiet
 made=target/bench
 mkdir -p "$made"
 cc -O2 -Wall -o "$made/bare" tests/bench/bare.c
-# As the tests build it (tests/common/standin.rs).
-"${RUSTC:-rustc}" --edition 2024 --crate-type cdylib --crate-name standin -C opt-level=3 -C panic=abort \
-    -C link-arg=-Wl,-soname,libnvidia-ml.so.1 --cap-lints allow --cfg full \
-    -o "$made/libnvidia-ml.so.1" tests/standin/lib.rs
+tests/standin/build full "$made/full" 3
 
 exec python3 tests/bench/cost.py --mltop target/release/mltop --made "$made" "$@"
