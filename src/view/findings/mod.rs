@@ -63,7 +63,8 @@ pub(super) fn put(screen: &mut Screen, look: &Look<'_>) {
 fn heading(title: &str, remark: &str, width: usize) -> TextRow {
     let title = format!(" {title} ");
     let remark = if width < 60 { String::new() } else { format!(" {remark} ") };
-    let line = width.saturating_sub(columns(&title) + columns(&remark));
+    // What is at the right keeps a distance to what is at the left.
+    let line = width.saturating_sub(columns(&title) + columns(&remark) + 2);
     TextRow {
         left: vec![strong(title, Role::Title), span("─".repeat(line), Role::Border)],
         right: vec![span(remark, Role::Dim)],

@@ -11,8 +11,6 @@ const LEAST: (u16, u16) = (72, 20);
 /// The fewest rows of the list, heading included, and of the evidence.
 const LIST_LEAST: u16 = 5;
 const DETAIL_LEAST: u16 = 4;
-/// The most rows that the list takes while the evidence wants some.
-const LIST_SHARE: u16 = 2;
 
 /// The places.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -104,13 +102,13 @@ fn upper(room: u16, wanted: Wanted) -> (u16, u16) {
     (areas, wanted.changes.min(room - areas))
 }
 
-/// Rows of the list and of the evidence: all that there is, the list at least what it needs.
+/// Rows of the list and of the evidence below it: the list gets what it wants while the evidence has
+/// its rows, and half of the room at least; what is over is the evidence's.
 fn lower(room: u16, wanted: Wanted) -> (u16, u16) {
-    let detail = wanted.detail.min(room.saturating_sub(LIST_LEAST));
-    let detail = if detail < DETAIL_LEAST { 0 } else { detail };
-    let share = (room / LIST_SHARE).max(LIST_LEAST).min(room);
-    let list = wanted.list.min(room).min(share.max(room - detail));
-    if detail == 0 { (room, 0) } else { (list.max(room - detail), room - list.max(room - detail)) }
+    let most = room.saturating_sub(wanted.detail).max(room / 2).max(LIST_LEAST).min(room);
+    let list = wanted.list.clamp(LIST_LEAST.min(most), most);
+    let detail = room - list;
+    if wanted.detail == 0 || detail < DETAIL_LEAST { (room, 0) } else { (list, detail) }
 }
 
 #[cfg(test)]
