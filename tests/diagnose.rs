@@ -13,6 +13,8 @@ mod cases;
 mod explained;
 #[path = "common/scenario.rs"]
 mod scenario;
+#[path = "diagnose/sentences.rs"]
+mod sentences;
 #[path = "diagnose/timing.rs"]
 mod timing;
 
