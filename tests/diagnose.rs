@@ -7,8 +7,14 @@
     reason = "a test that cannot go on should stop, and says what it measured"
 )]
 
+#[path = "diagnose/cases.rs"]
+mod cases;
+#[path = "diagnose/explained.rs"]
+mod explained;
 #[path = "common/scenario.rs"]
 mod scenario;
+#[path = "diagnose/sentences.rs"]
+mod sentences;
 #[path = "diagnose/timing.rs"]
 mod timing;
 

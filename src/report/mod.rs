@@ -13,6 +13,7 @@ mod judgement;
 mod lanes;
 mod markdown;
 mod rows;
+pub mod rules;
 mod runs;
 mod session;
 mod text;

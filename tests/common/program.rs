@@ -1,4 +1,5 @@
 //! The program without its loop: keys and ticks in, screens out.
+#![allow(dead_code, reason = "each test program uses its part")]
 
 use std::sync::Arc;
 

@@ -45,7 +45,8 @@ impl Grade {
     /// The grade of an area: from the share that its findings lost, where any of them costs GPU time,
     /// and from the severities of those that do not.
     pub(super) fn of(lost: Option<f64>, free: impl Iterator<Item = Severity>) -> Self {
-        let by_share = lost.map(|lost| {
+        // In whole percents, as it is shown: 20 % on screen is 20 % here.
+        let by_share = lost.map(|lost| (lost * 100.0).round() / 100.0).map(|lost| {
             let band = BANDS.iter().find(|(least, _)| lost >= *least);
             band.map_or(Self::B, |(_, grade)| *grade)
         });
@@ -67,7 +68,7 @@ mod tests {
     fn the_share_that_is_lost_decides_and_the_severity_of_what_costs_no_gpu_time() {
         let of = |lost, free: &[Severity]| Grade::of(lost, free.iter().copied());
         assert_eq!(of(None, &[]), Grade::A);
-        let shares = [0.0, 0.049, 0.05, 0.10, 0.20, 1.0].map(|lost| of(Some(lost), &[]));
+        let shares = [0.0, 0.044, 0.046, 0.10, 0.198, 1.0].map(|lost| of(Some(lost), &[]));
         assert_eq!(shares, [Grade::B, Grade::B, Grade::C, Grade::D, Grade::F, Grade::F]);
         let severities = [Severity::Info, Severity::Warn, Severity::High, Severity::Critical];
         let grades = severities.map(|severity| of(None, &[severity]));

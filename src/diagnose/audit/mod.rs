@@ -58,6 +58,15 @@ pub struct Lost {
     pub money: Option<f64>,
 }
 
+impl Lost {
+    /// The most that was lost, in money; `None` without a price.
+    pub fn high_money(&self) -> Option<f64> {
+        let scale =
+            if self.gpu_seconds > 0.0 { self.high_gpu_seconds / self.gpu_seconds } else { 1.0 };
+        self.money.map(|money| money * scale)
+    }
+}
+
 /// One area of the pipeline.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct AreaPart {
@@ -99,7 +108,7 @@ impl Audit {
                 let of_area = |finding: &&&Finding| area_of(finding) == *area;
                 let mine: Vec<&Finding> = counted.iter().filter(of_area).copied().collect();
                 let put_aside = put_aside.iter().filter(of_area).count();
-                part(watched, *area, &mine, put_aside)
+                part(watched, *area, &mine, &counted, put_aside)
             })
             .collect();
         Self {
@@ -120,8 +129,14 @@ impl Audit {
     }
 }
 
-fn part(watched: &Watched, area: Area, mine: &[&Finding], put_aside: usize) -> AreaPart {
-    let seen = seen::seen(watched, area);
+fn part(
+    watched: &Watched,
+    area: Area,
+    mine: &[&Finding],
+    all: &[&Finding],
+    put_aside: usize,
+) -> AreaPart {
+    let seen = seen::seen(watched, area, all);
     // What was found is evidence enough.
     let missing = if mine.is_empty() { seen::missing(watched, area) } else { String::new() };
     let lost = lost(watched, mine);

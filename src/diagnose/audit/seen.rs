@@ -1,14 +1,16 @@
 //! What was seen of each area, and what is missing to judge it.
 
+use super::area_of;
 use super::watched::Watched;
-use crate::diagnose::words::{duration, percent};
-use crate::model::{Area, Bound};
+use super::words::duration;
+use crate::diagnose::words::percent;
+use crate::model::{Area, Bound, Finding, Rule};
 
-/// What was seen, as a sentence.
-pub(super) fn seen(watched: &Watched, area: Area) -> String {
+/// What was seen, as a sentence; `found` are all findings, for what one area says of another.
+pub(super) fn seen(watched: &Watched, area: Area, found: &[&Finding]) -> String {
     let text = match area {
-        Area::Ingestion => ingestion(watched),
-        Area::Preprocessing => preprocessing(watched),
+        Area::Ingestion => ingestion(watched, found),
+        Area::Preprocessing => preprocessing(watched, found),
         Area::Compute => compute(watched),
         Area::Evaluation => evaluation(watched),
         Area::Inference => None,
@@ -16,27 +18,47 @@ pub(super) fn seen(watched: &Watched, area: Area) -> String {
     text.unwrap_or_default()
 }
 
-fn ingestion(watched: &Watched) -> Option<String> {
+/// How long the loop waited stands where its cause lies: an area without a finding must not read as if
+/// it had one.
+fn ingestion(watched: &Watched, found: &[&Finding]) -> Option<String> {
     let wait = watched.wait.get()?;
-    let mark = watched.wait_bound.map_or("", Bound::mark);
-    let training = duration(watched.training_seconds);
-    let fetch = shares(watched).map_or_else(String::new, |[_, _, disk, net, _]| {
-        format!(
-            "; its workers waited for a disk {} and for a network {} of theirs",
-            percent(disk),
-            percent(net)
-        )
+    let fetch = shares(watched).map(|[_, _, disk, net, _]| {
+        let (disk, net) = (percent(disk), percent(net));
+        format!("orkers waited for a disk {disk} of their time and for a network {net}")
     });
-    Some(format!(
-        "The loop waited for data {mark}{} of {training} of training{fetch}.",
-        percent(wait)
-    ))
+    let areas = starved(found);
+    if let (Some(elsewhere), false) = (areas.first(), areas.contains(&Area::Ingestion)) {
+        let elsewhere = elsewhere.code();
+        return Some(match fetch {
+            Some(fetch) => format!("W{fetch}; what the loop waits for lies in {elsewhere}."),
+            None => format!("What the loop waits for lies in {elsewhere}."),
+        });
+    }
+    let fetch = fetch.map_or_else(String::new, |fetch| format!("; its w{fetch}"));
+    Some(format!("The loop waited for data {}{fetch}.", waited(watched, wait)))
 }
 
-fn preprocessing(watched: &Watched) -> Option<String> {
+/// Where the causes of the loops' waiting lie.
+fn starved(found: &[&Finding]) -> Vec<Area> {
+    let starved = found.iter().filter(|finding| finding.rule == Rule::Starved);
+    starved.map(|finding| area_of(finding)).collect()
+}
+
+/// A share of the time of training.
+fn waited(watched: &Watched, wait: f64) -> String {
+    let mark = watched.wait_bound.map_or("", Bound::mark);
+    format!("{mark}{} of {} of training", percent(wait), duration(watched.training_seconds))
+}
+
+fn preprocessing(watched: &Watched, found: &[&Finding]) -> Option<String> {
     let [run, runq, _, _, idle] = shares(watched)?;
+    let here = starved(found).contains(&Area::Preprocessing);
+    let wait = watched.wait.get().filter(|_| here).map_or_else(
+        || "Workers".to_owned(),
+        |wait| format!("The loop waited for data {}; its workers", waited(watched, wait)),
+    );
     Some(format!(
-        "Workers were on a CPU {} of their time, waited for one {}, and had no work {}.",
+        "{wait} were on a CPU {} of their time, waited for one {}, and had no work {}.",
         percent(run),
         percent(runq),
         percent(idle)

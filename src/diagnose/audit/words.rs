@@ -1,17 +1,47 @@
 //! GPU time, money and the whole, as words.
 
 use super::Audit;
-use crate::diagnose::words::{duration, percent};
+use crate::diagnose::words::percent;
 
 /// GPU time: `34 GPU-s`, `12 GPU-min`, `1.6 GPU-h`.
 pub fn gpu_time(gpu_seconds: f64) -> String {
-    let (value, unit) = match gpu_seconds {
-        s if !s.is_finite() || s < 0.0 => return "–".to_owned(),
-        s if s < 120.0 => (s, "GPU-s"),
-        s if s < 7200.0 => (s / 60.0, "GPU-min"),
-        s => (s / 3600.0, "GPU-h"),
-    };
-    if value < 9.95 { format!("{value:.1} {unit}") } else { format!("{value:.0} {unit}") }
+    if !gpu_seconds.is_finite() || gpu_seconds < 0.0 {
+        return "–".to_owned();
+    }
+    let (seconds, unit) = unit(gpu_seconds);
+    format!("{} {unit}", number(gpu_seconds / seconds))
+}
+
+/// The unit that one would say a GPU time in, and its seconds.
+const fn unit(gpu_seconds: f64) -> (f64, &'static str) {
+    match gpu_seconds {
+        s if s < 120.0 => (1.0, "GPU-s"),
+        s if s < 7200.0 => (60.0, "GPU-min"),
+        _ => (3600.0, "GPU-h"),
+    }
+}
+
+fn number(value: f64) -> String {
+    if value < 9.95 { format!("{value:.1}") } else { format!("{value:.0}") }
+}
+
+/// GPU time with the range in which it lies, where that is wide enough to matter: `34 GPU-s (23 to 44)`.
+fn ranged(low: f64, middle: f64, high: f64) -> String {
+    let (seconds, _) = unit(middle);
+    if high - low < 0.1 * middle {
+        return gpu_time(middle);
+    }
+    format!("{} ({} to {})", gpu_time(middle), number(low / seconds), number(high / seconds))
+}
+
+/// A length of time: `110 s`, `12 min`, `2 h 5 min`.
+pub(super) fn duration(seconds: f64) -> String {
+    let whole = seconds.max(0.0).round() as u64;
+    match whole {
+        0..=119 => format!("{whole} s"),
+        120..=7199 => format!("{} min", whole / 60),
+        _ => format!("{} h {} min", whole / 3600, whole / 60 % 60),
+    }
 }
 
 /// An amount of money, in the currency of the price: two digits after the point, or what is left of a
@@ -39,18 +69,8 @@ pub(super) fn summary(audit: &Audit) -> String {
     match lost.ratio.filter(|_| lost.high_gpu_seconds > 0.0) {
         Some(ratio) => {
             let whole = gpu_time(audit.gpu_seconds);
-            let (middle, low, high) =
-                (lost.gpu_seconds, lost.low_gpu_seconds, lost.high_gpu_seconds);
-            let range = if high - low < 0.05 * middle.max(1.0) {
-                String::new()
-            } else {
-                format!(" ({} to {})", gpu_time(low), gpu_time(high))
-            };
-            format!(
-                "{findings} in {watched}: {} of {whole} lost, {}{range}{cost}.",
-                percent(ratio),
-                gpu_time(middle)
-            )
+            let lost = ranged(lost.low_gpu_seconds, lost.gpu_seconds, lost.high_gpu_seconds);
+            format!("{findings} in {watched}: {} of {whole} lost, {lost}{cost}.", percent(ratio))
         }
         None => format!("{findings} in {watched}; no GPU time is known to be lost."),
     }
@@ -61,9 +81,11 @@ fn quiet(audit: &Audit, watched: &str) -> String {
     match judged {
         0 => format!("{watched} watched: not enough evidence to judge any of the five areas yet."),
         5 => format!("Nothing found in {watched}, in any of the five areas."),
-        judged => format!(
-            "Nothing found in {watched} in the {judged} of 5 areas for which there is evidence enough."
-        ),
+        judged => {
+            format!(
+                "Nothing found in {watched}; {judged} of the five areas could be judged by then."
+            )
+        }
     }
 }
 
@@ -78,6 +100,8 @@ mod tests {
         assert_eq!(gpu_time(150.0), "2.5 GPU-min");
         assert_eq!(gpu_time(5760.0 * 2.0), "3.2 GPU-h");
         assert_eq!(gpu_time(f64::NAN), "–");
+        assert_eq!(ranged(1400.0, 2000.0, 2600.0), "33 GPU-min (23 to 43)");
+        assert_eq!(ranged(2000.0, 2000.0, 2000.0), "33 GPU-min");
     }
 
     #[test]

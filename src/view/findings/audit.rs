@@ -1,6 +1,6 @@
 //! The audit on screen: the areas with their grades, and the changes worth most.
 
-use crate::diagnose::audit::{AreaPart, Audit, Grade, Lost, Worth, gpu_time, money};
+use crate::diagnose::audit::{AreaPart, Audit, Grade, Worth, gpu_time, money};
 use crate::fmt;
 use crate::view::screen::{Line, Role, TextRow, span, strong};
 use crate::view::text::{clauses, left, right, safe};
@@ -11,7 +11,10 @@ use super::heading;
 const GRADE: usize = 4;
 const AREA: usize = 15;
 const FOUND: usize = 9;
-const LOST: usize = 18;
+const LOST: usize = 13;
+const SHARE: usize = 6;
+/// Columns of the bar of what an area lost: all of the time of the GPUs in use.
+const BAR: usize = 12;
 /// Below so many columns the figures of an area give way to its words.
 const NARROW: usize = 100;
 /// Lines that the words of an area and a change may take, where they stand beside the findings.
@@ -36,7 +39,8 @@ pub(super) fn letter(grade: Option<Grade>) -> String {
 /// The whole in a row.
 pub(super) fn summary(audit: &Audit) -> Vec<TextRow> {
     let role = grade_role(audit.grade);
-    let left = vec![strong(" Audit  ", role), span(audit.summary(), Role::Text)];
+    let grade = audit.grade.map_or_else(String::new, |grade| format!(" {}", grade.letter()));
+    let left = vec![strong(format!(" Audit{grade}  "), role), span(audit.summary(), Role::Text)];
     vec![TextRow { left, right: Line::new(), bar: Some(role), selected: false }]
 }
 
@@ -53,10 +57,9 @@ fn flat(part: &AreaPart, width: usize) -> TextRow {
     let mut line = name(part);
     let mut used = GRADE + AREA;
     if width >= NARROW {
-        line.push(span(right(&found(part), FOUND), Role::Text));
-        line.push(span(right(&lost(&part.lost), LOST), Role::Blocked));
+        line.extend(figures(part));
         line.push(span("  ", Role::Dim));
-        used += FOUND + LOST + 2;
+        used += FOUND + LOST + SHARE + 2 + BAR + 2;
     }
     let (text, role) = words(part);
     let text = clauses(&text, width.saturating_sub(used + 1), 1).into_iter().next();
@@ -66,8 +69,7 @@ fn flat(part: &AreaPart, width: usize) -> TextRow {
 
 fn tall(part: &AreaPart, width: usize) -> Vec<TextRow> {
     let mut line = name(part);
-    line.push(span(right(&found(part), FOUND), Role::Text));
-    line.push(span(right(&lost(&part.lost), LOST), Role::Blocked));
+    line.extend(figures(part));
     let mut rows = vec![TextRow { left: line, ..TextRow::default() }];
     let (text, role) = words(part);
     for text in clauses(&text, width.saturating_sub(GRADE + 1), LINES) {
@@ -93,27 +95,36 @@ fn found(part: &AreaPart) -> String {
     }
 }
 
-fn lost(lost: &Lost) -> String {
-    if lost.high_gpu_seconds <= 0.0 {
-        return String::new();
-    }
-    let share = lost.ratio.map_or_else(String::new, |ratio| fmt::percent(ratio));
-    format!("{} {share}", gpu_time(lost.gpu_seconds))
+/// How many were found, what they lost, and that as a bar.
+fn figures(part: &AreaPart) -> Line {
+    let role = grade_role(part.grade);
+    let lost = Some(part.lost).filter(|lost| lost.high_gpu_seconds > 0.0);
+    let share = lost.and_then(|lost| lost.ratio);
+    let time = lost.map_or_else(String::new, |lost| gpu_time(lost.gpu_seconds));
+    let percent = share.map_or_else(String::new, fmt::percent);
+    let full = share.map_or(0, |share| ((share * BAR as f64).ceil() as usize).min(BAR));
+    let none = if part.grade.is_some() { BAR } else { 0 };
+    vec![
+        span(right(&found(part), FOUND), if lost.is_some() { Role::Text } else { Role::Dim }),
+        span(right(&time, LOST), Role::Blocked),
+        span(right(&percent, SHARE), Role::Blocked),
+        span("  ", Role::Dim),
+        span("▆".repeat(full), role),
+        span(left(&"·".repeat(none.saturating_sub(full)), BAR - full), Role::Dim),
+    ]
 }
 
-/// What was seen; where that is not enough, what is missing.
+/// What was seen; where that is not enough, first what is missing.
 fn words(part: &AreaPart) -> (String, Role) {
+    let role = if part.missing.is_empty() { Role::Text } else { Role::Dim };
     let aside = match part.put_aside {
         0 => String::new(),
-        count => format!(" {count} put aside."),
+        count => format!("{count} put aside."),
     };
-    match (part.missing.is_empty(), part.seen.is_empty()) {
-        (true, _) => (format!("{}{aside}", part.seen).trim_start().to_owned(), Role::Text),
-        (false, true) => (format!("Not enough evidence. {}{aside}", part.missing), Role::Dim),
-        (false, false) => {
-            (format!("Not enough evidence: {} {}{aside}", part.seen, part.missing), Role::Dim)
-        }
-    }
+    let lacks = if part.missing.is_empty() { "" } else { "Not enough evidence." };
+    let parts = [lacks, &part.missing, &part.seen, &aside];
+    let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+    (safe(&parts.join(" ")), role)
 }
 
 /// The changes worth most.
@@ -141,7 +152,12 @@ fn change(number: usize, worth: &Worth, width: usize, lines: usize) -> Vec<TextR
     let indent = if lines > 1 { 4 } else { used };
     let columns = width.saturating_sub(indent + 1);
     let shift = used - indent;
-    let text = format!("{}{advice}", "\u{a0}".repeat(shift));
+    // A word of its length holds the place of what stands before it.
+    let held = match shift {
+        0 => String::new(),
+        shift => format!("{} ", "_".repeat(shift - 1)),
+    };
+    let text = format!("{held}{advice}");
     let mut rows = Vec::new();
     for (at, line) in clauses(&text, columns, lines).into_iter().enumerate() {
         let left = if at == 0 {
@@ -162,6 +178,7 @@ fn gives(worth: &Worth) -> String {
     if lost.high_gpu_seconds <= 0.0 {
         return String::new();
     }
-    let amount = lost.money.map_or_else(String::new, |amount| format!(", {}", money(amount)));
+    let amount =
+        lost.high_money().map_or_else(String::new, |amount| format!(", {}", money(amount)));
     format!("up to {}{amount}", gpu_time(lost.high_gpu_seconds))
 }

@@ -13,7 +13,7 @@ const EVIDENCE_MAX: usize = 12;
 /// The rows; none where nothing was found.
 pub(super) fn detail(look: &Look<'_>, width: usize) -> Vec<TextRow> {
     let Some(finding) = look.state.picked_finding() else { return Vec::new() };
-    let role = severity_role(finding.severity);
+    let severity = severity_role(finding.severity);
     let mut rows = vec![heading(&badge(finding), "Enter shows it in full and goes there", width)];
     let mut paragraph = |mark: &str, text: &str, role: Role, strongly: bool| {
         let indent = mark.chars().count();
@@ -22,7 +22,7 @@ pub(super) fn detail(look: &Look<'_>, width: usize) -> Vec<TextRow> {
             let mark = if at == 0 { mark.to_owned() } else { " ".repeat(indent) };
             let text = if strongly { strong(line, role) } else { span(line, role) };
             let left = vec![span(mark, Role::Dim), text];
-            rows.push(TextRow { left, ..TextRow::default() });
+            rows.push(TextRow { left, bar: strongly.then_some(severity), ..TextRow::default() });
         }
     };
     paragraph(" ", &finding.title, Role::Text, true);
@@ -31,8 +31,5 @@ pub(super) fn detail(look: &Look<'_>, width: usize) -> Vec<TextRow> {
     }
     paragraph("  → ", &finding.advice, Role::Text, false);
     paragraph("  + ", &finding.gain, Role::Good, false);
-    for row in &mut rows[1..] {
-        row.bar = Some(role);
-    }
     rows
 }
