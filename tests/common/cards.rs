@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use mltop::model::frame::GpuRates;
 use mltop::model::inventory::{GivenGpus, GpuInfo, GpuModes, MigInfo};
+use mltop::model::metric::{Cell, Kind, Section};
 use mltop::model::sample::{GpuProcKind, GpuProcSample, GpuSample};
 use mltop::model::{Frame, Gap, GpuId, Pid, Reading, Sample};
 
@@ -96,7 +97,13 @@ pub(crate) fn bare(_: u64, sample: &mut Sample, frame: &mut Frame) {
         *row = GpuSample::blank(row.gpu, Gap::Unsupported);
         row.utilization_ratio = util;
     }
-    frame.gpus.clear();
+    for rates in &mut frame.gpus {
+        for (index, spec) in GpuRates::COLUMNS.iter().enumerate() {
+            if spec.kind != Kind::Id {
+                rates.set(index, Cell::Null(Gap::Unsupported));
+            }
+        }
+    }
     sample.gpu_procs.push(GpuProcSample {
         gpu: GpuId(0),
         pid: Pid(3_999_999),
