@@ -7,6 +7,14 @@
     reason = "a test that cannot go on should stop, and says what it measured"
 )]
 
+#[path = "diagnose/cases.rs"]
+mod cases;
+#[path = "diagnose/costs.rs"]
+mod costs;
+#[path = "diagnose/explained.rs"]
+mod explained;
+#[path = "diagnose/phases.rs"]
+mod phases;
 #[path = "common/scenario.rs"]
 mod scenario;
 #[path = "diagnose/timing.rs"]

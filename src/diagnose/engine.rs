@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::Verdict;
-use super::idle_held::IdleHeld;
+use super::audit::Watched;
 use super::ledger::Ledger;
 use super::now::{self, RunState};
-use super::oversized::Oversized;
+use super::rules::Rules;
 use super::settings::Settings;
-use super::starved::Watch;
 use super::trainer::Trainer;
-use crate::model::{Finding, Frame, Pid, Rule, RunId};
+use crate::model::{Finding, Frame, Pid, RunId};
 
 /// Trainers and runs watched at once.
 const MAX_TRAINERS: usize = 256;
@@ -33,17 +32,18 @@ pub struct Engine {
     settings: Settings,
     last_ms: Option<u64>,
     trainers: BTreeMap<Pid, Trainer>,
-    watches: BTreeMap<RunId, Watch>,
-    idle_held: IdleHeld,
-    oversized: Oversized,
+    rules: Rules,
     ledger: Ledger,
     now: Vec<RunState>,
+    watched: Watched,
 }
 
 impl Engine {
     /// An engine with these windows.
     pub fn new(settings: Settings) -> Self {
-        Self { settings, ..Self::default() }
+        let ledger = Ledger::new(settings.price_per_gpu_hour);
+        let watched = Watched::new(&settings);
+        Self { settings, ledger, watched, ..Self::default() }
     }
 
     /// Takes a frame and tells what changed. A frame that is not newer than the one before is
@@ -56,19 +56,12 @@ impl Engine {
             _ => {}
         }
         self.last_ms = Some(now_ms);
+        self.ledger.tick(frame);
         self.observe(frame);
-        self.judge_runs(frame);
-        self.idle_held.step(frame, &self.settings, &mut self.ledger);
+        self.say_now(frame);
         let trainers: Vec<&Trainer> = self.trainers.values().collect();
-        let starved: Vec<RunId> = self
-            .ledger
-            .lasting()
-            .iter()
-            .filter(|finding| finding.rule == Rule::Starved)
-            .filter_map(|finding| finding.run)
-            .collect();
-        let is_starved = |trainer: &Trainer| starved.contains(&trainer.run);
-        self.oversized.step(frame, &trainers, is_starved, &self.settings, &mut self.ledger);
+        self.rules.step(frame, &trainers, &self.settings, &mut self.ledger);
+        self.watched.push(frame, self.rules.starved.verdicts());
         self.ledger.take_changes()
     }
 
@@ -87,23 +80,33 @@ impl Engine {
         self.ledger.set_dismissed(id, true)
     }
 
+    /// Takes back that a finding was put aside. False where there is none with this number.
+    pub fn take_back(&mut self, id: u64) -> bool {
+        self.ledger.set_dismissed(id, false)
+    }
+
+    /// What was watched so far: the ground that an audit stands on.
+    pub const fn watched(&self) -> &Watched {
+        &self.watched
+    }
+
+    /// What can be said by now of each run: whether its loop starves.
+    pub fn verdicts(&self) -> impl Iterator<Item = (RunId, Verdict)> {
+        self.rules.starved.verdicts()
+    }
+
     /// What can be said by now over all runs: found where a finding is open, quiet where each run
     /// was judged and nothing is the matter, and more is needed otherwise.
     pub fn verdict(&self) -> Verdict {
         if !self.ledger.lasting().is_empty() {
             return Verdict::Found;
         }
-        let worst = self.watches.values().map(|watch| watch.verdict.unwrap_or(Verdict::NeedMore));
-        worst.max().unwrap_or(Verdict::NeedMore)
+        self.rules.starved.verdict()
     }
 
     fn forget(&mut self) {
-        for watch in self.watches.values_mut() {
-            watch.end(&mut self.ledger);
-        }
-        self.idle_held.end(&mut self.ledger);
-        self.oversized.end(&mut self.ledger);
-        self.watches.clear();
+        self.rules.end(&mut self.ledger);
+        self.ledger.forget();
         self.trainers.clear();
     }
 
@@ -121,26 +124,14 @@ impl Engine {
         self.trainers.retain(|_, trainer| trainer.seen_ms == now_ms);
     }
 
-    fn judge_runs(&mut self, frame: &Frame) {
+    fn say_now(&mut self, frame: &Frame) {
         self.now.clear();
         for info in &frame.sample.inventory.runs {
             let trainers: Vec<&Trainer> =
                 info.trainers.iter().filter_map(|pid| self.trainers.get(pid)).collect();
-            if trainers.is_empty() {
-                continue;
+            if !trainers.is_empty() {
+                self.now.push(now::state(frame, info.run, &trainers));
             }
-            let watch = self.watches.entry(info.run).or_default();
-            watch.step(frame, info.run, &trainers, &self.settings, &mut self.ledger);
-            self.now.push(now::state(frame, info.run, &trainers));
         }
-        let trainers = &self.trainers;
-        let ledger = &mut self.ledger;
-        self.watches.retain(|run, watch| {
-            let stays = trainers.values().any(|trainer| trainer.run == *run);
-            if !stays {
-                watch.end(ledger);
-            }
-            stays
-        });
     }
 }

@@ -126,9 +126,9 @@ impl<'a> Live<'a> {
             looks: setup.looks,
             styles,
             notifier: setup.notifier,
+            keeping: Keeping::new(interval, setup.settings.short_windows),
             pipeline: Pipeline::new(setup.settings),
             reel,
-            keeping: Keeping::new(interval, setup.settings),
             whole: None,
             wanted_finding: None,
             state,
@@ -279,6 +279,9 @@ impl<'a> Live<'a> {
             }
             Effect::Dismiss(id) => {
                 self.pipeline.engine.dismiss(id);
+            }
+            Effect::TakeBack(id) => {
+                self.pipeline.engine.take_back(id);
             }
             Effect::NextTheme => {
                 self.looks.next_theme();
