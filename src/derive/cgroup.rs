@@ -8,7 +8,8 @@ use crate::model::sample::CgroupSample;
 pub(super) fn rates(prev: Option<&CgroupSample>, now: &CgroupSample, seconds: f64) -> CgroupRates {
     let (usage, periods, throttled_periods, throttled) = rises!(prev, now;
         cpu_usage_seconds_total, periods_total, throttled_periods_total, throttled_seconds_total);
-    let refaults = rise(prev.map(|prev| prev.refault_file_pages_total), now.refault_file_pages_total);
+    let refaults =
+        rise(prev.map(|prev| prev.refault_file_pages_total), now.refault_file_pages_total);
     CgroupRates {
         cgroup: now.cgroup.clone(),
         cpu_cores: rate(usage, seconds),

@@ -7,6 +7,10 @@
 use super::about::About;
 use super::ledger::Ledger;
 use super::settings::Settings;
+use super::supply::{
+    self, cache_thrash, cold_cache, cpu_oversubscribed, cpu_quota, epoch_respawn, host_memory,
+    main_thread, repeated_prep, small_files, transfer_bound,
+};
 use super::trainer::Trainer;
 use super::{idle_held, oversized, oversized_compute, oversized_memory, starved};
 use crate::model::{Cause, Frame, Rule, RunId};
@@ -75,6 +79,12 @@ macro_rules! rules {
 
 rules! {
     starved: starved::Starved, [starved::ABOUT];
+    supply: supply::Supply, [
+        small_files::ABOUT, cache_thrash::ABOUT, cold_cache::ABOUT, main_thread::ABOUT,
+        epoch_respawn::ABOUT, transfer_bound::ABOUT, repeated_prep::ABOUT, cpu_quota::ABOUT,
+        cpu_oversubscribed::ABOUT
+    ];
+    host_memory: host_memory::HostMemory, [host_memory::ABOUT];
     idle_held: idle_held::IdleHeld, [idle_held::ABOUT];
     oversized: oversized::Oversized, [oversized_compute::ABOUT, oversized_memory::ABOUT];
 }
