@@ -9,6 +9,8 @@
 
 #[path = "common/scenario.rs"]
 mod scenario;
+#[path = "diagnose/supply/mod.rs"]
+mod supply;
 #[path = "diagnose/timing.rs"]
 mod timing;
 
