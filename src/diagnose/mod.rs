@@ -37,7 +37,7 @@ pub use about::{About, Threshold, UNITS};
 pub use cause::{about_cause, causes, workers_enough};
 pub use engine::{Change, Engine};
 pub use now::{Doing, RunState};
-pub use rules::{about, rules};
+pub use rules::{about, abouts, is_rule, rules};
 pub use settings::{Settings, Timing};
 
 /// What the evidence allows to say.

@@ -5,6 +5,7 @@
 //! the time (see [`Ledger`]), so a rule that names the root stands before those of its consequences.
 
 use super::about::About;
+use super::cause::causes;
 use super::ledger::Ledger;
 use super::settings::Settings;
 use super::supply::{
@@ -98,6 +99,17 @@ fn starving(ledger: &Ledger) -> Vec<(RunId, Option<Cause>)> {
 /// All rules, explained, in the order in which they are asked.
 pub fn rules() -> &'static [&'static About] {
     RULES
+}
+
+/// All rules and causes, explained, each once: a rule that STARVED names as a cause, too, comes with
+/// the rules.
+pub fn abouts() -> impl Iterator<Item = &'static About> {
+    rules().iter().copied().chain(causes().iter().copied().filter(|about| !is_rule(about)))
+}
+
+/// Whether a rule has this explanation, be it a cause, too.
+pub fn is_rule(about: &About) -> bool {
+    rules().iter().any(|rule| std::ptr::eq(*rule, about))
 }
 
 /// A rule, explained; `None` for one that this version does not look for.

@@ -1,9 +1,9 @@
 //! CPU-QUOTA, CPU-OVERSUBSCRIBED, and a loop without workers.
 
 use mltop::model::inventory::LoaderInfo;
-use mltop::model::{Cause, Frame, Gap, Reading, Rule, Sample, Severity};
+use mltop::model::{Cause, Finding, Frame, Gap, Reading, Rule, Sample, Severity};
 
-use super::{cause_of, fed, none, on_cpu, only, run, starved};
+use super::{cause_of, fed, found, none, on_cpu, only, run, starved};
 use crate::engine;
 
 /// A quota of 9 cores that stops the job, and runs out in so many periods.
@@ -11,6 +11,22 @@ fn quota(sample: &mut Sample, frame: &mut Frame, throttled: f64, periods: f64) {
     sample.cgroups[0].cpu_limit_cores = Reading::Is(9.0);
     frame.cgroups[0].throttled_ratio = Reading::Is(throttled);
     frame.cgroups[0].throttled_periods_ratio = Reading::Is(periods);
+}
+
+/// A loop that keeps up under a quota that binds so much.
+fn limited(throttled: f64, periods: f64) -> Vec<Finding> {
+    found(&mut fed(), 120, &mut |_, sample, frame| {
+        quota(sample, frame, throttled, periods);
+        on_cpu(frame, 0.5, 0.3);
+    })
+}
+
+pub(crate) fn throttled() -> Vec<Finding> {
+    limited(0.2, 0.4)
+}
+
+pub(crate) fn hardly_throttled() -> Vec<Finding> {
+    limited(0.08, 0.2)
 }
 
 #[test]
@@ -75,6 +91,24 @@ fn queued(sample: &mut Sample, share: f64) {
     let queued = (run as f64 * share) as u64;
     row.worker_runq_samples_total = Reading::Is(queued);
     row.worker_run_samples_total = Reading::Is(run - queued);
+}
+
+/// Sixteen cores for eight workers and their trainer, with as many threads each.
+fn crowded(run_delay: f64) -> Vec<Finding> {
+    let mut scenario = fed();
+    scenario.cpus = 16.0;
+    found(&mut scenario, 120, &mut |_, sample, frame| {
+        queued(sample, 0.6);
+        on_cpu(frame, 1.0, run_delay);
+    })
+}
+
+pub(crate) fn in_line() -> Vec<Finding> {
+    crowded(2.5)
+}
+
+pub(crate) fn hardly_more_threads_than_cores() -> Vec<Finding> {
+    crowded(1.5)
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! What whole epochs show: COLD-CACHE, CACHE-THRASH, EPOCH-RESPAWN, REPEATED-PREP.
 
-use mltop::model::{Cause, Frame, Gap, Reading, Rule, Sample, Severity};
+use mltop::model::{Cause, Finding, Frame, Gap, Reading, Rule, Sample, Severity};
 
-use super::{cause_of, disk, epochs_of, fed, none, only, reading, reads, run};
+use super::{cause_of, disk, epochs_of, fed, found, none, only, reading, reads, run};
 use crate::engine;
 use crate::scenario::Scenario;
 
@@ -26,6 +26,23 @@ fn memory(sample: &mut Sample, frame: &mut Frame, free: f64, refaults: f64) {
 
 fn epoch(sample: &Sample) -> u64 {
     sample.loaders[0].epochs_total.ok().unwrap()
+}
+
+/// A second epoch that reads this share from storage, of which a part had been there.
+fn rereads(share: f64) -> Vec<Finding> {
+    found(&mut fed(), 180, &mut |_, sample, frame| {
+        epochs_of(&mut sample.loaders[0], BATCHES);
+        reads(sample, frame, share * 250e6, 250e6, 250.0);
+        memory(sample, frame, 0.03, 20_000.0);
+    })
+}
+
+pub(crate) fn thrashing() -> Vec<Finding> {
+    rereads(0.35)
+}
+
+pub(crate) fn hardly_thrashing() -> Vec<Finding> {
+    rereads(0.25)
 }
 
 #[test]
@@ -120,7 +137,7 @@ fn data_that_does_not_fit_or_a_disk_at_its_ceiling_is_no_cold_cache() {
 }
 
 /// Two epochs: the first reads this share from storage, the second that.
-fn warms(seconds: u32, shares: [f64; 2], step: f64) -> Vec<mltop::model::Finding> {
+fn warms(seconds: u32, shares: [f64; 2], step: f64) -> Vec<Finding> {
     let mut scenario = young(fed());
     scenario.ranks[0].step = 0.15;
     let mut engine = engine();
@@ -140,6 +157,14 @@ fn warms(seconds: u32, shares: [f64; 2], step: f64) -> Vec<mltop::model::Finding
     opened
 }
 
+pub(crate) fn cold() -> Vec<Finding> {
+    warms(150, [0.92, 0.01], 0.1)
+}
+
+pub(crate) fn as_cold() -> Vec<Finding> {
+    warms(150, [0.92, 0.40], 0.1)
+}
+
 #[test]
 fn a_first_epoch_from_the_disk_and_a_second_from_memory_are_told_once_when_both_are_over() {
     let opened = warms(150, [0.92, 0.01], 0.1);
@@ -156,7 +181,7 @@ fn a_second_epoch_as_cold_or_as_slow_as_the_first_tells_of_no_cold_cache() {
 }
 
 /// Epochs of 60 s that begin with so many seconds of starting workers, and so many new ones.
-fn respawning(gap: f64, fresh: u64, see_stack: bool, epochs: u32) -> Vec<mltop::model::Finding> {
+fn respawning(gap: f64, fresh: u64, see_stack: bool, epochs: u32) -> Vec<Finding> {
     let (mut scenario, mut engine) = (fed(), engine());
     let mut opened = Vec::new();
     let (mut looks, mut starting, mut starts) = (0_u64, 0_u64, 0_u64);
@@ -181,6 +206,14 @@ fn respawning(gap: f64, fresh: u64, see_stack: bool, epochs: u32) -> Vec<mltop::
         }));
     }
     opened
+}
+
+pub(crate) fn respawn() -> Vec<Finding> {
+    respawning(6.0, 8, true, 4)
+}
+
+pub(crate) fn quick_respawn() -> Vec<Finding> {
+    respawning(1.0, 8, true, 4)
 }
 
 #[test]
@@ -212,7 +245,7 @@ fn a_pause_between_epochs_in_which_nobody_sees_the_loop_is_not_blamed_on_the_wor
 }
 
 /// Epochs in which the workers use so many cores, and read so much from storage.
-fn prepares(cores: [f64; 3], from_storage: f64) -> Vec<mltop::model::Finding> {
+fn prepares(cores: [f64; 3], from_storage: f64) -> Vec<Finding> {
     let (mut scenario, mut engine) = (young(fed()), engine());
     run(&mut scenario, &mut engine, 230, &mut |_, sample, frame| {
         epochs_of(&mut sample.loaders[0], BATCHES);
@@ -223,6 +256,14 @@ fn prepares(cores: [f64; 3], from_storage: f64) -> Vec<mltop::model::Finding> {
             rates.cpu_cores = Reading::Is(cores[number] / 8.0);
         }
     })
+}
+
+pub(crate) fn repeated() -> Vec<Finding> {
+    prepares([4.0; 3], 0.0)
+}
+
+pub(crate) fn not_repeated() -> Vec<Finding> {
+    prepares([4.0, 3.0, 2.0], 0.0)
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! MAIN-THREAD and TRANSFER-BOUND: the GPU idles, and the loop does not wait for data.
 
 use mltop::model::sample::PcieSource;
-use mltop::model::{Bound, Cause, Frame, Gap, Reading, Rule, Sample};
+use mltop::model::{Bound, Cause, Finding, Frame, Gap, Reading, Rule, Sample};
 
-use super::{cause_of, fed, none, only, starved};
+use super::{cause_of, fed, found, none, only, starved};
 
 /// The GPU is busy so much, and the main thread on a CPU so much of the time.
 fn busy(sample: &mut Sample, frame: &mut Frame, gpu: f64, main: f64) {
@@ -32,6 +32,22 @@ fn stack(at: f64, sample: &mut Sample, [forward, backward, logging]: [f64; 3]) {
     ] {
         *part = Reading::Is(0);
     }
+}
+
+/// The GPU is busy so much, and the main thread logs.
+fn logs(gpu: f64) -> Vec<Finding> {
+    found(&mut fed(), 120, &mut |at, sample, frame| {
+        busy(sample, frame, gpu, 0.99);
+        stack(at, sample, [0.02, 0.02, 0.6]);
+    })
+}
+
+pub(crate) fn main_thread() -> Vec<Finding> {
+    logs(0.70)
+}
+
+pub(crate) fn quick_main_thread() -> Vec<Finding> {
+    logs(0.92)
 }
 
 #[test]
@@ -107,6 +123,18 @@ fn link(sample: &mut Sample, frame: &mut Frame, share: f64, source: PcieSource, 
     frame.gpus[0].pcie_rx_ratio = Reading::Is(share);
     frame.gpus[0].pcie_rx_bytes_per_second = Reading::Is(share * 31.5e9);
     sample.loaders[0].pinned = Reading::Is(false);
+}
+
+fn copies(share: f64) -> Vec<Finding> {
+    found(&mut fed(), 120, &mut |_, sample, frame| link(sample, frame, share, PcieSource::Gpm, 4))
+}
+
+pub(crate) fn full_link() -> Vec<Finding> {
+    copies(0.65)
+}
+
+pub(crate) fn link_with_room() -> Vec<Finding> {
+    copies(0.55)
 }
 
 #[test]

@@ -1,13 +1,21 @@
 //! HOST-MEMORY.
 
-use mltop::model::{Frame, Gap, Reading, Rule, Sample, Severity};
+use mltop::model::{Finding, Frame, Gap, Reading, Rule, Sample, Severity};
 
-use super::{fed, none, only, run};
+use super::{fed, found, none, only, run};
 use crate::engine;
 
 fn pressure(frame: &mut Frame, some: f64, full: f64) {
     frame.host.psi_memory_some_ratio = Reading::Is(some);
     frame.host.psi_memory_full_ratio = Reading::Is(full);
+}
+
+pub(crate) fn short() -> Vec<Finding> {
+    found(&mut fed(), 60, &mut |_, _, frame| pressure(frame, 0.12, 0.02))
+}
+
+pub(crate) fn nearly_short() -> Vec<Finding> {
+    found(&mut fed(), 60, &mut |_, _, frame| pressure(frame, 0.09, 0.04))
 }
 
 #[test]

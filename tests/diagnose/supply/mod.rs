@@ -1,10 +1,10 @@
 //! What feeds the loop: each rule with what raises it, what nearly does, and what it needs to see.
 
-mod cpu;
-mod epochs;
-mod gpu;
-mod memory;
-mod reads;
+pub(crate) mod cpu;
+pub(crate) mod epochs;
+pub(crate) mod gpu;
+pub(crate) mod memory;
+pub(crate) mod reads;
 
 use std::sync::Arc;
 
@@ -38,6 +38,13 @@ fn run(
         }));
     }
     opened
+}
+
+/// All that is found.
+fn found(scenario: &mut Scenario, seconds: u32, alter: Alter<'_>) -> Vec<Finding> {
+    let mut engine = engine();
+    run(scenario, &mut engine, seconds, alter);
+    engine.findings().to_vec()
 }
 
 /// The one finding that is opened.

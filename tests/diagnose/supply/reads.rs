@@ -1,11 +1,27 @@
 //! SMALL-FILES.
 
-use mltop::model::{Cause, Gap, Reading, Rule, Severity};
+use mltop::model::{Cause, Finding, Gap, Reading, Rule, Severity};
 
-use super::{cause_of, disk, fed, none, only, reading, reads};
+use super::{cause_of, disk, fed, found, none, only, reading, reads};
 
 /// Files of 20 KiB, each read by two calls, from the disk.
 const SIZE: f64 = 20.0 * 1024.0;
+
+/// A loop that keeps up with files of so many bytes, all of them from the disk.
+fn files_of(bytes: f64) -> Vec<Finding> {
+    found(&mut fed(), 120, &mut |_, sample, frame| {
+        reads(sample, frame, 3000.0 * bytes, 3000.0 * bytes, 6000.0);
+        disk(frame, 3000.0 * bytes, 3000.0);
+    })
+}
+
+pub(crate) fn small_files() -> Vec<Finding> {
+    files_of(SIZE)
+}
+
+pub(crate) fn larger_files() -> Vec<Finding> {
+    files_of(80.0 * 1024.0)
+}
 
 #[test]
 fn many_small_reads_are_why_a_loop_starves_and_shards_are_advised() {
