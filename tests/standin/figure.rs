@@ -20,6 +20,10 @@ figures! {
     MemUtil "mem_util" 0.0
     Encoder "enc" 0.0
     Decoder "dec" 0.0
+    Jpeg "jpg" 0.0
+    // Nanoseconds a second that clocks were held down, by power and by heat.
+    HeldByPower "held_by_power" 0.0
+    HeldByHeat "held_by_heat" 0.0
     // Multiprocessors busy, warps resident, tensor pipe busy, memory interface busy: per cent.
     Sm "sm" 0.0
     Occupancy "occ" 0.0
