@@ -97,8 +97,8 @@ fn whole_cards(table: &Table<'_>) {
     let held = table.all("power_throttle_seconds_total", 0);
     assert!(held.last() > held.first(), "{held:?}");
     // A mean of a second hides that nothing ran for a while; the samples of a sixth of one do not.
-    assert_eq!(cell(table, "utilization_min_ratio", 6), json!(0));
-    assert_eq!(cell(table, "utilization_max_ratio", 6), json!(1));
+    assert!(table.all("utilization_min_ratio", 6).contains(&0.0));
+    assert!(table.all("utilization_max_ratio", 6).contains(&1.0));
     let idle = table.last("utilization_idle_samples_total", 6).unwrap();
     let all = table.last("utilization_samples_total", 6).unwrap();
     assert!((0.3..0.6).contains(&(idle / all)), "{idle} of {all}");
