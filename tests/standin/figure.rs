@@ -146,13 +146,4 @@ impl Figures {
     pub fn set(&mut self, figure: Figure, value: f64) {
         self.0[figure as usize] = value;
     }
-
-    /// The load between this and `other`, `share` of the way; what is no load stays.
-    pub fn toward(&self, other: &Self, share: f64) -> Self {
-        let mut out = *self;
-        for at in 0..LOAD {
-            out.0[at] += (other.0[at] - self.0[at]) * share;
-        }
-        out
-    }
 }
