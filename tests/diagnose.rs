@@ -443,6 +443,7 @@ fn on_a_real_recording_idle_held_is_named_only_while_memory_is_held_without_use(
                 gpu: GpuId(0),
                 pid: Pid(7),
                 memory_used_bytes: Reading::Is(*held),
+                ..GpuProcSample::default()
             }],
             ..Sample::default()
         };
