@@ -9,7 +9,7 @@ pub mod reading;
 pub mod sample;
 pub mod text;
 
-pub use finding::{Cause, Event, EventKind, Evidence, Finding, Rule, Severity};
+pub use finding::{Area, Cause, Cost, Event, EventKind, Evidence, Finding, Rule, Severity};
 pub use frame::Frame;
 pub use id::{GpuId, LoaderId, Pid, RunId, Stamp};
 pub use inventory::Inventory;
