@@ -10,6 +10,8 @@
 
 #[path = "lab/dice.rs"]
 mod dice;
+#[path = "lab/group.rs"]
+mod group;
 #[path = "lab/load.rs"]
 mod load;
 #[path = "lab/looks.rs"]
@@ -22,21 +24,37 @@ mod pipe;
 mod plans;
 #[path = "lab/play.rs"]
 mod play;
+#[path = "lab/real.rs"]
+mod real;
 #[path = "lab/score.rs"]
 mod score;
+#[path = "common/standin.rs"]
+mod standin;
 #[path = "lab/table.rs"]
 mod table;
+#[path = "common/throttle.rs"]
+#[expect(dead_code, reason = "only the name of the disk is needed here")]
+mod throttle;
+#[path = "common/train.rs"]
+#[expect(dead_code, reason = "only the interpreters are needed here")]
+mod train;
 #[path = "lab/trainer.rs"]
 mod trainer;
 #[path = "lab/truth.rs"]
 mod truth;
 
+use std::collections::VecDeque;
+use std::sync::Mutex;
 use std::thread;
 
 use score::{Outcome, Score};
 
 /// Hours of each quiet scenario in the short form.
 const SHORT_SECONDS: f64 = 1200.0;
+
+/// Seconds of a real scenario, and its seed, which is held out.
+const REAL_SECONDS: u64 = 45;
+const REAL_SEED: u64 = 3;
 
 fn of_seeds(seeds: &[u64]) -> Vec<Outcome> {
     let plans = (0..plans::STARVED.len())
@@ -98,21 +116,57 @@ fn the_seeds_for_tuning() {
     println!("{}", table::by_name(&starved));
     println!("{}", table::cells(&Score::of(&starved)));
     println!("{}", table::confusion(&Score::of(&starved)));
-    let quiet = quiet(&seeds, 3600.0);
+    let hours = std::env::var("MLTOP_LAB_HOURS").ok().and_then(|hours| hours.parse().ok());
+    let quiet = quiet(&seeds, 3600.0 * hours.unwrap_or(1.0));
     println!("{:#?}\n{:#?}", alarms(&starved), alarms(&quiet));
 }
 
+/// `MLTOP_LAB_ONLY="disk" cargo test --release --test lab real -- --ignored --nocapture`
 #[test]
-#[ignore = "scratch"]
-fn scratch_waits() {
-    for (index, seed, around) in [(3, 0, 1099.0), (3, 0, 1649.0), (3, 1, 1099.0), (3,1,1649.0),(3,2,1099.0),(3,2,1649.0), (4, 0, 1154.0),(4,1,1154.0),(4,2,1154.0)] {
-        let plan = plans::quiet(index, seed, 3600.0);
-        let mut machine = machine::Machine::new(vec![plan], 1.0);
-        while machine.now() < around + 60.0 { machine.tick(); }
-        let waits: Vec<_> = machine.trainer().waits.iter().map(|w| w.0).collect();
-        let share = |from: f64, to: f64| truth::overlap(&waits, &[(from, to)]) / (to - from);
-        println!("{index} {seed} {around} hour {:.3}", share(0.0, around));
-        for at in (-40..=40).step_by(5) { let t = around + f64::from(at); print!("{at}:{:.3}/{:.3} ", share(t-10.0,t), share(t-30.0,t)); }
-        println!();
+#[ignore = "takes ten minutes; tests/lab/run runs it with the rest"]
+fn the_real_scenarios() {
+    let (outcomes, skipped) = real_ones();
+    println!("{}", table::by_name(&outcomes));
+    println!("{}", table::confusion(&Score::of(&outcomes)));
+    println!("{:#?}\n{skipped:#?}", alarms(&outcomes));
+}
+
+/// Runs the real scenarios: those that need the machine for themselves first, then two at a time.
+fn real_ones() -> (Vec<Outcome>, Vec<String>) {
+    let number = |name: &str| std::env::var(name).ok().and_then(|number| number.parse().ok());
+    let seconds = number("MLTOP_LAB_SECONDS").unwrap_or(REAL_SECONDS);
+    let jobs = number("MLTOP_LAB_JOBS").unwrap_or(2);
+    let again = std::env::var_os("MLTOP_LAB_AGAIN").is_some();
+    let only = std::env::var("MLTOP_LAB_ONLY").unwrap_or_default();
+    let wanted = |real: &&real::Real| only.is_empty() || only.split(' ').any(|w| w == real.name);
+    let (mut done, mut skipped) = (Vec::new(), Vec::new());
+    for alone in [true, false] {
+        let todo = real::ALL.iter().filter(wanted).filter(|real| real.alone == alone);
+        let todo = Mutex::new(todo.collect::<VecDeque<_>>());
+        let came = Mutex::new(Vec::new());
+        thread::scope(|scope| {
+            for _ in 0..if alone { 1 } else { jobs } {
+                scope.spawn(|| {
+                    loop {
+                        let Some(real) = todo.lock().unwrap().pop_front() else { return };
+                        let outcome = real::run(real, REAL_SEED, seconds, again);
+                        if let Ok(outcome) = &outcome {
+                            let score = Score::of([outcome]);
+                            println!("{}: {}", real.name, table::cells(&score));
+                        }
+                        came.lock().unwrap().push((real.name, outcome));
+                    }
+                });
+            }
+        });
+        for (name, outcome) in came.into_inner().unwrap() {
+            match outcome {
+                Ok(outcome) => done.push(outcome),
+                Err(why) => skipped.push(format!("{name}: {why}")),
+            }
+        }
     }
+    let place = |name: &str| real::ALL.iter().position(|real| real.name == name);
+    done.sort_by_key(|outcome| place(&outcome.name));
+    (done, skipped)
 }

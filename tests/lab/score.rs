@@ -221,15 +221,17 @@ impl Score {
         for told in told {
             let ends = told.causes.iter().skip(1).map(|cause| cause.0).chain([told.live.1]);
             for (&(from, cause), to) in told.causes.iter().zip(ends) {
+                let cause = stretch.as_true(cause);
                 *named.entry(cause).or_default() += overlap(&[(from, to)], &[within]);
             }
         }
+        let truth = stretch.cause();
         for (cause, seconds) in &named {
-            *self.causes.entry((stretch.cause, *cause)).or_default() += seconds;
+            *self.causes.entry((truth, *cause)).or_default() += seconds;
         }
         let most = named.iter().max_by(|a, b| a.1.total_cmp(b.1));
         self.top.0 += 1;
-        self.top.1 += usize::from(most.is_some_and(|(cause, _)| *cause == stretch.cause));
+        self.top.1 += usize::from(most.is_some_and(|(cause, _)| *cause == truth));
     }
 
     /// For each true cause: seconds rightly said, wrongly said, and missed.

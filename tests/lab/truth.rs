@@ -21,11 +21,24 @@ const RUN_OUT: f64 = 40.0;
 pub(crate) struct Stretch {
     pub(crate) from: f64,
     pub(crate) to: f64,
+    /// Why. Of several, separated by `|`, each is true, and the first one is what they count as.
     pub(crate) cause: &'static str,
     /// Whether ten seconds hold five steps of each worker, for which the short window is made.
     pub(crate) fast: bool,
     /// Share of the stretch in which the loop waited.
     pub(crate) blocked: f64,
+}
+
+impl Stretch {
+    /// What its cause counts as.
+    pub(crate) fn cause(&self) -> &'static str {
+        self.cause.split('|').next().unwrap_or_default()
+    }
+
+    /// What a cause that is named counts as here.
+    pub(crate) fn as_true(&self, named: &'static str) -> &'static str {
+        if self.cause.split('|').any(|cause| cause == named) { self.cause() } else { named }
+    }
 }
 
 /// The stretches within the phases that were made to starve: from the first wait to the last one of
