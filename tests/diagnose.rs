@@ -13,6 +13,8 @@ mod cases;
 mod explained;
 #[path = "common/scenario.rs"]
 mod scenario;
+#[path = "diagnose/supply/mod.rs"]
+mod supply;
 #[path = "diagnose/timing.rs"]
 mod timing;
 

@@ -374,6 +374,9 @@ fn words_of(
     why: Explained,
 ) -> Said {
     let severity = worst.loss.severity(worst.facts.steps, worst.facts.bound);
+    // What mends itself with the next epoch is worth knowing, and no more.
+    let passes = why.cause == Cause::ColdCache;
+    let severity = severity.filter(|_| !passes);
     let mut evidence = measured(trainer, worst, scene.settings.of(&BLOCKED));
     evidence.extend(why.evidence);
     let mark = worst.facts.bound.mark();
