@@ -9,12 +9,16 @@
 
 #[path = "diagnose/cases.rs"]
 mod cases;
+#[path = "diagnose/costs.rs"]
+mod costs;
 #[path = "diagnose/explained.rs"]
 mod explained;
+#[path = "diagnose/phases.rs"]
+mod phases;
 #[path = "common/scenario.rs"]
 mod scenario;
-#[path = "diagnose/sentences.rs"]
-mod sentences;
+#[path = "diagnose/supply/mod.rs"]
+mod supply;
 #[path = "diagnose/timing.rs"]
 mod timing;
 

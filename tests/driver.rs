@@ -22,3 +22,5 @@ mod table;
 mod tmux;
 #[path = "driver/troubles.rs"]
 mod troubles;
+#[path = "driver/whole.rs"]
+mod whole;

@@ -66,6 +66,7 @@ section! {
         psi_memory_full_ratio: Reading<f64> => Rate, Ratio, 3, "Share of time in which all tasks waited for memory.";
         major_faults_per_second: Reading<f64> => Rate, PerSecond, 1, "Page faults that needed I/O.";
         refault_file_pages_per_second: Reading<f64> => Rate, PerSecond, 1, "File pages read again soon after they were evicted.";
+        swap_in_pages_per_second: Reading<f64> => Rate, PerSecond, 1, "Pages swapped in.";
         mltop_cpu_ratio: Reading<f64> => Rate, Ratio, 4, "CPU time of mltop itself, of one core.";
     }
 }
@@ -77,6 +78,7 @@ section! {
         cpu_cores: Reading<f64> => Rate, None, 2, "CPU time used, in cores.";
         throttled_ratio: Reading<f64> => Rate, Ratio, 3, "Share of time in which the group was throttled.";
         throttled_periods_ratio: Reading<f64> => Rate, Ratio, 3, "Share of scheduling periods in which the quota ran out.";
+        refault_file_pages_per_second: Reading<f64> => Rate, PerSecond, 1, "File pages of the group read again soon after they were evicted.";
     }
 }
 
@@ -134,6 +136,7 @@ section! {
     ProcRates, "procs" {
         pid: Pid => Id, None, 0, "Process id.";
         cpu_cores: Reading<f64> => Rate, None, 3, "CPU time used, in cores.";
+        main_cpu_cores: Reading<f64> => Rate, None, 3, "CPU time of the main thread alone, in cores.";
         run_delay_ratio: Reading<f64> => Rate, Ratio, 3, "Time ready to run without a CPU, of one thread's time.";
         read_bytes_per_second: Reading<f64> => Rate, BytesPerSecond, 0, "Bytes read from storage.";
         read_chars_per_second: Reading<f64> => Rate, BytesPerSecond, 0, "Bytes that read calls returned.";

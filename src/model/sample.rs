@@ -78,6 +78,7 @@ section! {
         runnable: Reading<u64> => Gauge, None, 0, "Threads running or ready to run (/proc/loadavg).";
         memory_total_bytes: Reading<u64> => Gauge, Bytes, 0, "Installed memory (/proc/meminfo MemTotal).";
         memory_available_bytes: Reading<u64> => Gauge, Bytes, 0, "Memory that can be had without swapping (/proc/meminfo MemAvailable).";
+        memory_free_bytes: Reading<u64> => Gauge, Bytes, 0, "Memory that nothing uses, not even as page cache (/proc/meminfo MemFree).";
         memory_cached_bytes: Reading<u64> => Gauge, Bytes, 0, "Page cache, shared memory included (/proc/meminfo Cached).";
         swap_total_bytes: Reading<u64> => Gauge, Bytes, 0, "Swap space (/proc/meminfo SwapTotal).";
         swap_free_bytes: Reading<u64> => Gauge, Bytes, 0, "Unused swap space (/proc/meminfo SwapFree).";
@@ -109,6 +110,8 @@ section! {
         throttled_seconds_total: Reading<f64> => Counter, Seconds, 3, "Time in which the group was throttled (cpu.stat throttled_usec or throttled_time).";
         memory_limit_bytes: Reading<u64> => Gauge, Bytes, 0, "Memory limit (memory.max, memory.limit_in_bytes). Not applicable where there is none.";
         memory_current_bytes: Reading<u64> => Gauge, Bytes, 0, "Memory charged to the group (memory.current, memory.usage_in_bytes).";
+        memory_file_bytes: Reading<u64> => Gauge, Bytes, 0, "Page cache charged to the group (memory.stat file, total_cache).";
+        refault_file_pages_total: Reading<u64> => Counter, None, 0, "File pages of the group that were read again soon after they were evicted (memory.stat workingset_refault_file).";
         io_read_limit_bytes_per_second: Reading<u64> => Gauge, BytesPerSecond, 0, "Lowest read limit on any device (io.max rbps, blkio.throttle.read_bps_device). Not applicable where there is none.";
     }
 }
@@ -192,6 +195,7 @@ section! {
         pid: Pid => Id, None, 0, "Process id.";
         state: Reading<ProcState> => State, None, 0, "State of the main thread (stat).";
         cpu_seconds_total: Reading<f64> => Counter, Seconds, 2, "CPU time in user mode and kernel, all threads (stat).";
+        main_cpu_seconds_total: Reading<f64> => Counter, Seconds, 3, "CPU time of the main thread alone (task/PID/schedstat).";
         threads: Reading<u64> => Gauge, None, 0, "Threads (stat).";
         rss_bytes: Reading<u64> => Gauge, Bytes, 0, "Resident memory, shared pages counted in full (stat).";
         major_faults_total: Reading<u64> => Counter, None, 0, "Page faults that needed I/O (stat).";
@@ -291,6 +295,9 @@ section! {
         delivery_samples_total: Reading<u64> => Counter, None, 0, "Of those, looks that found a batch ready: the hand-over is what takes time.";
         wait_idle_samples_total: Reading<u64> => Counter, None, 0, "Looks at a worker without work while the loop waited.";
         wait_worker_samples_total: Reading<u64> => Counter, None, 0, "Looks at a worker while the loop waited.";
+        wait_run_samples_total: Reading<u64> => Counter, None, 0, "Looks that found the loop waiting with its main thread on a CPU: it prepares or unpacks the batch itself.";
+        wait_disk_samples_total: Reading<u64> => Counter, None, 0, "Looks that found the loop waiting with its main thread waiting for a disk.";
+        wait_net_samples_total: Reading<u64> => Counter, None, 0, "Looks that found the loop waiting with its main thread waiting for a network, a network filesystem or FUSE; of a loader with workers, its result queue too.";
         worker_run_samples_total: Reading<u64> => Counter, None, 0, "Looks that found a worker on a CPU.";
         worker_runq_samples_total: Reading<u64> => Counter, None, 0, "Looks that found a worker ready to run, by its share of run-queue delay.";
         worker_disk_samples_total: Reading<u64> => Counter, None, 0, "Looks that found a worker waiting for a disk (state D, or a page of a file).";

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # What mltop costs: CPU time, memory, bytes to the terminal and time to the first frame, beside htop,
 # btop, top and a bare loop that only reads the same files. All of them run at once, over the same
-# box: 300 idle processes, a PyTorch trainer with 8 workers, and 8 stand-in GPUs.
+# box: 300 idle processes, a PyTorch trainer with 8 workers, and 8 stand-in GPUs. With `--scenes
+# sleep,spin` mltop alone over 16 whose calls take the time that they take on a real driver.
 #
 # usage: tests/bench/cost.sh [--minutes N]      N for each of the two scenes, quiet and noisy
 set -euo pipefail

@@ -30,7 +30,7 @@ fn every_kind_of_load_looks_as_it_is() {
     }
     // And two on a card without GPM, whose counters tell the same traffic.
     script += "gpu 8 model=a100-80 kind=pcie_bound\ngpu 9 model=a100-80 kind=ckpt\n";
-    let lines = Scene::new(&standin::build("full"), &script).stream(8);
+    let lines = Scene::new(&standin::build("full"), &script).stream(7);
     let table = Table::of(&lines, LOADS.len() + 2);
     for (gpu, (kind, util, sm, power, rx, tx)) in LOADS.iter().enumerate() {
         let inside = |what: &str, value: f64, range: &Range| {
@@ -40,27 +40,34 @@ fn every_kind_of_load_looks_as_it_is() {
         inside("SM activity", table.mean("sm_active_ratio", gpu), sm);
         inside("received", table.mean("pcie_rx_bytes_per_second", gpu) / 1e9, rx);
         inside("sent", table.mean("pcie_tx_bytes_per_second", gpu) / 1e9, tx);
-        let energy = table.all("energy_joules_total", gpu);
-        // The power that is shown is of a moment; what it came to is not, over any three seconds.
-        let mean = (energy[energy.len() - 1] - energy[0]) / (energy.len() - 1) as f64;
-        inside("mean power", mean / 700.0, &(power.start() * 0.5..=power.end() * 1.6));
+        // The power that is shown is of a moment; what it came to over some seconds is not.
+        if let [first, .., last] = table.all("energy_joules_total", gpu)[..] {
+            let mean = (last - first) / (table.all("energy_joules_total", gpu).len() - 1) as f64;
+            inside("mean power", mean / 700.0, &(power.start() * 0.5..=power.end() * 1.6));
+        }
         assert!(table.mean("power_ratio", gpu) <= 0.81, "{kind}");
     }
-    let by_counter = |gpu, column| table.mean(column, gpu) / 1e9;
-    assert!((by_counter(8, "pcie_rx_bytes_per_second") / (0.92 * 31.504) - 1.0).abs() < 0.01);
-    assert!((by_counter(9, "pcie_tx_bytes_per_second") / 3.0 - 1.0).abs() < 0.01);
+    for (gpu, column, wanted) in
+        [(8, "pcie_rx_bytes_per_second", 0.92 * 31.504e9), (9, "pcie_tx_bytes_per_second", 3e9)]
+    {
+        let rates = table.exact(column, gpu);
+        eprintln!("GPU {gpu}, {column} between two reads in time: {rates:?}");
+        assert!(rates.iter().all(|rate| (rate / wanted - 1.0).abs() < 0.01), "{rates:?}: {wanted}");
+    }
 }
 
 /// A variant, the driver's version where the script says another, and where traffic comes from.
-const BRANCHES: [(&str, &str, &str); 8] = [
-    ("drv470", "", "snapshot"),
-    ("drv510", "", "snapshot"),
-    ("drv535", "", "snapshot"),
-    ("drv550", "", "snapshot"),
-    ("drv555", "", "counter"),
-    ("full", "driver 565.57.01\n", "counter"),
-    ("drv580", "", "counter"),
-    ("drv595", "", "counter"),
+const BRANCHES: [(&str, &str, Option<&str>); 9] = [
+    ("drv470", "", Some("snapshot")),
+    ("drv510", "", Some("snapshot")),
+    ("drv535", "", Some("snapshot")),
+    ("drv550", "", Some("snapshot")),
+    ("drv555", "", Some("counter")),
+    ("full", "driver 565.57.01\n", Some("counter")),
+    // Without counters what is left of this branch is a rate a thousand times too large.
+    ("nofield198", "driver 565.57.01\n", None),
+    ("drv580", "", Some("counter")),
+    ("drv595", "", Some("counter")),
 ];
 
 #[test]
@@ -73,7 +80,7 @@ fn every_branch_of_the_driver_is_read_by_what_it_has() {
             Scene::new(&standin::build(variant), &format!("{driver}{script}"))
         })
         .collect();
-    let streams: Vec<_> = scenes.iter().map(|scene| scene.start_stream(7)).collect();
+    let streams: Vec<_> = scenes.iter().map(|scene| scene.start_stream(6)).collect();
     for ((variant, driver, source), stream) in BRANCHES.iter().zip(streams) {
         let lines = Lines::of(&finished(stream));
         let table = Table::of(&lines, 1);
@@ -93,19 +100,14 @@ fn every_branch_of_the_driver_is_read_by_what_it_has() {
         is("sm_clock_hertz", 1_755e6);
         is("throttle_reasons", 4.0);
         assert_eq!(table.procs(0), [(4711, Some(1 << 30)), (4712, Some(5))], "{name}");
+        let Some(source) = source else {
+            assert_eq!(table.all("pcie_rx_bytes_per_second", 0), [0.0_f64; 0]);
+            assert_eq!(table.gap("pcie_rx_bytes_per_second", 0), "failed");
+            continue;
+        };
         let tick = table.ticks().last().unwrap();
         assert_eq!(tick["gpus"]["pcie_source"][0], *source, "{name}");
         let rate = table.mean("pcie_rx_bytes_per_second", 0);
         assert!((rate / 3e9 - 1.0).abs() < 0.02, "{name}: {rate}");
     }
-}
-
-#[test]
-fn a_rate_a_thousand_times_too_large_is_not_shown_where_there_are_no_counters() {
-    let script = "driver 565.57.01\ngpu 0 util=37 pcie_rx=3e9 pcie_tx=1e9\n";
-    let lines = Scene::new(&standin::build("nofield198"), script).stream(5);
-    let table = Table::of(&lines, 1);
-    assert_eq!(table.all("pcie_rx_bytes_per_second", 0), [0.0_f64; 0]);
-    assert_eq!(table.gap("pcie_rx_bytes_per_second", 0), "failed");
-    assert_eq!(table.last("utilization_ratio", 0), Some(0.37));
 }

@@ -38,10 +38,18 @@ impl Drop for Held {
 }
 
 /// What a script of tests/py prints over this driver.
-fn python(scene: &Scene, environment: &Path, script: &str) -> Result<String, String> {
+fn python(
+    scene: &Scene,
+    environment: &Path,
+    script: &str,
+    control: Option<&Path>,
+) -> Result<String, String> {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/py").join(script);
     let mut child = Command::new(environment.join("bin/python"));
     child.arg(file).envs(scene.environment()).stdin(Stdio::null());
+    if let Some(control) = control {
+        child.arg(control).env("MLTOP_STANDIN_CONTROL", control);
+    }
     let done = child.stdout(Stdio::piped()).stderr(Stdio::piped()).output().unwrap();
     let said = String::from_utf8_lossy(&done.stdout).into_owned();
     let trouble = String::from_utf8_lossy(&done.stderr).into_owned();
@@ -131,7 +139,7 @@ fn nvidia_s_binding_nvitop_and_gpustat_see_what_mltop_sees() {
     for _ in 0..3 {
         let scene = Scene::new(&library, &script([held[0].0.id(), held[1].0.id()]));
         let stream = scene.start_stream(6);
-        let others = python(&scene, &environment, "nvml_readers.py")
+        let others = python(&scene, &environment, "nvml_readers.py", None)
             .unwrap_or_else(|error| panic!("{error}"));
         let others: Value = serde_json::from_str(&others).unwrap();
         let lines = Lines::of(&finished(stream));
@@ -157,8 +165,30 @@ fn the_stand_in_keeps_what_nvidia_s_library_promises() {
         xid gpu=0 at=1 code=79\n";
     let library = standin::build("full");
     // Views of one moment are asked for one after another, between which a busy machine may pause.
-    let tries =
-        (0..3).map(|_| python(&Scene::new(&library, script), &environment, "nvml_contract.py"));
+    let tries = (0..3)
+        .map(|_| python(&Scene::new(&library, script), &environment, "nvml_contract.py", None));
     let failed: Vec<String> = tries.map_while(Result::err).collect();
     assert!(failed.len() < 3, "{}", failed.join("\n"));
+}
+
+#[test]
+fn under_a_clock_moved_by_hand_every_view_is_of_that_moment() {
+    let Some(environment) = environment() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let table = folder.path().join("table.csv");
+    std::fs::write(&table, "t,util\n0,30\n100,30\n").unwrap();
+    let script = format!(
+        "gpu 0 power=300000 pcie_rx=3e9\n\
+         gpu 1 util=10\nphase gpu=1 from=2 to=100 util=90\n\
+         gpu 2\nkey gpu=2 t=0 util=0\nkey gpu=2 t=10 util=100\n\
+         gpu 3\nreplay gpu=3 file={}\n\
+         gpu 4 power=300000 noise=0.3 seed=7\n\
+         gpu 5\nfault fn=nvmlDeviceGetUtilizationRates gpu=5 after=6 until=7 rc=15 sticky=1\n\
+         now 0\n",
+        table.display()
+    );
+    let scene = Scene::new(&standin::build("full"), &script);
+    let control = folder.path().join("control");
+    let said = python(&scene, &environment, "nvml_clock.py", Some(&control));
+    assert_eq!(said.as_deref().map(str::trim), Ok("kept"), "{said:?}");
 }

@@ -6,15 +6,14 @@ use serde_json::Value;
 
 use crate::scene::Lines;
 
-/// The ticks of a stream in which all of so many GPUs are listed.
+/// The ticks of a stream in which all of so many GPUs are listed. Rows of MIG instances may follow.
 pub(crate) struct Table<'a> {
     ticks: Vec<&'a Value>,
 }
 
 impl<'a> Table<'a> {
     pub(crate) fn of(lines: &'a Lines, gpus: usize) -> Self {
-        let listed =
-            |tick: &&Value| tick["gpus"]["gpu"].as_array().is_some_and(|g| g.len() == gpus);
+        let listed = |tick: &&Value| (0..gpus).all(|gpu| row(tick, gpu).is_some());
         let mut ticks: Vec<&Value> = lines.ticks().into_iter().filter(listed).collect();
         // The first has no rates yet, and what needs two reads is not there.
         ticks.drain(..ticks.len().min(2));
@@ -37,6 +36,15 @@ impl<'a> Table<'a> {
         all.iter().sum::<f64>() / all.len() as f64
     }
 
+    /// A rate between two ticks in neither of which the counts are in doubt.
+    pub(crate) fn exact(&self, column: &str, gpu: usize) -> Vec<f64> {
+        let sure = |tick: &Value| {
+            row(tick, gpu).is_some_and(|row| tick["gpus"]["pcie_bound"][row] == "exact")
+        };
+        let pairs = self.ticks.windows(2).filter(|pair| pair.iter().all(|tick| sure(tick)));
+        pairs.filter_map(|pair| figure(pair[1], column, gpu)).collect()
+    }
+
     pub(crate) fn last(&self, column: &str, gpu: usize) -> Option<f64> {
         figure(self.ticks.last().unwrap(), column, gpu)
     }
@@ -45,7 +53,8 @@ impl<'a> Table<'a> {
     pub(crate) fn gap(&self, column: &str, gpu: usize) -> String {
         let tick = self.ticks.last().unwrap();
         let gap = &tick["gaps"]["gpus"][column];
-        let own = if gap.is_array() { &gap[gpu] } else { gap };
+        let row = row(tick, gpu).unwrap();
+        let own = if gap.is_array() { &gap[row] } else { gap };
         own.as_str().unwrap_or_default().to_owned()
     }
 
@@ -60,15 +69,23 @@ impl<'a> Table<'a> {
     }
 }
 
+/// Where a GPU stands in the columns of a tick.
+pub(crate) fn row(tick: &Value, gpu: usize) -> Option<usize> {
+    tick["gpus"]["gpu"].as_array()?.iter().position(|id| id.as_u64() == Some(gpu as u64))
+}
+
 /// A figure of a GPU in one tick.
 pub(crate) fn figure(tick: &Value, column: &str, gpu: usize) -> Option<f64> {
-    tick["gpus"][column][gpu].as_f64().or_else(|| tick["derived"]["gpus"][column][gpu].as_f64())
+    let row = row(tick, gpu)?;
+    tick["gpus"][column][row].as_f64().or_else(|| tick["derived"]["gpus"][column][row].as_f64())
 }
 
 /// What is the matter with a GPU, in the last words on it.
 pub(crate) fn trouble(lines: &Lines, gpu: usize) -> String {
     let key = lines.of_kind("key").last().unwrap();
-    key["gpus"][gpu]["trouble"].as_str().unwrap_or_default().to_owned()
+    let named = key["gpus"].as_array().unwrap();
+    let own = named.iter().find(|info| info["gpu"].as_u64() == Some(gpu as u64)).unwrap();
+    own["trouble"].as_str().unwrap_or_default().to_owned()
 }
 
 /// The environment of Python with NVIDIA's binding and header; `None`, with a word on why, where

@@ -1,4 +1,4 @@
-//! Sixteen GPUs of which each has a trouble of its own, and none another's.
+//! Twelve GPUs of which each has a trouble of its own, and none another's.
 
 use crate::scene::Scene;
 use crate::standin;
@@ -47,7 +47,7 @@ fn script() -> String {
 #[test]
 fn each_gpu_has_its_own_trouble_and_none_has_another_s() {
     let scene = Scene::new(&standin::build("full"), &script());
-    let lines = scene.stream(12);
+    let lines = scene.stream(10);
     let table = Table::of(&lines, GPUS);
     let is = |column: &str, gpu: usize, wanted: f64| {
         let gap = table.gap(column, gpu);

@@ -97,6 +97,10 @@ device_call! {
         give(period, 167_000);
         if told(view) { give(out, view.whole(Figure::Decoder)) } else { NOT_SUPPORTED }
     };
+    nvmlDeviceGetJpgUtilization(out: *mut u32, period: *mut u32) |view| {
+        give(period, 167_000);
+        if told(view) { give(out, view.whole(Figure::Jpeg)) } else { NOT_SUPPORTED }
+    };
     nvmlDeviceGetClockInfo(kind: u32, out: *mut u32) |view| {
         clock(view, kind, false).map_or(INVALID, |clock| give(out, clock))
     };

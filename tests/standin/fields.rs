@@ -114,6 +114,8 @@ fn field(view: &View, id: u32, scope: u32) -> Value {
     match id {
         82 => Some(view.get(Figure::TempMemory)).filter(|celsius| *celsius > 0.0).and_then(int),
         83 => long(view.sum(Figure::Power)),
+        74 => long(view.sum(Figure::HeldByPower)),
+        75 => long(view.sum(Figure::HeldByHeat)),
         94 => int(view.get(Figure::Replays)),
         1..=31 | 142..=145 => errors(view, id),
         32..=93 | 138..=141 | 147..=168 | 201..=222 => nvlink(view, id, scope),

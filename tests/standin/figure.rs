@@ -20,6 +20,10 @@ figures! {
     MemUtil "mem_util" 0.0
     Encoder "enc" 0.0
     Decoder "dec" 0.0
+    Jpeg "jpg" 0.0
+    // Nanoseconds a second that clocks were held down, by power and by heat.
+    HeldByPower "held_by_power" 0.0
+    HeldByHeat "held_by_heat" 0.0
     // Multiprocessors busy, warps resident, tensor pipe busy, memory interface busy: per cent.
     Sm "sm" 0.0
     Occupancy "occ" 0.0
@@ -141,14 +145,5 @@ impl Figures {
 
     pub fn set(&mut self, figure: Figure, value: f64) {
         self.0[figure as usize] = value;
-    }
-
-    /// The load between this and `other`, `share` of the way; what is no load stays.
-    pub fn toward(&self, other: &Self, share: f64) -> Self {
-        let mut out = *self;
-        for at in 0..LOAD {
-            out.0[at] += (other.0[at] - self.0[at]) * share;
-        }
-        out
     }
 }

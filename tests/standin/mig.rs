@@ -1,9 +1,12 @@
 //! MIG: instances of a GPU as devices of their own.
 
-use crate::abi::{Attributes, Dev, INVALID, InstanceProfile, NOT_FOUND, NOT_SUPPORTED};
+use crate::abi::{
+    Attributes, Dev, INVALID, InstanceProfile, InstanceProfileV2, NOT_FOUND, NOT_SUPPORTED,
+    VERSION_MISMATCH, version,
+};
 use crate::figure::Figure;
 use crate::world::{self, View};
-use crate::{device_call, give};
+use crate::{device_call, give, letters};
 
 /// One instance.
 #[derive(Clone)]
@@ -69,11 +72,11 @@ fn attributes(view: &View) -> Attributes {
 }
 
 /// A profile by its number in nvml.h: 0 for one slice, 1 for two, 2 for three, 3 for four, 4 for seven.
-fn profile(view: &View, number: u32) -> Option<InstanceProfile> {
+fn profile(view: &View, number: u32) -> Option<(&'static str, InstanceProfile)> {
     let slices = *[1, 2, 3, 4, 7].get(number as usize)?;
     let of = |word: &str| word.split('g').next().and_then(|count| count.parse::<u32>().ok());
     let found = view.gpu.model?.profiles.iter().find(|profile| of(profile.0) == Some(slices))?;
-    Some(InstanceProfile {
+    let info = InstanceProfile {
         id: number,
         p2p: 0,
         slices,
@@ -81,7 +84,8 @@ fn profile(view: &View, number: u32) -> Option<InstanceProfile> {
         multiprocessors: found.1,
         engines: [1, 0, 0, 0, 0],
         memory_mb: found.2,
-    })
+    };
+    Some((found.0, info))
 }
 
 device_call! {
@@ -108,9 +112,27 @@ device_call! {
     };
     nvmlDeviceGetGpuInstanceProfileInfo(number: u32, out: *mut InstanceProfile) |view| {
         match profile(view, number) {
-            Some(profile) => give(out, profile),
+            Some((_, profile)) => give(out, profile),
             None => NOT_SUPPORTED,
         }
+    };
+    nvmlDeviceGetGpuInstanceProfileInfoV(number: u32, out: *mut InstanceProfileV2) |view| {
+        if out.is_null() || (*out).version != version::<InstanceProfileV2>(2) {
+            return VERSION_MISMATCH;
+        }
+        let Some((name, profile)) = profile(view, number) else { return NOT_SUPPORTED };
+        let (version, name) = ((*out).version, letters(&format!("MIG {name}")));
+        give(out, InstanceProfileV2 {
+            version,
+            id: profile.id,
+            p2p: profile.p2p,
+            slices: profile.slices,
+            instances: profile.instances,
+            multiprocessors: profile.multiprocessors,
+            engines: profile.engines,
+            memory_mb: profile.memory_mb,
+            name,
+        })
     };
 }
 

@@ -172,8 +172,8 @@ impl World {
         // A clock that is set by hand moves on with each line: nothing else has changed.
         if !virtual_time && !text.trim().is_empty() {
             self.since = t;
+            self.stuck.clear();
         }
-        self.stuck.clear();
     }
 
     fn advance(&mut self, index: u32, t: f64) -> Sums {

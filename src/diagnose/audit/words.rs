@@ -1,7 +1,8 @@
 //! GPU time, money and the whole, as words.
 
 use super::Audit;
-use crate::diagnose::words::percent;
+use crate::diagnose::words::{duration, percent};
+use crate::model::Finding;
 
 /// GPU time: `34 GPU-s`, `12 GPU-min`, `1.6 GPU-h`.
 pub fn gpu_time(gpu_seconds: f64) -> String {
@@ -34,16 +35,6 @@ fn ranged(low: f64, middle: f64, high: f64) -> String {
     format!("{} ({} to {})", gpu_time(middle), number(low / seconds), number(high / seconds))
 }
 
-/// A length of time: `110 s`, `12 min`, `2 h 5 min`.
-pub(super) fn duration(seconds: f64) -> String {
-    let whole = seconds.max(0.0).round() as u64;
-    match whole {
-        0..=119 => format!("{whole} s"),
-        120..=7199 => format!("{} min", whole / 60),
-        _ => format!("{} h {} min", whole / 3600, whole / 60 % 60),
-    }
-}
-
 /// An amount of money, in the currency of the price: two digits after the point, or what is left of a
 /// small amount.
 pub fn money(amount: f64) -> String {
@@ -53,6 +44,23 @@ pub fn money(amount: f64) -> String {
         a if a == 0.0 || a >= 0.005 => format!("${a:.2}"),
         a => format!("${a:.4}"),
     }
+}
+
+/// What a finding has cost, in GPU time and, where there is a price, in money; nothing where that is not
+/// known.
+pub fn cost(finding: &Finding) -> String {
+    let Some(cost) = finding.cost.filter(|cost| cost.high_gpu_seconds > 0.0) else {
+        return String::new();
+    };
+    let time = ranged(cost.low_gpu_seconds, cost.gpu_seconds, cost.high_gpu_seconds);
+    let so_far = if finding.end_ms.is_none() { " so far" } else { "" };
+    let Some([low, middle, high]) = cost.money() else { return format!("{time} lost{so_far}") };
+    let range = if high - low < 0.1 * middle {
+        String::new()
+    } else {
+        format!(" ({} to {})", money(low), money(high))
+    };
+    format!("{time} lost{so_far}, {}{range}", money(middle))
 }
 
 /// The whole as one sentence.
@@ -81,11 +89,9 @@ fn quiet(audit: &Audit, watched: &str) -> String {
     match judged {
         0 => format!("{watched} watched: not enough evidence to judge any of the five areas yet."),
         5 => format!("Nothing found in {watched}, in any of the five areas."),
-        judged => {
-            format!(
-                "Nothing found in {watched}; {judged} of the five areas could be judged by then."
-            )
-        }
+        judged => format!(
+            "Nothing found in {watched} in the {judged} of 5 areas for which there is evidence enough."
+        ),
     }
 }
 
