@@ -17,6 +17,8 @@ mod explained;
 mod phases;
 #[path = "common/scenario.rs"]
 mod scenario;
+#[path = "diagnose/sentences.rs"]
+mod sentences;
 #[path = "diagnose/supply/mod.rs"]
 mod supply;
 #[path = "diagnose/timing.rs"]

@@ -2,8 +2,7 @@
 
 use super::area_of;
 use super::watched::Watched;
-use super::words::duration;
-use crate::diagnose::words::percent;
+use crate::diagnose::words::{duration, percent};
 use crate::model::{Area, Bound, Finding, Rule};
 
 /// What was seen, as a sentence; `found` are all findings, for what one area says of another.
