@@ -23,14 +23,14 @@ const MAX_NAMED: usize = 8;
 
 /// Watches or reads, says what was found, and gives the exit code. What went wrong is never taken for
 /// a finding.
-pub(super) fn check(wanted: &cli::Check) -> Result<u8, Error> {
-    checked(wanted).map_err(|error| Error::Check(Box::new(error)))
+pub(super) fn check(wanted: &cli::Check, settings: &Settings) -> Result<u8, Error> {
+    checked(wanted, settings).map_err(|error| Error::Check(Box::new(error)))
 }
 
-fn checked(wanted: &cli::Check) -> Result<u8, Error> {
+fn checked(wanted: &cli::Check, settings: &Settings) -> Result<u8, Error> {
     let judgement = match &wanted.file {
-        Some(file) => recorded(file, wanted)?,
-        None => live(wanted)?,
+        Some(file) => recorded(file, wanted, settings)?,
+        None => live(wanted, settings)?,
     };
     let text = if wanted.json { judgement.json() } else { judgement.plain() };
     put(None, text.as_bytes())?;
@@ -79,9 +79,9 @@ impl Taken {
     }
 }
 
-fn recorded(file: &Path, wanted: &cli::Check) -> Result<Judgement, Error> {
+fn recorded(file: &Path, wanted: &cli::Check, settings: &Settings) -> Result<Judgement, Error> {
     let recorded = Recorded::open(file)?;
-    let settings = recorded.settings();
+    let settings = recorded.settings(settings);
     let mut taken = Taken::new(&settings, wanted.pid);
     let mut pipeline = Pipeline::new(settings);
     let (first, last) = recorded.file.span();
@@ -114,16 +114,15 @@ fn no_trainer(pid: Pid, name: &str, trainers: &BTreeSet<Pid>) -> String {
     )
 }
 
-fn live(wanted: &cli::Check) -> Result<Judgement, Error> {
+fn live(wanted: &cli::Check, settings: &Settings) -> Result<Judgement, Error> {
     let watch = Watch { pid: wanted.pid, interval: wanted.interval };
     let (sampler, samples) = super::sample(super::plan(&watch)?)?;
     if std::io::stderr().is_terminal() {
         let seconds = wanted.time.as_secs();
         let _ = writeln!(std::io::stderr(), "mltop: watching for {seconds} s");
     }
-    let settings = Settings::default();
-    let mut taken = Taken::new(&settings, None);
-    let mut pipeline = Pipeline::new(settings);
+    let mut taken = Taken::new(settings, None);
+    let mut pipeline = Pipeline::new(settings.clone());
     let end = Instant::now() + wanted.time;
     while let Some(sample) = stream::next(&samples, Some(end)) {
         let (frame, changes) = pipeline.push(sample);
