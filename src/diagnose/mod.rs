@@ -9,6 +9,7 @@ mod engine;
 mod facts;
 mod gate;
 mod idle_held;
+pub mod inference;
 mod latch;
 mod ledger;
 mod now;

@@ -193,6 +193,7 @@ impl Sources {
             procs: self.proc_infos(&found, &recorded),
             runs: found.runs.clone(),
             loaders: loader_look.infos,
+            servers: Vec::new(),
             sources: seen_status.into_iter().map(Arc::new).collect(),
         };
         if *self.inventory != inventory {
