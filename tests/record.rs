@@ -46,6 +46,7 @@ fn event(id: u64) -> Event {
         evidence: Vec::new(),
         advice: String::new(),
         gain: String::new(),
+        cost: None,
     }
 }
 

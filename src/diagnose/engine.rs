@@ -3,14 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::Verdict;
-use super::idle_held::IdleHeld;
 use super::ledger::Ledger;
 use super::now::{self, RunState};
-use super::oversized::Oversized;
+use super::rules::Rules;
 use super::settings::Settings;
-use super::starved::Watch;
 use super::trainer::Trainer;
-use crate::model::{Finding, Frame, Pid, Rule, RunId};
+use crate::model::{Finding, Frame, Pid};
 
 /// Trainers and runs watched at once.
 const MAX_TRAINERS: usize = 256;
@@ -33,9 +31,7 @@ pub struct Engine {
     settings: Settings,
     last_ms: Option<u64>,
     trainers: BTreeMap<Pid, Trainer>,
-    watches: BTreeMap<RunId, Watch>,
-    idle_held: IdleHeld,
-    oversized: Oversized,
+    rules: Rules,
     ledger: Ledger,
     now: Vec<RunState>,
 }
@@ -43,7 +39,8 @@ pub struct Engine {
 impl Engine {
     /// An engine with these windows.
     pub fn new(settings: Settings) -> Self {
-        Self { settings, ..Self::default() }
+        let ledger = Ledger::new(settings.price_per_gpu_hour);
+        Self { settings, ledger, ..Self::default() }
     }
 
     /// Takes a frame and tells what changed. A frame that is not newer than the one before is
@@ -56,19 +53,11 @@ impl Engine {
             _ => {}
         }
         self.last_ms = Some(now_ms);
+        self.ledger.tick(frame);
         self.observe(frame);
-        self.judge_runs(frame);
-        self.idle_held.step(frame, &self.settings, &mut self.ledger);
+        self.say_now(frame);
         let trainers: Vec<&Trainer> = self.trainers.values().collect();
-        let starved: Vec<RunId> = self
-            .ledger
-            .lasting()
-            .iter()
-            .filter(|finding| finding.rule == Rule::Starved)
-            .filter_map(|finding| finding.run)
-            .collect();
-        let is_starved = |trainer: &Trainer| starved.contains(&trainer.run);
-        self.oversized.step(frame, &trainers, is_starved, &self.settings, &mut self.ledger);
+        self.rules.step(frame, &trainers, &self.settings, &mut self.ledger);
         self.ledger.take_changes()
     }
 
@@ -93,17 +82,12 @@ impl Engine {
         if !self.ledger.lasting().is_empty() {
             return Verdict::Found;
         }
-        let worst = self.watches.values().map(|watch| watch.verdict.unwrap_or(Verdict::NeedMore));
-        worst.max().unwrap_or(Verdict::NeedMore)
+        self.rules.starved.verdict()
     }
 
     fn forget(&mut self) {
-        for watch in self.watches.values_mut() {
-            watch.end(&mut self.ledger);
-        }
-        self.idle_held.end(&mut self.ledger);
-        self.oversized.end(&mut self.ledger);
-        self.watches.clear();
+        self.rules.end(&mut self.ledger);
+        self.ledger.forget();
         self.trainers.clear();
     }
 
@@ -121,26 +105,14 @@ impl Engine {
         self.trainers.retain(|_, trainer| trainer.seen_ms == now_ms);
     }
 
-    fn judge_runs(&mut self, frame: &Frame) {
+    fn say_now(&mut self, frame: &Frame) {
         self.now.clear();
         for info in &frame.sample.inventory.runs {
             let trainers: Vec<&Trainer> =
                 info.trainers.iter().filter_map(|pid| self.trainers.get(pid)).collect();
-            if trainers.is_empty() {
-                continue;
+            if !trainers.is_empty() {
+                self.now.push(now::state(frame, info.run, &trainers));
             }
-            let watch = self.watches.entry(info.run).or_default();
-            watch.step(frame, info.run, &trainers, &self.settings, &mut self.ledger);
-            self.now.push(now::state(frame, info.run, &trainers));
         }
-        let trainers = &self.trainers;
-        let ledger = &mut self.ledger;
-        self.watches.retain(|run, watch| {
-            let stays = trainers.values().any(|trainer| trainer.run == *run);
-            if !stays {
-                watch.end(ledger);
-            }
-            stays
-        });
     }
 }

@@ -178,6 +178,11 @@ fn total(ticks: &[&Tick]) -> Counts {
         net: sum(states, 3),
         idle: sum(states, 4),
         other: sum(states, 5),
+        main: sum(&[|c| c.main], 0),
+        main_workers: sum(&[|c| c.main_workers, |c| c.main], 0),
+        main_compile: sum(&[|c| c.main_compile, |c| c.main], 0),
+        main_checkpoint: sum(&[|c| c.main_checkpoint, |c| c.main], 0),
+        main_validation: sum(&[|c| c.main_validation, |c| c.main], 0),
     }
 }
 

@@ -1,9 +1,11 @@
-//! Phases that are no plain training: the first steps, epoch boundaries, checkpoints.
+//! Phases that are no plain training: the first steps, epoch boundaries, compiling, checkpoints,
+//! evaluation. Where the main thread's Python frames can be read they tell; elsewhere what the process
+//! and its GPU do has to, and evaluation stays unseen.
 
 use std::collections::BTreeMap;
 
 use super::settings::Settings;
-use super::tick::{Counts, Gate};
+use super::tick::{Counts, Gate, share};
 use crate::model::{LoaderId, Pid};
 
 /// After a boundary at least so many steps a worker are left out …
@@ -17,6 +19,11 @@ pub(super) const CHECKPOINT_BYTES_PER_SECOND: f64 = 50e6;
 /// GPU busy and loop waiting below these shares during a checkpoint.
 const CHECKPOINT_GPU: f32 = 0.10;
 const CHECKPOINT_WAIT: f64 = 0.05;
+/// This share of the looks at the main thread in one activity, and the tick is of that phase.
+const MAINLY: f64 = 0.50;
+/// Without frames: the GPU below this, and the main thread this much on a CPU, is compiling.
+const COMPILE_GPU: f32 = 0.05;
+const COMPILE_CORES: f64 = 0.90;
 /// Loaders remembered for one trainer.
 const MAX_LOADERS: usize = 64;
 
@@ -53,6 +60,8 @@ pub(super) struct Moment<'a> {
     pub counts: &'a Counts,
     pub gpu: Option<f32>,
     pub write: Option<f64>,
+    /// Cores that the trainer uses, where its main thread was found on one.
+    pub main_cores: Option<f64>,
 }
 
 impl Gates {
@@ -64,6 +73,7 @@ impl Gates {
         }
         let first_ms = *self.first_ms.get_or_insert(moment.now_ms);
         let boundary = self.is_boundary(moment, settings);
+        let compiles = self.compiles(moment, settings);
         self.note(moment, steps);
         if !self.warm {
             let limit = if self.attached { settings.warm_up_attached } else { settings.warm_up };
@@ -75,10 +85,37 @@ impl Gates {
             self.boundaries = self.boundaries.saturating_add(1);
             self.boundary = Some((moment.now_ms, 0));
         }
-        if self.within_boundary(moment, steps, settings) {
-            return Gate::Boundary;
+        let within_boundary = self.within_boundary(moment, steps, settings);
+        if is_mainly(moment.counts.main_validation, moment) {
+            return Gate::Evaluation;
         }
-        if is_checkpoint(moment) { Gate::Checkpoint } else { Gate::Open }
+        match () {
+            () if within_boundary => Gate::Boundary,
+            () if compiles => Gate::Compile,
+            () if is_checkpoint(moment) => Gate::Checkpoint,
+            () => Gate::Open,
+        }
+    }
+
+    /// Its frames say so; or, where they cannot be read, it has stood for longer than its steps take,
+    /// does not wait for data, and its main thread has a CPU to itself while the GPU does nothing.
+    fn compiles(&self, moment: &Moment<'_>, settings: &Settings) -> bool {
+        if moment.counts.main.is_some_and(|looks| looks > 0.0) {
+            return is_mainly(moment.counts.main_compile, moment);
+        }
+        let moved_ms = self.loaders.values().map(|known| known.moved_ms).max().unwrap_or_default();
+        let stood = moment.now_ms.saturating_sub(moved_ms) as f64 / 1e3 - moment.span;
+        !moment.counts.moved()
+            && stood >= self.standing(settings)
+            && moment.gpu.is_some_and(|busy| busy < COMPILE_GPU)
+            && moment.main_cores.is_some_and(|cores| cores >= COMPILE_CORES)
+            && moment.write.is_some_and(|write| write < CHECKPOINT_BYTES_PER_SECOND)
+    }
+
+    /// From so many seconds without a step on, it is not a step that takes long.
+    fn standing(&self, settings: &Settings) -> f64 {
+        let step = self.moving_seconds / (self.steps.max(1) as f64);
+        settings.boundary.max(STOOD_STEPS * step)
     }
 
     /// Whether any batch was taken since the trainer was found.
@@ -98,8 +135,7 @@ impl Gates {
             && !moment.workers.is_empty()
             && !known.workers.iter().any(|pid| moment.workers.contains(pid));
         let stood = moment.now_ms.saturating_sub(known.moved_ms) as f64 / 1e3 - moment.span;
-        let step = self.moving_seconds / (self.steps.max(1) as f64);
-        replaced || stood >= settings.boundary.max(STOOD_STEPS * step)
+        replaced || stood >= self.standing(settings)
     }
 
     fn note(&mut self, moment: &Moment<'_>, steps: u64) {
@@ -133,7 +169,15 @@ impl Gates {
     }
 }
 
+/// Whether most looks at the main thread found it at this.
+fn is_mainly(part: Option<f32>, moment: &Moment<'_>) -> bool {
+    share(part, moment.counts.main).is_some_and(|share| share >= MAINLY)
+}
+
 fn is_checkpoint(moment: &Moment<'_>) -> bool {
+    if is_mainly(moment.counts.main_checkpoint, moment) {
+        return true;
+    }
     moment.gpu.is_some_and(|busy| busy < CHECKPOINT_GPU)
         && moment.write.is_some_and(|write| write >= CHECKPOINT_BYTES_PER_SECOND)
         && moment.counts.wait_share().is_some_and(|wait| wait < CHECKPOINT_WAIT)

@@ -2,20 +2,78 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use super::about::{About, Threshold};
+use super::charge::Lost;
 use super::ledger::{Ledger, Said};
+use super::rules::{Check, Scene};
 use super::settings::Settings;
 use super::words;
 use crate::model::sample::{GpuSample, ProcState};
 use crate::model::{Frame, GpuId, Pid, Rule, Severity};
 
+pub(super) static ABOUT: About = About {
+    code: Rule::IdleHeld.code(),
+    area: Rule::IdleHeld.area(),
+    what: "A process holds memory of a GPU and does not use the GPU.",
+    when: "A warning where a process holds {held} or more for {warn_after} while no kernel runs in any \
+           look and the GPU draws no more than {above_idle} its idle power; high after {high_after}, \
+           critical after {critical_after}; without the power it stays a warning. Cleared by {cleared} \
+           of activity, or when the memory is freed.",
+    remedy: "End the process if it is done, or have it free the memory; in notebooks, set an idle \
+             timeout for kernels.",
+    source: "a proposal; idle cullers of clusters wait 30 to 60 minutes (gpu-pruner, Alibaba PAI-DSW)",
+    thresholds: &[&HELD_BYTES, &ABOVE_IDLE, &WARN_AFTER, &HIGH_AFTER, &CRITICAL_AFTER, &CLEARED],
+};
+
 /// Holding less than this is a context, not a job.
-const HELD_BYTES: u64 = 512 << 20;
-/// A utilization below this in every look is no use.
-const USED: f64 = 0.01;
+static HELD_BYTES: Threshold = Threshold {
+    code: Rule::IdleHeld.code(),
+    name: "held",
+    default: (512_u64 << 20) as f64,
+    unit: "bytes",
+    what: "Memory of a GPU that a process holds at least.",
+};
 /// Power above the idle power by this factor is no idling, whatever the utilization says. An H100
 /// draws 70 to 79 W without a context and 120 W with one, so idle power is the lowest mean that was
 /// seen while memory was held.
-const ABOVE_IDLE: f64 = 1.10;
+static ABOVE_IDLE: Threshold = Threshold {
+    code: Rule::IdleHeld.code(),
+    name: "above_idle",
+    default: 1.10,
+    unit: "times",
+    what: "Power in idling, of the least that was seen while memory was held.",
+};
+static WARN_AFTER: Threshold = Threshold {
+    code: Rule::IdleHeld.code(),
+    name: "warn_after",
+    default: 600.0,
+    unit: "seconds",
+    what: "Idle time that is a warning.",
+};
+static HIGH_AFTER: Threshold = Threshold {
+    code: Rule::IdleHeld.code(),
+    name: "high_after",
+    default: 1800.0,
+    unit: "seconds",
+    what: "Idle time that is high.",
+};
+static CRITICAL_AFTER: Threshold = Threshold {
+    code: Rule::IdleHeld.code(),
+    name: "critical_after",
+    default: 3600.0,
+    unit: "seconds",
+    what: "Idle time that is critical.",
+};
+static CLEARED: Threshold = Threshold {
+    code: Rule::IdleHeld.code(),
+    name: "cleared",
+    default: 10.0,
+    unit: "seconds",
+    what: "Activity that ends it.",
+};
+
+/// A utilization below this in every look is no use.
+const USED: f64 = 0.01;
 /// Power is averaged over parts of the first limit: twenty make it, ten a mean, two the present.
 const POWER_PARTS: f64 = 20.0;
 const PARTS_A_MEAN: usize = 10;
@@ -54,21 +112,21 @@ struct Power {
     floor: Option<f64>,
 }
 
-impl IdleHeld {
-    /// One more tick.
-    pub(super) fn step(&mut self, frame: &Frame, settings: &Settings, ledger: &mut Ledger) {
+impl Check for IdleHeld {
+    fn step(&mut self, scene: &Scene<'_>, ledger: &mut Ledger) {
+        let (frame, settings) = (scene.frame, scene.settings);
         let span = frame.span_seconds.unwrap_or_default();
         let held: BTreeMap<(GpuId, Pid), u64> = frame
             .sample
             .gpu_procs
             .iter()
             .filter_map(|row| Some(((row.gpu, row.pid), row.memory_used_bytes.ok()?)))
-            .filter(|(_, bytes)| *bytes >= HELD_BYTES)
+            .filter(|(_, bytes)| *bytes as f64 >= settings.of(&HELD_BYTES))
             .take(MAX_HOLDERS)
             .collect();
         for gpu in &frame.sample.gpus {
             let holds = held.keys().any(|(id, _)| *id == gpu.gpu);
-            let part = settings.idle_held[0] / POWER_PARTS;
+            let part = settings.of(&WARN_AFTER) / POWER_PARTS;
             self.power.entry(gpu.gpu).or_default().add(gpu, holds, span, part);
         }
         self.power.retain(|id, _| frame.sample.gpus.iter().any(|gpu| gpu.gpu == *id));
@@ -83,13 +141,14 @@ impl IdleHeld {
             let holder = self.holders.entry(key).or_default();
             let gpu = frame.sample.gpus.iter().find(|gpu| gpu.gpu == key.0);
             holder.look(frame, gpu, span, settings, ledger);
-            let power = self.power.get(&key.0).map_or(Drawn::Unread, Power::drawn);
+            let limit = settings.of(&ABOVE_IDLE);
+            let power = self.power.get(&key.0).map_or(Drawn::Unread, |power| power.drawn(limit));
             holder.judge(frame, key, bytes, power, settings, ledger);
         }
     }
 
     /// Ends everything at the last look.
-    pub(super) fn end(&mut self, ledger: &mut Ledger) {
+    fn end(&mut self, ledger: &mut Ledger) {
         for (_, holder) in std::mem::take(&mut self.holders) {
             if let Some(id) = holder.id {
                 ledger.close(id, holder.last_unix_ms);
@@ -102,7 +161,7 @@ impl IdleHeld {
 /// What the power says.
 #[derive(Clone, Copy, PartialEq)]
 enum Drawn {
-    Idle { now: f64, floor: f64 },
+    Idle { now: f64, floor: f64, limit: f64 },
     More,
     Unread,
 }
@@ -129,12 +188,12 @@ impl Power {
         }
     }
 
-    fn drawn(&self) -> Drawn {
+    fn drawn(&self, above_idle: f64) -> Drawn {
         let newest = self.parts.iter().rev().take(PARTS_NOW);
         let (sum, count) = newest.fold((0.0, 0), |(sum, count), watts| (sum + watts, count + 1));
         match self.floor.filter(|_| count > 0) {
-            Some(floor) if sum / f64::from(count) <= ABOVE_IDLE * floor => {
-                Drawn::Idle { now: sum / f64::from(count), floor }
+            Some(floor) if sum / f64::from(count) <= above_idle * floor => {
+                Drawn::Idle { now: sum / f64::from(count), floor, limit: above_idle * floor }
             }
             Some(_) => Drawn::More,
             None => Drawn::Unread,
@@ -171,7 +230,7 @@ impl Holder {
         }
         self.idle = 0.0;
         self.active += span;
-        if self.id.is_none() || self.active >= settings.idle_cleared {
+        if self.id.is_none() || self.active >= settings.of(&CLEARED) {
             self.stop(stamp.unix_ms - (self.active * 1e3) as i64, ledger);
         }
     }
@@ -195,16 +254,21 @@ impl Holder {
     ) {
         let Some((since_ms, start_ms)) = self.since else { return };
         let seconds = self.last_look_ms.saturating_sub(since_ms) as f64 / 1e3;
-        let levels = [Severity::Warn, Severity::High, Severity::Critical];
-        let level =
-            settings.idle_held.iter().zip(levels).rev().find(|(least, _)| seconds >= **least);
+        let levels = [
+            (&CRITICAL_AFTER, Severity::Critical),
+            (&HIGH_AFTER, Severity::High),
+            (&WARN_AFTER, Severity::Warn),
+        ];
+        let level = levels.into_iter().find(|(least, _)| seconds >= settings.of(least));
         let Some((_, severity)) = level else { return };
         if power == Drawn::More {
             return;
         }
         // Without the power there is one witness only.
         let severity = if power == Drawn::Unread { Severity::Warn } else { severity };
-        let said = said(frame, key, bytes, (start_ms, self.last_unix_ms), seconds, power, severity);
+        let span = (start_ms, self.last_unix_ms);
+        let least = settings.of(&HELD_BYTES);
+        let said = Said { severity, ..said(frame, key, bytes, span, seconds, power, least) };
         match self.id {
             Some(id) => ledger.renew(id, said, false),
             None => self.id = ledger.open(said, start_ms),
@@ -219,7 +283,7 @@ fn said(
     span: (i64, i64),
     seconds: f64,
     power: Drawn,
-    severity: Severity,
+    least: f64,
 ) -> Said {
     let info = frame.sample.inventory.proc(pid);
     let name = info.map(|info| words::name(&info.name)).filter(|name| !name.is_empty());
@@ -234,7 +298,7 @@ fn said(
             "gpu_procs.memory_used_bytes",
             format!("pid {pid}"),
             bytes as f64,
-            Some(HELD_BYTES as f64),
+            Some(least),
             format!("holds {held}"),
         ),
         words::evidence(
@@ -246,24 +310,19 @@ fn said(
             format!("no kernel ran on GPU {gpu} in any look for {idle}"),
         ),
     ];
-    if let Drawn::Idle { now, floor } = power {
+    if let Drawn::Idle { now, floor, limit } = power {
         let text = format!("draws {now:.0} W (idle {floor:.0} W)");
-        let limit = Some(ABOVE_IDLE * floor);
-        evidence.push(words::evidence(span, "gpus.power_watts", entity, now, limit, text));
+        evidence.push(words::evidence(span, "gpus.power_watts", entity, now, Some(limit), text));
     }
     let paused = if paused { " (it is stopped)" } else { "" };
     Said {
-        rule: Rule::IdleHeld,
-        cause: None,
-        severity,
         run: info.and_then(|info| info.run),
         pid: Some(pid),
         title: format!("{who} holds {held} of GPU {gpu} and has not used it for {idle}{paused}"),
         evidence,
-        advice:
-            "End the process if it is done, or have it free the memory; in notebooks, set an idle \
-                 timeout for kernels."
-                .into(),
+        advice: ABOUT.remedy.into(),
         gain: format!("frees up to {held} of GPU {gpu}"),
+        lost: Lost::of([gpu], 1.0, 1.0),
+        ..Said::of(Rule::IdleHeld)
     }
 }

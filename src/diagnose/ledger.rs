@@ -1,7 +1,8 @@
 //! The findings of a session: those that last, and the last ones that ended.
 
-use crate::model::{Cause, Evidence, Finding, Pid, Rule, RunId, Severity};
+use crate::model::{Cause, Evidence, Finding, Frame, Pid, Rule, RunId, Severity};
 
+use super::charge::{Charges, Lost};
 use super::engine::Change;
 
 /// Findings that may last at once.
@@ -9,7 +10,7 @@ const MAX_OPEN: usize = 64;
 /// Ended findings that are kept.
 const MAX_PAST: usize = 256;
 
-/// What a rule says of a finding; the ledger adds number and times.
+/// What a rule says of a finding; the ledger adds number, times and cost.
 #[derive(Clone, Debug)]
 pub(super) struct Said {
     pub rule: Rule,
@@ -21,6 +22,27 @@ pub(super) struct Said {
     pub evidence: Vec<Evidence>,
     pub advice: String,
     pub gain: String,
+    /// The share of GPU time that is lost while this holds; `None` where it costs none, or the GPUs
+    /// are not known. The ledger charges it: from the start when the finding opens, then tick by tick.
+    pub lost: Option<Lost>,
+}
+
+impl Said {
+    /// Nothing said yet of a finding of this rule, for `..Said::of(Rule::X)`.
+    pub(super) const fn of(rule: Rule) -> Self {
+        Self {
+            rule,
+            cause: None,
+            severity: Severity::Info,
+            run: None,
+            pid: None,
+            title: String::new(),
+            evidence: Vec::new(),
+            advice: String::new(),
+            gain: String::new(),
+            lost: None,
+        }
+    }
 }
 
 /// Findings, open ones first.
@@ -30,9 +52,26 @@ pub(super) struct Ledger {
     open: usize,
     last_id: u64,
     changes: Vec<Change>,
+    charges: Charges,
+    price_per_gpu_hour: Option<f64>,
 }
 
 impl Ledger {
+    /// An empty one; `price_per_gpu_hour` is what an hour of one GPU costs, where that is known.
+    pub(super) fn new(price_per_gpu_hour: Option<f64>) -> Self {
+        Self { price_per_gpu_hour, ..Self::default() }
+    }
+
+    /// A tick begins: its time can be charged from now on.
+    pub(super) fn tick(&mut self, frame: &Frame) {
+        self.charges.tick(frame);
+    }
+
+    /// The session jumped back: what was charged is of another time.
+    pub(super) fn forget(&mut self) {
+        self.charges = Charges::default();
+    }
+
     /// Open findings in the order in which they were raised, then ended ones, the last first.
     pub(super) fn all(&self) -> &[Finding] {
         &self.findings
@@ -62,19 +101,28 @@ impl Ledger {
             evidence: said.evidence,
             advice: said.advice,
             gain: said.gain,
+            cost: None,
             dismissed: false,
         };
-        self.changes.push(Change::Opened(finding.clone()));
         self.findings.insert(self.open, finding);
         self.open += 1;
+        if let Some(lost) = said.lost {
+            self.charge(self.last_id, &lost, start_ms, i64::MAX);
+        }
+        if let Some(finding) = self.findings.get(self.open - 1) {
+            self.changes.push(Change::Opened(finding.clone()));
+        }
         Some(self.last_id)
     }
 
-    /// Renews the words of an open finding. Severity only rises. It is told as a change where
-    /// `worth_telling`, or where severity, cause or process are others.
+    /// Renews the words of an open finding, and charges the tick where time is lost. Severity only
+    /// rises. It is told as a change where `worth_telling`, or where severity, cause or process are
+    /// others.
     pub(super) fn renew(&mut self, id: u64, said: Said, worth_telling: bool) {
-        let open = self.findings.get_mut(..self.open).unwrap_or_default();
-        let Some(finding) = open.iter_mut().find(|finding| finding.id == id) else { return };
+        if let Some(lost) = &said.lost {
+            self.charge(id, lost, self.charges.tick_start_ms(), i64::MAX);
+        }
+        let Some(finding) = self.lasting_mut(id) else { return };
         let severity = finding.severity.max(said.severity);
         let other = severity != finding.severity
             || said.cause != finding.cause
@@ -88,8 +136,25 @@ impl Ledger {
         finding.advice = said.advice;
         finding.gain = said.gain;
         if other {
-            self.changes.push(Change::Updated(finding.clone()));
+            let finding = finding.clone();
+            self.changes.push(Change::Updated(finding));
         }
+    }
+
+    /// Charges a share of the time between two moments, in milliseconds since the Unix epoch, to an
+    /// open finding: what was not observed, and what another finding was charged, is left out.
+    pub(super) fn charge(&mut self, id: u64, lost: &Lost, from_ms: i64, to_ms: i64) {
+        if !self.lasting().iter().any(|finding| finding.id == id) {
+            return;
+        }
+        let price = self.price_per_gpu_hour;
+        let added = self.charges.charge(lost, from_ms, to_ms);
+        let (Some(finding), Some(added)) = (self.lasting_mut(id), added) else { return };
+        let cost = finding.cost.get_or_insert_default();
+        cost.price_per_gpu_hour = price;
+        cost.low_gpu_seconds += added[0];
+        cost.gpu_seconds += added[1];
+        cost.high_gpu_seconds += added[2];
     }
 
     /// Ends a finding at `end_ms`.
@@ -115,5 +180,10 @@ impl Ledger {
     /// What happened since this was last asked.
     pub(super) fn take_changes(&mut self) -> Vec<Change> {
         std::mem::take(&mut self.changes)
+    }
+
+    fn lasting_mut(&mut self, id: u64) -> Option<&mut Finding> {
+        let open = self.findings.get_mut(..self.open).unwrap_or_default();
+        open.iter_mut().find(|finding| finding.id == id)
     }
 }

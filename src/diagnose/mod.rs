@@ -3,8 +3,15 @@
 //! Blocked time is the verdict, resources are the cause, GPU utilization is only the effect: no cause
 //! is named without the verdict, no verdict without its numbers, and where the numbers are missing
 //! nothing is raised ([`Verdict::NeedMore`]). All time comes from the samples' stamps.
+//!
+//! ```text
+//!  Frame ─► trainer (ticks, gates) ─► rules (one file each; STARVED with its causes) ─► ledger ─► Change
+//!                                       ▲ about, settings: sentences and thresholds        └ charge: GPU time
+//! ```
 
+mod about;
 mod cause;
+mod charge;
 mod engine;
 mod facts;
 mod gate;
@@ -16,6 +23,7 @@ mod now;
 mod oversized;
 mod oversized_compute;
 mod oversized_memory;
+mod rules;
 mod settings;
 mod starved;
 mod surroundings;
@@ -23,9 +31,11 @@ mod tick;
 mod trainer;
 mod words;
 
-pub use cause::workers_enough;
+pub use about::{About, Threshold, UNITS};
+pub use cause::{about_cause, causes, workers_enough};
 pub use engine::{Change, Engine};
 pub use now::{Doing, RunState};
+pub use rules::{about, rules};
 pub use settings::{Settings, Timing};
 
 /// What the evidence allows to say.

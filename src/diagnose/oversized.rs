@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::ledger::{Ledger, Said};
+use super::rules::{Check, Scene};
 use super::settings::Settings;
 use super::tick::Gate;
 use super::trainer::Trainer;
@@ -95,16 +96,9 @@ pub(super) struct Case<'a> {
     pub span: (i64, i64),
 }
 
-impl Oversized {
-    /// One more tick. `starved` are the runs with an open starvation finding.
-    pub(super) fn step(
-        &mut self,
-        frame: &Frame,
-        trainers: &[&Trainer],
-        starved: impl Fn(&Trainer) -> bool,
-        settings: &Settings,
-        ledger: &mut Ledger,
-    ) {
+impl Check for Oversized {
+    fn step(&mut self, scene: &Scene<'_>, ledger: &mut Ledger) {
+        let (frame, trainers, settings) = (scene.frame, scene.trainers, scene.settings);
         let alone = |gpu: GpuId, trainer: &Trainer| {
             let others = trainers.iter().filter(|other| other.pid != trainer.pid);
             others.flat_map(|other| &other.gpus).all(|other| *other != gpu)
@@ -122,18 +116,18 @@ impl Oversized {
                     continue;
                 };
                 let sizing = self.sizings.entry((trainer.pid, gpu)).or_default();
-                if starved(trainer) {
+                if scene.starves(trainer.run) {
                     sizing.close(ledger);
                 }
                 if sizing.add(frame, trainer, row, settings) {
-                    sizing.judge(frame, trainer, gpu, starved(trainer), settings, ledger);
+                    sizing.judge(scene, trainer, gpu, ledger);
                 }
             }
         }
     }
 
     /// Ends everything.
-    pub(super) fn end(&mut self, ledger: &mut Ledger) {
+    fn end(&mut self, ledger: &mut Ledger) {
         for (_, mut sizing) in std::mem::take(&mut self.sizings) {
             sizing.close(ledger);
         }
@@ -191,15 +185,7 @@ impl Sizing {
         true
     }
 
-    fn judge(
-        &mut self,
-        frame: &Frame,
-        trainer: &Trainer,
-        gpu: GpuId,
-        starved: bool,
-        settings: &Settings,
-        ledger: &mut Ledger,
-    ) {
+    fn judge(&mut self, scene: &Scene<'_>, trainer: &Trainer, gpu: GpuId, ledger: &mut Ledger) {
         // A later point above the proposed size takes the advice back.
         let newest = self.points.back().copied().unwrap_or_default();
         if let Some((id, most)) = self.compute
@@ -208,13 +194,13 @@ impl Sizing {
             ledger.close(id, self.last_unix_ms);
             self.compute = None;
         }
-        if starved {
+        if scene.starves(trainer.run) {
             return;
         }
         let span = (self.first_unix_ms, self.last_unix_ms);
-        let case = Case { frame, trainer, gpu, sizing: self, span };
-        let compute = oversized_compute::test(&case, settings);
-        let memory = oversized_memory::test(&case, settings);
+        let case = Case { frame: scene.frame, trainer, gpu, sizing: self, span };
+        let compute = oversized_compute::test(&case, scene.settings);
+        let memory = oversized_memory::test(&case, scene.settings);
         if let (None, Some((said, most))) = (self.compute, compute) {
             self.compute = ledger.open(said, self.last_unix_ms).map(|id| (id, most));
         }

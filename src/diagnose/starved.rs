@@ -1,19 +1,50 @@
 //! STARVED: the training loop waits for data while its GPU idles.
 
+use std::collections::BTreeMap;
+
+use super::about::{About, Threshold};
 use super::cause::{self, Case, Explained};
+use super::charge::Lost;
 use super::facts::Facts;
 use super::latch::{Edge, Latch};
 use super::ledger::{Ledger, Said};
+use super::rules::{Check, Scene};
 use super::settings::{Settings, Timing};
 use super::trainer::Trainer;
 use super::{Verdict, words};
 use crate::model::{Bound, Cause, Evidence, Frame, Pid, Rule, RunId, Severity};
 
+pub(super) static ABOUT: About = About {
+    code: Rule::Starved.code(),
+    area: Rule::Starved.area(),
+    what: "The training loop waits for data while its GPU could work.",
+    when: "Raised where the loop waits {blocked} of the time or more and the GPU loses {lost} of it or \
+           more, for 5 s over a window of 10 s (10 s over 30 s where looks or steps are few); cleared \
+           below half of that for 10 s (20 s).",
+    remedy: "What the cause says: more workers only where nothing is saturated, else a faster disk, \
+             larger files, cheaper samples or more cores.",
+    source: "10 % as in TraceML, 5 % as in xprof and the PyTorch profiler's plugin; windows by our own \
+             measurements of detection delay and false alarms",
+    thresholds: &[&BLOCKED, &LOST, &cause::EXPLAINS, &cause::PARTLY],
+};
+
 /// Blocked for this share of time: raised at 10 % as in TraceML, cleared at half of it. Healthy loops
 /// show up to 3 %, the cost of `__next__` itself.
-const BLOCKED: f64 = 0.10;
+pub(super) static BLOCKED: Threshold = Threshold {
+    code: Rule::Starved.code(),
+    name: "blocked",
+    default: 0.10,
+    unit: "share",
+    what: "Share of time in which the loop waits for data.",
+};
 /// Lost for the GPU for this share of time, the least that matters.
-const LOST: f64 = 0.05;
+pub(super) static LOST: Threshold = Threshold {
+    code: Rule::Starved.code(),
+    name: "lost",
+    default: 0.05,
+    unit: "share",
+    what: "Share of time that the GPU loses by it.",
+};
 /// Less of a window than this with an answer, or fewer looks, says nothing.
 const COVER: f64 = 0.4;
 const LOOKS: f64 = 20.0;
@@ -60,12 +91,13 @@ impl Loss {
 
     /// The severity of a loss.
     pub(super) fn severity(self, steps: f64, bound: Bound) -> Option<Severity> {
-        let most = if self.gpu.is_none() || steps < CRITICAL_STEPS {
-            Severity::High
-        } else {
-            Severity::Critical
+        // The highest needs enough steps and a measurement, as opposed to an upper bound.
+        let measured = self.gpu.is_some() && bound != Bound::Upper;
+        let most = match bound {
+            Bound::Doubtful => Severity::Warn,
+            _ if measured && steps >= CRITICAL_STEPS => Severity::Critical,
+            _ => Severity::High,
         };
-        let most = if bound == Bound::Doubtful { Severity::Warn } else { most };
         words::severity(self.middle()).map(|severity| severity.min(most))
     }
 }
@@ -80,19 +112,59 @@ struct Judged {
 }
 
 impl Judged {
-    fn raises(&self) -> bool {
+    fn raises(&self, settings: &Settings) -> bool {
         let spread = self.facts.waits >= 2 || self.facts.longest_wait >= SINGLE_WAIT;
-        self.blocked >= BLOCKED && self.loss.middle() >= LOST && spread
+        self.blocked >= settings.of(&BLOCKED) && self.loss.middle() >= settings.of(&LOST) && spread
     }
 
-    fn clears(&self) -> bool {
-        self.blocked < BLOCKED / 2.0 || self.loss.middle() < LOST / 2.0
+    fn clears(&self, settings: &Settings) -> bool {
+        self.blocked < settings.of(&BLOCKED) / 2.0 || self.loss.middle() < settings.of(&LOST) / 2.0
+    }
+}
+
+/// The rule for all runs.
+#[derive(Clone, Default)]
+pub(super) struct Starved {
+    watches: BTreeMap<RunId, Watch>,
+}
+
+impl Check for Starved {
+    fn step(&mut self, scene: &Scene<'_>, ledger: &mut Ledger) {
+        for info in &scene.frame.sample.inventory.runs {
+            let of_run = scene.trainers.iter().copied().filter(|t| t.run == info.run);
+            let trainers: Vec<&Trainer> = of_run.collect();
+            if !trainers.is_empty() {
+                self.watches.entry(info.run).or_default().step(scene, info.run, &trainers, ledger);
+            }
+        }
+        self.watches.retain(|run, watch| {
+            let stays = scene.trainers.iter().any(|trainer| trainer.run == *run);
+            if !stays {
+                watch.end(ledger);
+            }
+            stays
+        });
+    }
+
+    fn end(&mut self, ledger: &mut Ledger) {
+        for (_, mut watch) in std::mem::take(&mut self.watches) {
+            watch.end(ledger);
+        }
+    }
+}
+
+impl Starved {
+    /// The worst that can be said of a run.
+    pub(super) fn verdict(&self) -> Verdict {
+        let verdicts = self.watches.values();
+        let worst = verdicts.map(|watch| watch.verdict.unwrap_or(Verdict::NeedMore)).max();
+        worst.unwrap_or(Verdict::NeedMore)
     }
 }
 
 /// The state of the rule for one run.
 #[derive(Clone, Default)]
-pub(super) struct Watch {
+struct Watch {
     latch: Latch,
     id: Option<u64>,
     pid: Option<Pid>,
@@ -103,20 +175,14 @@ pub(super) struct Watch {
     ended_ms: u64,
     /// The last moment with evidence, on both clocks.
     seen: Option<(u64, i64)>,
-    pub(super) verdict: Option<Verdict>,
+    verdict: Option<Verdict>,
 }
 
 impl Watch {
     /// One more tick of a run with these trainers.
-    pub(super) fn step(
-        &mut self,
-        frame: &Frame,
-        run: RunId,
-        trainers: &[&Trainer],
-        settings: &Settings,
-        ledger: &mut Ledger,
-    ) {
-        let stamp = frame.sample.stamp;
+    fn step(&mut self, scene: &Scene<'_>, run: RunId, trainers: &[&Trainer], ledger: &mut Ledger) {
+        let settings = scene.settings;
+        let stamp = scene.frame.sample.stamp;
         let judged: Vec<(&Trainer, Judged)> = trainers
             .iter()
             .filter_map(|trainer| {
@@ -128,13 +194,13 @@ impl Watch {
             return;
         };
         self.seen = Some((stamp.mono_ms, stamp.unix_ms));
-        let (raises, clears) = (worst.raises(), worst.clears());
+        let (raises, clears) = (worst.raises(settings), worst.clears(settings));
         let timing = worst.timing;
         let edge = self.latch.step(stamp.mono_ms, (raises, timing.raise), (clears, timing.clear));
-        self.verdict = Some(match (self.latch.is_on(), worst.blocked < BLOCKED) {
+        self.verdict = Some(match (self.latch.is_on(), worst.blocked < settings.of(&BLOCKED)) {
             (true, _) => Verdict::Found,
             (false, true) => Verdict::Quiet,
-            (false, false) if worst.loss.middle() < LOST => Verdict::Quiet,
+            (false, false) if worst.loss.middle() < settings.of(&LOST) => Verdict::Quiet,
             (false, false) => Verdict::NeedMore,
         });
         let unix = |mono_ms: u64, less: f64| {
@@ -143,7 +209,7 @@ impl Watch {
         match edge {
             Edge::Raised(since) => {
                 let start = unix(since, 0.3 * timing.window).max(worst.facts.span.0);
-                let said = self.say(frame, run, trainer, &worst, stamp.mono_ms, timing);
+                let said = self.say(scene, run, trainer, &worst);
                 self.id = said.and_then(|said| ledger.open(said, start));
                 self.told = worst.blocked;
             }
@@ -154,7 +220,7 @@ impl Watch {
             Edge::None => {
                 // While it fades, the words stay those of the time when it was true.
                 let Some(id) = self.id.filter(|_| raises) else { return };
-                if let Some(said) = self.say(frame, run, trainer, &worst, stamp.mono_ms, timing) {
+                if let Some(said) = self.say(scene, run, trainer, &worst) {
                     let tell = (worst.blocked - self.told).abs() >= TELL;
                     if tell {
                         self.told = worst.blocked;
@@ -166,7 +232,7 @@ impl Watch {
     }
 
     /// The run is gone.
-    pub(super) fn end(&mut self, ledger: &mut Ledger) {
+    fn end(&mut self, ledger: &mut Ledger) {
         let at = self.seen.map_or(0, |(_, unix_ms)| unix_ms);
         self.latch.reset();
         self.close(at, ledger);
@@ -204,19 +270,19 @@ impl Watch {
 
     fn say(
         &mut self,
-        frame: &Frame,
+        scene: &Scene<'_>,
         run: RunId,
         trainer: &Trainer,
         worst: &Judged,
-        now_ms: u64,
-        timing: Timing,
     ) -> Option<Said> {
+        let (now_ms, timing) = (scene.frame.sample.stamp.mono_ms, worst.timing);
         let newest = trainer.facts(now_ms, timing.window.min(CAUSE_WINDOW));
         let newest =
             newest.filter(|facts| facts.shares.is_some()).unwrap_or_else(|| worst.facts.clone());
         let case = Case {
             facts: &newest,
             trainer,
+            settings: scene.settings,
             blocked: worst.blocked,
             workers: trainer.workers.map(u64::from),
             shares: newest.shares,
@@ -224,7 +290,7 @@ impl Watch {
         let why = cause::explain(&case);
         // Until another cause has held, the words stay those of the one that stands.
         self.settle(why.cause, now_ms, timing.raise)
-            .then(|| words_of(frame, run, trainer, worst, why))
+            .then(|| words_of(scene, run, trainer, worst, why))
     }
 
     /// Takes over another cause once it has held for as long as a verdict must. True where the cause
@@ -265,9 +331,15 @@ fn judge(trainer: &Trainer, now_ms: u64, since_ms: u64, settings: &Settings) -> 
     Some(Judged { pid: trainer.pid, blocked, loss, timing, facts })
 }
 
-fn words_of(frame: &Frame, run: RunId, trainer: &Trainer, worst: &Judged, why: Explained) -> Said {
+fn words_of(
+    scene: &Scene<'_>,
+    run: RunId,
+    trainer: &Trainer,
+    worst: &Judged,
+    why: Explained,
+) -> Said {
     let severity = worst.loss.severity(worst.facts.steps, worst.facts.bound);
-    let mut evidence = measured(trainer, worst);
+    let mut evidence = measured(trainer, worst, scene.settings.of(&BLOCKED));
     evidence.extend(why.evidence);
     let mark = worst.facts.bound.mark();
     Said {
@@ -278,14 +350,23 @@ fn words_of(frame: &Frame, run: RunId, trainer: &Trainer, worst: &Judged, why: E
         pid: Some(trainer.pid),
         title: format!(
             "{} waits for data {mark}{} of the time: {}",
-            name_of(frame, run, trainer.pid),
+            name_of(scene.frame, run, trainer.pid),
             words::percent(worst.blocked),
             why.because
         ),
         evidence,
         advice: why.advice,
         gain: gain(trainer, worst.loss),
+        lost: lost(scene, run, worst.loss),
     }
+}
+
+/// The ranks of a run wait for one another, so the GPUs of all of them lose what the worst one does.
+fn lost(scene: &Scene<'_>, run: RunId, loss: Loss) -> Option<Lost> {
+    loss.gpu?;
+    let of_run = scene.trainers.iter().filter(|trainer| trainer.run == run);
+    let gpus = of_run.flat_map(|trainer| trainer.gpus.iter().copied());
+    Lost::of(gpus, loss.low, loss.high)
 }
 
 /// The run's name, with the rank where there are several.
@@ -301,11 +382,11 @@ pub(super) fn name_of(frame: &Frame, run: RunId, pid: Pid) -> String {
     }
 }
 
-fn measured(trainer: &Trainer, worst: &Judged) -> Vec<Evidence> {
+fn measured(trainer: &Trainer, worst: &Judged, limit: f64) -> Vec<Evidence> {
     let facts = &worst.facts;
     let entity = trainer.loader.map_or_else(|| "loader".into(), |id| format!("loader {id}"));
     let text = format!("blocked {}{}", facts.bound.mark(), words::percent(worst.blocked));
-    let (span, limit) = (facts.span, Some(BLOCKED));
+    let (span, limit) = (facts.span, Some(limit));
     let mut lines =
         vec![words::evidence(span, "loaders.wait_ratio", &*entity, worst.blocked, limit, text)];
     if let Some(busy) = facts.gpu {

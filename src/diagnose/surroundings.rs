@@ -84,6 +84,11 @@ pub(super) fn writes(frame: &Frame, pid: Pid) -> Option<f64> {
     proc(frame, pid)?.write_bytes_per_second.ok()
 }
 
+/// Cores that a process uses.
+pub(super) fn cores(frame: &Frame, pid: Pid) -> Option<f64> {
+    proc(frame, pid)?.cpu_cores.ok()
+}
+
 fn proc(frame: &Frame, pid: Pid) -> Option<&ProcRates> {
     frame.procs.iter().find(|rates| rates.pid == pid)
 }

@@ -14,6 +14,10 @@ pub(super) enum Gate {
     Boundary,
     /// The trainer writes and neither computes nor waits for data.
     Checkpoint,
+    /// The main thread compiles, and the GPU has nothing to do.
+    Compile,
+    /// The main thread is in a validation or a test.
+    Evaluation,
 }
 
 /// How much one tick added to the counts of a loader. `None` where a count was not read, or fell.
@@ -34,6 +38,13 @@ pub(super) struct Counts {
     pub net: Option<f32>,
     pub idle: Option<f32>,
     pub other: Option<f32>,
+    /// Looks at the main thread's Python stack, and of those the ones that found it starting or ending
+    /// workers, compiling, at a checkpoint, in a validation. `None` where frames cannot be read.
+    pub main: Option<f32>,
+    pub main_workers: Option<f32>,
+    pub main_compile: Option<f32>,
+    pub main_checkpoint: Option<f32>,
+    pub main_validation: Option<f32>,
 }
 
 impl Counts {
@@ -57,6 +68,17 @@ impl Counts {
             net: added(before.worker_net_samples_total, now.worker_net_samples_total),
             idle: added(before.worker_idle_samples_total, now.worker_idle_samples_total),
             other: added(before.worker_other_samples_total, now.worker_other_samples_total),
+            main: added(before.main_samples_total, now.main_samples_total),
+            main_workers: added(before.main_workers_samples_total, now.main_workers_samples_total),
+            main_compile: added(before.main_compile_samples_total, now.main_compile_samples_total),
+            main_checkpoint: added(
+                before.main_checkpoint_samples_total,
+                now.main_checkpoint_samples_total,
+            ),
+            main_validation: added(
+                before.main_validation_samples_total,
+                now.main_validation_samples_total,
+            ),
         }
     }
 

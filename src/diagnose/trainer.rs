@@ -165,6 +165,8 @@ impl Trainer {
                 counts: &counts,
                 gpu,
                 write: self.write,
+                main_cores: around::cores(frame, self.pid)
+                    .filter(|_| row.main_state.as_ref().ok().is_some_and(|at| &**at == "running")),
             },
             settings,
         );

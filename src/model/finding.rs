@@ -6,16 +6,74 @@ use super::id::{Pid, RunId};
 use super::metric::states;
 
 states! {
+    /// Where in the pipeline time and money are lost.
+    Area {
+        /// Samples reach the loop too slowly.
+        Ingestion = "ingestion",
+        /// Samples take too much CPU to prepare.
+        Preprocessing = "preprocessing",
+        /// The GPUs are more than, or other than, the job needs.
+        Compute = "compute",
+        /// Validation and tests.
+        Evaluation = "evaluation",
+        /// A server against its budgets.
+        Inference = "inference",
+    }
+}
+
+states! {
     /// The rules. Each is one file under `diagnose/`.
     Rule {
         /// The training loop waits for data while its GPU idles.
         Starved = "STARVED",
+        /// Samples are read in many small files.
+        SmallFiles = "SMALL-FILES",
+        /// Each epoch reads from disk again what the page cache could not hold.
+        CacheThrash = "CACHE-THRASH",
+        /// The first epoch reads from disk what later ones find in the page cache.
+        ColdCache = "COLD-CACHE",
+        /// The trainer's main thread holds up its GPU.
+        MainThread = "MAIN-THREAD",
+        /// Workers are started anew for each epoch.
+        EpochRespawn = "EPOCH-RESPAWN",
+        /// Copies to the GPU take the time.
+        TransferBound = "TRANSFER-BOUND",
+        /// Each epoch prepares the same samples anew.
+        RepeatedPrep = "REPEATED-PREP",
+        /// A CPU quota runs out.
+        CpuQuota = "CPU-QUOTA",
+        /// More threads want to run than there are cores.
+        CpuOversubscribed = "CPU-OVERSUBSCRIBED",
+        /// The box is short of memory.
+        HostMemory = "HOST-MEMORY",
         /// A process holds a GPU and does not use it.
         IdleHeld = "IDLE-HELD",
         /// The GPU's compute is far larger than the job.
         OversizedCompute = "OVERSIZED-COMPUTE",
         /// The GPU's memory is far larger than the job.
         OversizedMemory = "OVERSIZED-VRAM",
+        /// The tensor cores stand still.
+        NoTensorCores = "NO-TENSOR-CORES",
+        /// Kernels are too small for the GPU.
+        SmallBatch = "SMALL-BATCH",
+        /// A GPU of the job is never used.
+        UnusedGpu = "UNUSED-GPU",
+        /// One rank holds up the others.
+        Straggler = "STRAGGLER",
+        /// Saving checkpoints takes GPU time.
+        CheckpointStall = "CHECKPOINT-STALL",
+        /// Heat or power hold the clocks down.
+        ClockThrottle = "CLOCK-THROTTLE",
+        /// The GPU's memory is nearly full, or fills up.
+        VramPressure = "VRAM-PRESSURE",
+        /// A GPU is held long before the first step.
+        LongInit = "LONG-INIT",
+        /// Evaluation takes a large share of the time.
+        EvalShare = "EVAL-SHARE",
+        /// Evaluation waits for data.
+        EvalStarved = "EVAL-STARVED",
+        /// A server misses a budget that was declared for it.
+        Budget = "BUDGET",
     }
 }
 
@@ -26,10 +84,22 @@ states! {
         DiskBound = "DISK-BOUND",
         /// A network filesystem or an object store is slow.
         RemoteFs = "REMOTE-FS",
+        /// Samples are read in many small files.
+        SmallFiles = "SMALL-FILES",
+        /// The page cache cannot hold the data, and each epoch reads it again.
+        CacheThrash = "CACHE-THRASH",
+        /// The first epoch reads what is not in the page cache yet.
+        ColdCache = "COLD-CACHE",
         /// Workers spend all the CPU there is on preparing samples.
         PrepBound = "PREP-BOUND",
+        /// A CPU quota runs out.
+        CpuQuota = "CPU-QUOTA",
+        /// More threads want to run than there are cores.
+        CpuOversubscribed = "CPU-OVERSUBSCRIBED",
         /// Workers are busy and nothing is saturated.
         TooFewWorkers = "TOO-FEW-WORKERS",
+        /// The main thread or the pin thread works while the loop waits for it.
+        MainThread = "MAIN-THREAD",
         /// One slow batch holds back finished ones.
         HeadOfLine = "HEAD-OF-LINE",
         /// Batches are ready; handing them over takes the time.
@@ -38,6 +108,57 @@ states! {
         Mixed = "MIXED",
         /// The evidence does not tell.
         Unattributed = "UNATTRIBUTED",
+    }
+}
+
+impl Rule {
+    /// Where in the pipeline it looks.
+    pub const fn area(self) -> Area {
+        match self {
+            Self::Starved
+            | Self::SmallFiles
+            | Self::CacheThrash
+            | Self::ColdCache
+            | Self::MainThread
+            | Self::EpochRespawn
+            | Self::TransferBound => Area::Ingestion,
+            Self::RepeatedPrep | Self::CpuQuota | Self::CpuOversubscribed | Self::HostMemory => {
+                Area::Preprocessing
+            }
+            Self::IdleHeld
+            | Self::OversizedCompute
+            | Self::OversizedMemory
+            | Self::NoTensorCores
+            | Self::SmallBatch
+            | Self::UnusedGpu
+            | Self::Straggler
+            | Self::CheckpointStall
+            | Self::ClockThrottle
+            | Self::VramPressure
+            | Self::LongInit => Area::Compute,
+            Self::EvalShare | Self::EvalStarved => Area::Evaluation,
+            Self::Budget => Area::Inference,
+        }
+    }
+}
+
+impl Cause {
+    /// Where in the pipeline it lies.
+    pub const fn area(self) -> Area {
+        match self {
+            Self::PrepBound | Self::CpuQuota | Self::CpuOversubscribed => Area::Preprocessing,
+            Self::DiskBound
+            | Self::RemoteFs
+            | Self::SmallFiles
+            | Self::CacheThrash
+            | Self::ColdCache
+            | Self::TooFewWorkers
+            | Self::MainThread
+            | Self::HeadOfLine
+            | Self::DeliveryBound
+            | Self::Mixed
+            | Self::Unattributed => Area::Ingestion,
+        }
     }
 }
 
@@ -75,6 +196,31 @@ pub struct Evidence {
     pub text: String,
 }
 
+/// What a finding has cost so far. Each second of a GPU is charged to one finding only, so that the
+/// costs of a session never add up to more than its time times its GPUs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Cost {
+    /// GPU-seconds lost at least.
+    pub low_gpu_seconds: f64,
+    /// GPU-seconds lost, as the middle of what is possible.
+    pub gpu_seconds: f64,
+    /// GPU-seconds lost at most.
+    pub high_gpu_seconds: f64,
+    /// What an hour of one GPU costs, where the user has told it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub price_per_gpu_hour: Option<f64>,
+}
+
+impl Cost {
+    /// Money lost: at least, the middle, at most; `None` without a price.
+    pub fn money(&self) -> Option<[f64; 3]> {
+        let price = self.price_per_gpu_hour?;
+        let lost = [self.low_gpu_seconds, self.gpu_seconds, self.high_gpu_seconds];
+        Some(lost.map(|seconds| seconds / 3600.0 * price))
+    }
+}
+
 /// One diagnosis.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finding {
@@ -102,6 +248,8 @@ pub struct Finding {
     pub advice: String,
     /// The most that could be gained, in words, with "up to".
     pub gain: String,
+    /// What it has cost so far; `None` where it costs no GPU time, or that is not known.
+    pub cost: Option<Cost>,
     /// Whether the user has put it aside.
     pub dismissed: bool,
 }
@@ -157,6 +305,9 @@ pub struct Event {
     /// The most that could be gained.
     #[serde(default)]
     pub gain: String,
+    /// What it has cost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Cost>,
 }
 
 fn known_severity<'de, D: Deserializer<'de>>(word: D) -> Result<Option<Severity>, D::Error> {
@@ -182,6 +333,7 @@ impl Finding {
             evidence: self.evidence.clone(),
             advice: self.advice.clone(),
             gain: self.gain.clone(),
+            cost: self.cost,
         }
     }
 }

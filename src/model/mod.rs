@@ -10,7 +10,7 @@ pub mod sample;
 pub mod server;
 pub mod text;
 
-pub use finding::{Cause, Event, EventKind, Evidence, Finding, Rule, Severity};
+pub use finding::{Area, Cause, Cost, Event, EventKind, Evidence, Finding, Rule, Severity};
 pub use frame::Frame;
 pub use id::{GpuId, LoaderId, Pid, RunId, ServerId, Stamp};
 pub use inventory::Inventory;

@@ -22,6 +22,7 @@ pub fn event(kind: EventKind, t_ms: i64, start_ms: i64, title: String) -> Event 
         evidence: Vec::new(),
         advice: String::new(),
         gain: String::new(),
+        cost: None,
     }
 }
 

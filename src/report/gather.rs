@@ -167,6 +167,7 @@ mod tests {
             evidence: Vec::new(),
             advice: String::new(),
             gain: String::new(),
+            cost: None,
         }
     }
 

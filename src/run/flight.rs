@@ -8,7 +8,6 @@ use std::time::{Duration, SystemTime};
 use clap::ValueEnum as _;
 
 use crate::cli::{self, FlightVerb};
-use crate::diagnose::Settings;
 use crate::error::Error;
 use crate::fmt;
 use crate::model::Sample;
@@ -62,12 +61,7 @@ fn keep(wanted: &cli::Flight, folder: &Path) -> Result<u8, Error> {
             .take()
             .ok_or_else(|| io::Error::from(io::ErrorKind::AlreadyExists))?;
         let options = options(wanted.keep, None);
-        let ring = Flight::new(
-            held,
-            limits(wanted),
-            options,
-            session(first, interval, Settings::default()),
-        );
+        let ring = Flight::new(held, limits(wanted), options, session(first, interval, false));
         Ok(Recorder::of(ring.start()?, first))
     };
     let begin = Box::new(begin);

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::app::{self, Msg};
-use crate::diagnose::{Change, Settings};
+use crate::diagnose::Change;
 use crate::error::Error;
 use crate::fmt;
 use crate::model::{Event, EventKind, Finding, Frame, Sample};
@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(super) struct Keeping {
     interval: Duration,
-    settings: Settings,
+    short_windows: bool,
     recorder: Option<Recorder>,
     /// A recording that a slow disk has not begun yet.
     starting: Option<Receiver<Result<Recorder, Error>>>,
@@ -37,11 +37,12 @@ pub(super) struct Keeping {
 }
 
 impl Keeping {
-    /// Nothing is kept yet; ticks come this far apart, and findings are looked for like this.
-    pub(super) const fn new(interval: Duration, settings: Settings) -> Self {
+    /// Nothing is kept yet; ticks come this far apart, and findings are looked for over short windows
+    /// or not.
+    pub(super) const fn new(interval: Duration, short_windows: bool) -> Self {
         Self {
             interval,
-            settings,
+            short_windows,
             recorder: None,
             starting: None,
             ending: None,
@@ -95,7 +96,7 @@ impl Keeping {
             return vec![Msg::Recording(None), Msg::Notice(line)];
         }
         let path = default_path(now);
-        let info = session(now, self.interval, self.settings);
+        let info = session(now, self.interval, self.short_windows);
         let first = now.clone();
         let starting = beside(move || Recorder::start(&path, info, &first, Options::default()));
         if let Ok(started) = starting.recv_timeout(PATIENCE) {
@@ -147,7 +148,7 @@ impl Keeping {
         let marked = self.marks.iter().filter(|mark| mark.t_ms >= since).cloned();
         let mut events: Vec<Event> = found.chain(marked).collect();
         events.sort_by_key(|event| event.t_ms);
-        let mut info = session(now, self.interval, self.settings);
+        let mut info = session(now, self.interval, self.short_windows);
         info.clock = first;
         let path = saved_path(now);
         let shown = path.display().to_string();

@@ -79,6 +79,7 @@ mod tests {
             evidence: Vec::new(),
             advice: "a faster disk".into(),
             gain: String::new(),
+            cost: None,
             dismissed: false,
         }
     }

@@ -52,7 +52,7 @@ pub(super) fn record(wanted: &cli::Record) -> Result<u8, Error> {
     let options = options(wanted.keep, wanted.max_bytes);
     let begin = move |first: &Sample| {
         let path = wanted.output.clone().unwrap_or_else(|| default_path(first));
-        Recorder::start(&path, session(first, interval, Settings::default()), first, options)
+        Recorder::start(&path, session(first, interval, false), first, options)
     };
     run(&Headless {
         watch: &wanted.watch,

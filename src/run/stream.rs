@@ -22,6 +22,7 @@ pub(super) fn write_lines(
     mut out: impl Write,
 ) -> Result<(), Error> {
     let end = duration.map(|duration| Instant::now() + duration);
+    let short_windows = settings.short_windows;
     let mut pipeline = Pipeline::new(settings);
     let mut encoder: Option<Encoder> = None;
     let mut lines = String::with_capacity(16 << 10);
@@ -30,7 +31,7 @@ pub(super) fn write_lines(
         lines.clear();
         let (frame, changes) = pipeline.push(Arc::clone(&sample));
         let encoder = encoder.get_or_insert_with(|| {
-            let info = session(&sample, interval, settings);
+            let info = session(&sample, interval, short_windows);
             let mut encoder = Encoder::new(info);
             encoder.head(&mut lines);
             encoder
@@ -60,12 +61,12 @@ pub(super) fn finding(change: &Change) -> &Finding {
     }
 }
 
-/// What the session is, from its first sample and the windows over which findings are looked for.
-pub(super) fn session(first: &Sample, interval: Duration, settings: Settings) -> SessionInfo {
+/// What the session is, from its first sample and whether findings are looked for over short windows.
+pub(super) fn session(first: &Sample, interval: Duration, short_windows: bool) -> SessionInfo {
     let host = HostInfo::clone(&first.inventory.host);
     let name = format!("{:x}-{:x}", first.stamp.unix_ms, std::process::id());
     let info = SessionInfo::new(&name, host, interval.as_millis() as u64, first.stamp);
-    SessionInfo { short_windows: settings == Settings::demo(), ..info }
+    SessionInfo { short_windows, ..info }
 }
 
 /// The next sample; `None` at the end of the time or of the samples.

@@ -2,8 +2,9 @@
 
 use crate::app::keymap::keys_of;
 use crate::app::{Action, Overlay};
+use crate::diagnose;
 use crate::fmt;
-use crate::model::{Cause, Finding, Rule};
+use crate::model::Finding;
 
 use super::focus::Look;
 use super::loaders;
@@ -118,10 +119,11 @@ fn finding_rows(look: &Look<'_>, finding: &Finding, columns: usize) -> Vec<TextR
     };
     paragraph("", &finding.title, Role::Text);
     paragraph("", &when(look, finding), Role::Dim);
-    if let Some(cause) = finding.cause {
-        paragraph("Cause", cause_words(cause), Role::Text);
-    } else {
-        paragraph("What it means", rule_words(finding.rule), Role::Text);
+    let cause = finding.cause.and_then(diagnose::about_cause);
+    if let Some(about) = cause {
+        paragraph("Cause", about.what, Role::Text);
+    } else if let Some(about) = diagnose::about(finding.rule) {
+        paragraph("What it means", about.what, Role::Text);
     }
     for (at, evidence) in finding.evidence.iter().take(EVIDENCE_MAX).enumerate() {
         let head = if at == 0 { "Evidence" } else { "" };
@@ -160,35 +162,5 @@ fn when(look: &Look<'_>, finding: &Finding) -> String {
             format!("from {start} to {end}, {lasted}")
         }
         None => format!("since {start}, {lasted}"),
-    }
-}
-
-const fn cause_words(cause: Cause) -> &'static str {
-    match cause {
-        Cause::DiskBound => "The disk is saturated: more workers would only queue longer for it.",
-        Cause::RemoteFs => "A network filesystem or an object store answers slowly.",
-        Cause::PrepBound => {
-            "Workers use all the CPU there is on decoding and transforming samples."
-        }
-        Cause::TooFewWorkers => {
-            "Workers are busy all the time and nothing is saturated: there are too few."
-        }
-        Cause::HeadOfLine => {
-            "One slow batch holds back finished ones: batches are delivered in order."
-        }
-        Cause::DeliveryBound => {
-            "Batches are ready; handing them to the training loop takes the time."
-        }
-        Cause::Mixed => "No single cause explains enough of it.",
-        Cause::Unattributed => "The evidence does not tell the cause.",
-    }
-}
-
-const fn rule_words(rule: Rule) -> &'static str {
-    match rule {
-        Rule::Starved => "The training loop waits for data while its GPU could work.",
-        Rule::IdleHeld => "A process holds memory of a GPU and does not use the GPU.",
-        Rule::OversizedCompute => "The job would fit a much smaller part of the GPU's compute.",
-        Rule::OversizedMemory => "The job would fit a much smaller part of the GPU's memory.",
     }
 }

@@ -144,6 +144,7 @@ fn finding() -> Event {
         }],
         advice: "Use a faster disk.".to_owned(),
         gain: "up to 1.7× the steps".to_owned(),
+        cost: None,
     }
 }
 

@@ -107,6 +107,7 @@ pub(crate) fn starved() -> Finding {
         }],
         advice: "pack the 112 KiB files into shards, or copy them to a local disk".to_owned(),
         gain: "up to 1.7× faster if fed".to_owned(),
+        cost: None,
         dismissed: false,
     }
 }

@@ -318,5 +318,6 @@ fn mark(at_ms: i64, note: &str) -> Event {
         evidence: Vec::new(),
         advice: String::new(),
         gain: String::new(),
+        cost: None,
     }
 }

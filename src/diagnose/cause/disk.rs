@@ -4,13 +4,40 @@
 //! is no proof by itself, and a device that is always busy may still serve more at once.
 
 use super::{Case, EXPLAINS, Explained};
+use crate::diagnose::about::{About, Threshold};
 use crate::diagnose::words;
 use crate::model::{Cause, Evidence};
 
+pub(super) static ABOUT: About = About {
+    code: Cause::DiskBound.code(),
+    area: Cause::DiskBound.area(),
+    what: "The disk is saturated; more workers would only queue longer for it.",
+    when: "Named where reads are 60 % or more of the workers' busy time (STARVED's explains) and a \
+           ceiling shows: reads take {slower} the least seen in the session, or as many requests are in \
+           flight as there are workers, or reads stand at {at_limit} of a control group's limit.",
+    remedy: "Read from a faster disk or a local copy, as large sequential shards (WebDataset, Parquet, \
+             MDS) of smaller samples, or keep the data in the page cache; under a control group's limit \
+             raise io.max rbps. More workers do not help.",
+    source: "saturation as in the USE method; the factor is a proposal",
+    thresholds: &[&SLOWER, &AT_LIMIT],
+};
+
 /// Reads take this many times the least that was seen in the session.
-const SLOWER: f64 = 3.0;
+static SLOWER: Threshold = Threshold {
+    code: Cause::DiskBound.code(),
+    name: "slower",
+    default: 3.0,
+    unit: "times",
+    what: "Time of a read, of the least that was seen.",
+};
 /// Reading at this share of a control group's limit is reading at the limit.
-const AT_LIMIT: f64 = 0.85;
+static AT_LIMIT: Threshold = Threshold {
+    code: Cause::DiskBound.code(),
+    name: "at_limit",
+    default: 0.85,
+    unit: "share",
+    what: "Rate of the reads, of a control group's limit.",
+};
 /// Above this, the reads counted cannot have been the ones that the limit holds.
 const OVER_LIMIT: f64 = 1.25;
 
@@ -23,7 +50,8 @@ pub(super) struct Ceiling {
 }
 
 pub(super) fn test(case: &Case<'_>) -> Option<Explained> {
-    let fetch = case.fetch().filter(|share| *share >= EXPLAINS)?;
+    let explains = case.of(&EXPLAINS);
+    let fetch = case.fetch().filter(|share| *share >= explains)?;
     let shares = case.shares?;
     if shares.disk < shares.net {
         return None;
@@ -43,7 +71,7 @@ pub(super) fn test(case: &Case<'_>) -> Option<Explained> {
     let mut evidence = vec![case.worker_share(
         "worker_disk_ratio",
         fetch,
-        EXPLAINS,
+        explains,
         "waiting for a disk, of busy time",
     )];
     evidence.extend(ceiling.evidence);
@@ -65,7 +93,8 @@ pub(super) fn ceiling(case: &Case<'_>) -> Option<Ceiling> {
 
 fn limit_of_cgroup(case: &Case<'_>) -> Option<Ceiling> {
     let limit = case.trainer.read_limit?;
-    let reached = |rate: &f64| (AT_LIMIT..=OVER_LIMIT).contains(&(rate / limit));
+    let least = case.of(&AT_LIMIT);
+    let reached = |rate: &f64| (least..=OVER_LIMIT).contains(&(rate / limit));
     let workers = case.facts.read.filter(reached).map(|rate| (rate, "procs", case.entity()));
     let device = || {
         let (name, _) = case.trainer.disk.as_ref()?;
@@ -77,7 +106,7 @@ fn limit_of_cgroup(case: &Case<'_>) -> Option<Ceiling> {
         format!("reads {} of the cgroup's limit of {}", words::rate(rate), words::rate(limit));
     let series = format!("{section}.read_bytes_per_second");
     let evidence =
-        words::evidence(case.facts.span, &series, entity, rate, Some(AT_LIMIT * limit), line);
+        words::evidence(case.facts.span, &series, entity, rate, Some(least * limit), line);
     Some(Ceiling { text, evidence: vec![evidence], throttled: true })
 }
 
@@ -85,8 +114,8 @@ fn saturated_device(case: &Case<'_>) -> Option<Ceiling> {
     let facts = case.facts;
     let name = words::name(&case.trainer.disk.as_ref()?.0);
     let mut evidence = Vec::new();
-    let floor = case.trainer.disk_floor();
-    if let Some((wait, floor)) = facts.disk_wait.zip(floor).filter(|(w, f)| *w >= SLOWER * f) {
+    let (floor, slower) = (case.trainer.disk_floor(), case.of(&SLOWER));
+    if let Some((wait, floor)) = facts.disk_wait.zip(floor).filter(|(w, f)| *w >= slower * f) {
         let text = format!(
             "reads take {} (least seen {})",
             words::milliseconds(wait),
@@ -98,7 +127,7 @@ fn saturated_device(case: &Case<'_>) -> Option<Ceiling> {
             series,
             &*name,
             wait,
-            Some(SLOWER * floor),
+            Some(slower * floor),
             text,
         ));
     }

@@ -1,26 +1,54 @@
 //! HEAD-OF-LINE: one slow batch holds back finished ones, so workers idle while the loop waits.
 
 use super::{Case, Explained};
+use crate::diagnose::about::{About, Threshold};
 use crate::diagnose::words;
 use crate::model::Cause;
 
+pub(super) static ABOUT: About = About {
+    code: Cause::HeadOfLine.code(),
+    area: Cause::HeadOfLine.area(),
+    what: "One slow batch holds back finished ones: batches are delivered in order.",
+    when: "Named where workers are idle {idle} or more of the time in which the loop waits; where that \
+           is not counted, finished batches must stand behind a slower one in {stashed} of it, too.",
+    remedy: "Raise prefetch_factor to 4 times what it is; sort or bucket samples by size so that batches \
+             take equally long; where the order does not matter, in_order=False (torch ≥ 2.6). More \
+             workers do not help.",
+    source: "our own measurements: workers idle at most 7 % where supply is short, 30 to 45 % with \
+             heavy-tailed loads",
+    thresholds: &[&IDLE, &STASHED],
+};
+
 /// Workers without work while the loop waits. Measured: at most 7 % where supply is short, 23 % at a
 /// supply of 1.3 × the demand, 30 to 45 % with heavy-tailed loads.
-const IDLE: f64 = 0.20;
+static IDLE: Threshold = Threshold {
+    code: Cause::HeadOfLine.code(),
+    name: "idle",
+    default: 0.20,
+    unit: "share",
+    what: "Share of the workers' time without work while the loop waits.",
+};
 /// Without a count of workers that idle during the wait itself: finished batches must be waiting in
 /// this share of the waiting, too.
-const STASHED: f64 = 0.50;
+static STASHED: Threshold = Threshold {
+    code: Cause::HeadOfLine.code(),
+    name: "stashed",
+    default: 0.50,
+    unit: "share",
+    what: "Share of the waiting in which finished batches stand behind a slower one.",
+};
 
 pub(super) fn test(case: &Case<'_>) -> Option<Explained> {
     if case.workers.is_some_and(|workers| workers < 2) {
         return None;
     }
+    let (least_idle, stashed) = (case.of(&IDLE), case.of(&STASHED));
     let (idle, column) = match (case.facts.idle_waiting, case.facts.stash) {
         (Some(idle), _) => (idle, "loaders.wait_idle_samples_total"),
-        (None, Some(stash)) if stash >= STASHED => (case.shares?.idle, "loaders.worker_idle_ratio"),
+        (None, Some(stash)) if stash >= stashed => (case.shares?.idle, "loaders.worker_idle_ratio"),
         _ => return None,
     };
-    if idle < IDLE {
+    if idle < least_idle {
         return None;
     }
     let text = format!("workers {} idle while the loop waits", words::percent(idle));
@@ -29,7 +57,7 @@ pub(super) fn test(case: &Case<'_>) -> Option<Explained> {
         column,
         case.entity(),
         idle,
-        Some(IDLE),
+        Some(least_idle),
         text.clone(),
     )];
     let mut because = text;
@@ -45,7 +73,7 @@ pub(super) fn test(case: &Case<'_>) -> Option<Explained> {
             series,
             case.entity(),
             stash,
-            Some(STASHED),
+            Some(stashed),
             text,
         ));
     }

@@ -13,20 +13,57 @@ mod workers;
 
 pub use workers::workers_enough;
 
+use super::about::{About, Threshold};
 use super::facts::{Facts, WorkerShares};
+use super::settings::Settings;
 use super::trainer::Trainer;
 use super::words;
-use crate::model::{Cause, Evidence};
+use crate::model::{Cause, Evidence, Rule};
+
+/// All causes, explained.
+static CAUSES: &[&About] = &[
+    &delivery::ABOUT,
+    &head_of_line::ABOUT,
+    &remote::ABOUT,
+    &disk::ABOUT,
+    &prep::ABOUT,
+    &workers::ABOUT,
+    &rest::MIXED,
+    &rest::UNATTRIBUTED,
+];
+
+/// All causes, explained.
+pub fn causes() -> &'static [&'static About] {
+    CAUSES
+}
+
+/// A cause, explained; `None` for one that this version does not name.
+pub fn about_cause(cause: Cause) -> Option<&'static About> {
+    CAUSES.iter().copied().find(|about| about.code == cause.code())
+}
 
 /// A cause explains the wait from this share of the workers' busy time on.
-pub(super) const EXPLAINS: f64 = 0.60;
+pub(super) static EXPLAINS: Threshold = Threshold {
+    code: Rule::Starved.code(),
+    name: "explains",
+    default: 0.60,
+    unit: "share",
+    what: "Share of the workers' busy time from which on a cause is named.",
+};
 /// From here on it has a part in it.
-pub(super) const PARTLY: f64 = 0.30;
+pub(super) static PARTLY: Threshold = Threshold {
+    code: Rule::Starved.code(),
+    name: "partly",
+    default: 0.30,
+    unit: "share",
+    what: "Share of the workers' busy time from which on a cause has a part in it.",
+};
 
 /// What a cause is judged by.
 pub(super) struct Case<'a> {
     pub(super) facts: &'a Facts,
     pub(super) trainer: &'a Trainer,
+    pub(super) settings: &'a Settings,
     /// Share of time blocked.
     pub(super) blocked: f64,
     /// Number of workers, where known.
@@ -59,6 +96,11 @@ pub(super) fn explain(case: &Case<'_>) -> Explained {
 }
 
 impl Case<'_> {
+    /// The value of a threshold that is in force.
+    pub(super) fn of(&self, threshold: &Threshold) -> f64 {
+        self.settings.of(threshold)
+    }
+
     /// A share of the time in which workers are not idle.
     pub(super) fn of_busy(&self, part: impl Fn(&WorkerShares) -> f64) -> Option<f64> {
         let shares = self.shares.as_ref()?;

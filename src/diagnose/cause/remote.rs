@@ -1,11 +1,26 @@
 //! REMOTE-FS: a network filesystem or an object store is slow.
 
 use super::{Case, EXPLAINS, Explained};
+use crate::diagnose::about::About;
 use crate::diagnose::words;
 use crate::model::Cause;
 
+pub(super) static ABOUT: About = About {
+    code: Cause::RemoteFs.code(),
+    area: Cause::RemoteFs.area(),
+    what: "The storage answers slowly: a network filesystem or an object store.",
+    when: "Named where waiting for files is 60 % or more of the workers' busy time (STARVED's explains), \
+           and the files lie on a network filesystem, or the wait is for a network more than for disks.",
+    remedy: "Copy the data to a local disk before the training starts, or read it as large shards \
+             (WebDataset, MDS) through a local cache; keep more requests under way with prefetch_factor; \
+             on NFS, mount with nconnect= and rsize=1M.",
+    source: "the share is a proposal; the kind of the filesystem is read from mountinfo",
+    thresholds: &[],
+};
+
 pub(super) fn test(case: &Case<'_>) -> Option<Explained> {
-    let fetch = case.fetch().filter(|share| *share >= EXPLAINS)?;
+    let explains = case.of(&EXPLAINS);
+    let fetch = case.fetch().filter(|share| *share >= explains)?;
     let shares = case.shares?;
     let storage = case.trainer.storage.as_ref();
     let remote = storage.filter(|storage| storage.remote);
@@ -22,7 +37,7 @@ pub(super) fn test(case: &Case<'_>) -> Option<Explained> {
     let mut evidence = vec![case.worker_share(
         "worker_net_ratio",
         fetch,
-        EXPLAINS,
+        explains,
         &format!("waiting for {place}, of busy time"),
     )];
     if let Some(read) = case.facts.read.filter(|read| *read > 0.0) {
@@ -35,14 +50,5 @@ pub(super) fn test(case: &Case<'_>) -> Option<Explained> {
             format!("workers read {}", words::rate(read)),
         ));
     }
-    Some(Explained {
-        cause: Cause::RemoteFs,
-        because,
-        advice:
-            "Copy the data to a local disk before the training starts, or read it as large shards \
-                 (WebDataset, MDS) through a local cache; keep more requests under way with \
-                 prefetch_factor; on NFS, mount with nconnect= and rsize=1M."
-                .into(),
-        evidence,
-    })
+    Some(Explained { cause: Cause::RemoteFs, because, advice: ABOUT.remedy.into(), evidence })
 }

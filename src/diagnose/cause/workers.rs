@@ -1,14 +1,35 @@
 //! TOO-FEW-WORKERS: workers are busy and nothing is saturated.
 
 use super::{Case, EXPLAINS, Explained, PARTLY, disk, prep};
+use crate::diagnose::about::{About, Threshold};
 use crate::diagnose::words;
 use crate::model::Cause;
+
+pub(super) static ABOUT: About = About {
+    code: Cause::TooFewWorkers.code(),
+    area: Cause::TooFewWorkers.area(),
+    what: "Workers are busy all the time and nothing is saturated: there are too few.",
+    when: "Named where there is no worker; or where they are busy, on a CPU or with reads that no device \
+           is full of, 60 % of it (STARVED's explains) or idle less than {idle}, and less than 70 % of \
+           the CPU limit is used (PREP-BOUND's cpu_full).",
+    remedy: "Raise num_workers to N / (1 − blocked), as far as there are cores, with \
+             persistent_workers=True; from num_workers=0, to 2 at first, then 4.",
+    source: "the bound 1 / (1 − blocked) holds within 1 % in our own measurements; the shares are a \
+             proposal",
+    thresholds: &[&IDLE],
+};
 
 /// A worker needs no more of a core than this share of it is on the CPU; at least this much.
 const LEAST_CORE: f64 = 0.05;
 
 /// Workers without work for less of their time than this are all busy.
-const IDLE: f64 = 0.10;
+static IDLE: Threshold = Threshold {
+    code: Cause::TooFewWorkers.code(),
+    name: "idle",
+    default: 0.10,
+    unit: "share",
+    what: "Share of the workers' time without work, at most.",
+};
 
 /// No worker at all: the loop loads in its own process.
 pub(super) fn without_workers(case: &Case<'_>) -> Option<Explained> {
@@ -29,14 +50,15 @@ pub(super) fn without_workers(case: &Case<'_>) -> Option<Explained> {
 pub(super) fn test(case: &Case<'_>) -> Option<Explained> {
     let shares = case.shares?;
     let workers = case.workers?;
-    let (used, left) = case.facts.cpu.filter(|(used, _)| *used < prep::CPU_FULL)?;
+    let (full, explains, partly) = (case.of(&prep::CPU_FULL), case.of(&EXPLAINS), case.of(&PARTLY));
+    let (used, left) = case.facts.cpu.filter(|(used, _)| *used < full)?;
     let (fetch, prep) = (case.fetch()?, case.prep()?);
-    let (share, column, what) = if prep >= EXPLAINS {
+    let (share, column, what) = if prep >= explains {
         (prep, "worker_run_ratio", "on a CPU or ready for one")
-    } else if fetch >= EXPLAINS {
+    } else if fetch >= explains {
         device_is_known_to_have_room(case)?;
         (fetch, "worker_disk_ratio", "waiting for reads that no device is full of")
-    } else if prep >= PARTLY && fetch < PARTLY && shares.idle < IDLE {
+    } else if prep >= partly && fetch < partly && shares.idle < case.of(&IDLE) {
         (prep, "worker_run_ratio", "on a CPU, are hardly ever without work")
     } else {
         return None;
@@ -56,17 +78,10 @@ pub(super) fn test(case: &Case<'_>) -> Option<Explained> {
             case.worker_share(
                 column,
                 share,
-                if share < EXPLAINS { PARTLY } else { EXPLAINS },
+                if share < explains { partly } else { explains },
                 &format!("{what}, of busy time"),
             ),
-            words::evidence(
-                case.facts.span,
-                "host.cpu_ratio",
-                "host",
-                used,
-                Some(prep::CPU_FULL),
-                text,
-            ),
+            words::evidence(case.facts.span, "host.cpu_ratio", "host", used, Some(full), text),
         ],
     })
 }

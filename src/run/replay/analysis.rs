@@ -79,7 +79,7 @@ impl Analysis {
         let places = Arc::new(Mutex::new(Places::default()));
         let work = Work {
             file,
-            pipeline: Pipeline::new(settings),
+            pipeline: Pipeline::new(settings.clone()),
             sender,
             places: Arc::clone(&places),
             findings: Vec::new(),
@@ -95,7 +95,7 @@ impl Analysis {
         let places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
         let near = places.kept.iter().rfind(|(kept_ms, ..)| *kept_ms < at_ms);
         near.map_or_else(
-            || (Engine::new(self.settings), None),
+            || (Engine::new(self.settings.clone()), None),
             |(_, engine, sample)| (engine.clone(), Some(Arc::clone(sample))),
         )
     }

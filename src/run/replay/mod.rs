@@ -82,7 +82,7 @@ pub(super) fn play(
         Feed::Replay { speed, .. } => speed,
         Feed::Live { .. } => 1.0,
     };
-    let analysis = Analysis::start(other, setup.settings, follow)?;
+    let analysis = Analysis::start(other, setup.settings.clone(), follow)?;
     let player = Player::new(file, speed, follow, analysis);
     live::show(setup, Reel::File(Box::new(player)), begin)
 }

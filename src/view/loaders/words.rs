@@ -1,7 +1,7 @@
 //! What the figures of a loader come to, in sentences: enough workers, who is waited for, how each
 //! figure is known.
 
-use crate::diagnose::workers_enough;
+use crate::diagnose::{about_cause, workers_enough};
 use crate::fmt;
 use crate::history::Track;
 use crate::model::inventory::{LoaderInfo, Storage};
@@ -148,33 +148,23 @@ fn may_be_saturated(look: &Look<'_>, loader: LoaderId, seconds: u64) -> Option<&
 fn of_finding(finding: &Finding, workers: u64) -> String {
     let blocked = finding.evidence.iter().find(|one| &*one.series == "loaders.wait_ratio");
     let blocked = blocked.map(|one| one.value).filter(|share| share.is_finite());
-    let no_help = match finding.cause {
-        Some(Cause::DiskBound) => "the disk is saturated; faster or fewer reads are what helps",
-        Some(Cause::RemoteFs) => {
-            "the storage answers slowly; a local copy or larger reads are what helps"
-        }
-        Some(Cause::PrepBound) => {
-            "the CPUs are saturated; cheaper samples or more cores are what helps"
-        }
-        Some(Cause::DeliveryBound) => "batches are ready, and handing them over takes the time",
-        Some(Cause::HeadOfLine) => "single slow batches hold back finished ones",
-        Some(Cause::Mixed) | None => "no single cause is proved",
-        Some(Cause::Unattributed) => "the evidence does not tell the cause",
-        Some(Cause::TooFewWorkers) => {
-            return blocked.map_or_else(
-                || "There are too few workers.".to_owned(),
-                |blocked| {
-                    format!(
-                        "About {} workers would be enough ({workers} / (1 − {:.2})), if each more \
-                         works as fast as these and nothing gets full first.",
-                        workers_enough(workers, blocked),
-                        blocked
-                    )
-                },
-            );
-        }
-    };
-    format!("No number of workers is named: {no_help}.")
+    if finding.cause == Some(Cause::TooFewWorkers) {
+        return blocked.map_or_else(
+            || "There are too few workers.".to_owned(),
+            |blocked| {
+                format!(
+                    "About {} workers would be enough ({workers} / (1 − {:.2})), if each more works as \
+                     fast as these and nothing gets full first.",
+                    workers_enough(workers, blocked),
+                    blocked
+                )
+            },
+        );
+    }
+    let why = finding.cause.and_then(about_cause).map_or("No single cause is proved.", |a| a.what);
+    let mut letters = why.chars();
+    let first = letters.next().into_iter().flat_map(char::to_lowercase);
+    format!("No number of workers is named: {}{}", first.collect::<String>(), letters.as_str())
 }
 
 /// Which batch is awaited, and who has it.

@@ -1,0 +1,96 @@
+//! The list of all rules, and what each is shown and may do.
+//!
+//! A rule is a value in a file of its own. To add one: its file with `ABOUT` and a type that is a
+//! [`Check`], and its line in the list below. A finding goes to the first rule of the list that claims
+//! the time (see [`Ledger`]), so a rule that names the root stands before those of its consequences.
+
+use super::about::About;
+use super::ledger::Ledger;
+use super::settings::Settings;
+use super::trainer::Trainer;
+use super::{idle_held, oversized, oversized_compute, oversized_memory, starved};
+use crate::model::{Cause, Frame, Rule, RunId};
+
+/// One rule: takes frames, and opens, renews and closes findings.
+pub(super) trait Check {
+    /// One more tick.
+    fn step(&mut self, scene: &Scene<'_>, ledger: &mut Ledger);
+
+    /// The session ends, or jumped back: closes what is open, and forgets.
+    fn end(&mut self, ledger: &mut Ledger);
+}
+
+/// What a rule is shown of a tick.
+pub(super) struct Scene<'a> {
+    /// The tick.
+    pub frame: &'a Frame,
+    /// All watched trainers, with their ticks, their gates and the loader in use, this tick included.
+    pub trainers: &'a [&'a Trainer],
+    /// Windows and thresholds.
+    pub settings: &'a Settings,
+    /// Runs that starve, and why: what that names is not raised again, and a starved run is not judged
+    /// by what its GPU does.
+    pub starved: &'a [(RunId, Option<Cause>)],
+}
+
+impl Scene<'_> {
+    /// Whether a run starves.
+    pub(super) fn starves(&self, run: RunId) -> bool {
+        self.starved.iter().any(|(starved, _)| *starved == run)
+    }
+}
+
+/// Declares all rules: the field that holds the state of each, its type, and its `ABOUT`s.
+macro_rules! rules {
+    ($( $field:ident: $rule:ty, [$($about:path),+]; )+) => {
+        /// The state of all rules.
+        #[derive(Clone, Default)]
+        pub(super) struct Rules { $( pub(super) $field: $rule, )+ }
+
+        impl Rules {
+            /// One more tick for each rule, in the order of the list.
+            pub(super) fn step(
+                &mut self,
+                frame: &Frame,
+                trainers: &[&Trainer],
+                settings: &Settings,
+                ledger: &mut Ledger,
+            ) {
+                $(
+                    let starved = starving(ledger);
+                    let scene = Scene { frame, trainers, settings, starved: &starved };
+                    self.$field.step(&scene, ledger);
+                )+
+            }
+
+            /// Ends all rules.
+            pub(super) fn end(&mut self, ledger: &mut Ledger) {
+                $( self.$field.end(ledger); )+
+            }
+        }
+
+        static RULES: &[&About] = &[ $($( &$about, )+)+ ];
+    };
+}
+
+rules! {
+    starved: starved::Starved, [starved::ABOUT];
+    idle_held: idle_held::IdleHeld, [idle_held::ABOUT];
+    oversized: oversized::Oversized, [oversized_compute::ABOUT, oversized_memory::ABOUT];
+}
+
+/// The runs with an open finding of starvation. No allocation where there is none.
+fn starving(ledger: &Ledger) -> Vec<(RunId, Option<Cause>)> {
+    let open = ledger.lasting().iter().filter(|finding| finding.rule == Rule::Starved);
+    open.filter_map(|finding| Some((finding.run?, finding.cause))).collect()
+}
+
+/// All rules, explained, in the order in which they are asked.
+pub fn rules() -> &'static [&'static About] {
+    RULES
+}
+
+/// A rule, explained; `None` for one that this version does not look for.
+pub fn about(rule: Rule) -> Option<&'static About> {
+    RULES.iter().copied().find(|about| about.code == rule.code())
+}
