@@ -93,6 +93,13 @@ pub(super) fn clock(unix_ms: i64) -> String {
         .unwrap_or_default()
 }
 
+/// The same in UTC, as `--since` and `--at` take it.
+pub(super) fn clock_utc(unix_ms: i64) -> String {
+    jiff::Timestamp::from_millisecond(unix_ms)
+        .map(|at| at.strftime("%F %T UTC").to_string())
+        .unwrap_or_default()
+}
+
 /// Makes a new file for what is made of a session: the one that is there may be the session itself.
 /// What is no file of its own, as `/dev/stdout`, is written to.
 pub(super) fn create(path: &Path) -> Result<File, Error> {
