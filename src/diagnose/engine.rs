@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Verdict;
+use super::evaluation::Phases;
 use super::ledger::Ledger;
 use super::now::{self, RunState};
 use super::rules::Rules;
@@ -69,6 +70,12 @@ impl Engine {
     /// What each run does now, by the last two seconds. Provisional: no event follows from it.
     pub fn now(&self) -> Vec<RunState> {
         self.now.clone()
+    }
+
+    /// What the time of each trainer went into, for a screen or a report.
+    pub fn phases(&self) -> Vec<Phases> {
+        let of = |trainer: &Trainer| trainer.phases.phases(trainer.run, trainer.pid);
+        self.trainers.values().map(of).collect()
     }
 
     /// Puts a finding aside. False where there is none with this number.

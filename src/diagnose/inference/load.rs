@@ -75,7 +75,7 @@ fn memory(sample: &Sample, server: ServerId) -> Option<u64> {
 }
 
 /// Whether a process is `root` or was started by it or by one that it started.
-fn is_below(names: &Inventory, pid: Pid, root: Pid) -> bool {
+pub(super) fn is_below(names: &Inventory, pid: Pid, root: Pid) -> bool {
     let parent = |pid: &Pid| names.proc(*pid).map(|info| info.parent);
     std::iter::successors(Some(pid), parent).take(MAX_CLIMB).any(|pid| pid == root)
 }
