@@ -65,10 +65,4 @@ impl Loops {
         }
         place
     }
-
-    /// Whether the loaders of two loops are alike.
-    pub(super) fn alike(&self, a: usize, b: usize) -> bool {
-        let likeness = |at: usize| self.0.get(at).map(|one| &one.likeness);
-        likeness(a) == likeness(b) && likeness(a).is_some_and(|one| *one != Likeness::default())
-    }
 }

@@ -183,9 +183,8 @@ impl Watch {
         let Some(training) = Self::training(&profiles) else { return BTreeSet::new() };
         let Some(model) = profiles.get(&training) else { return BTreeSet::new() };
         let others = profiles.iter().filter(|(group, _)| **group != training);
-        let unlike = others.filter(|(group, profile)| {
-            let other_loop = !profile.learns() && !self.loops.alike(**group, training);
-            other_loop && (profile.without_gradients(model) || profile.lighter(model))
+        let unlike = others.filter(|(_, profile)| {
+            !profile.learns() && (profile.without_gradients(model) || profile.lighter(model))
         });
         unlike.map(|(group, _)| *group).filter(|group| self.comes_regularly(*group)).collect()
     }
@@ -216,11 +215,9 @@ impl Watch {
         let now = self.stretches.iter().map(|one| ((one.group, one.strong), &one.profile));
         let old = self.old.iter().map(|(key, profile)| (*key, profile));
         for ((group, strong), profile) in old.chain(now) {
-            let is_training = training
-                .is_some_and(|training| group == training || self.loops.alike(group, training));
             let phase = match () {
                 () if evaluates(group, strong) => Phase::Evaluation,
-                () if is_training => Phase::Training,
+                () if Some(group) == training => Phase::Training,
                 () => Phase::Other,
             };
             if phase == Phase::Evaluation {
