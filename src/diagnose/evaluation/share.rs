@@ -116,7 +116,7 @@ impl State {
         self.last_ms = scene.frame.sample.stamp.unix_ms;
         // A round is complete a few seconds into the training after it.
         let ended = trainer.phases.ended();
-        if ended == self.ended && scene.frame.sample.seq % 8 != 0 {
+        if ended == self.ended && !scene.frame.sample.seq.is_multiple_of(8) {
             return;
         }
         self.ended = ended;
@@ -145,7 +145,7 @@ impl State {
 
 /// The last rounds, summed.
 struct Rounds {
-    rounds: Vec<Cycle>,
+    all: Vec<Cycle>,
     known: Known,
     /// From the begin of the first one's training to the end of the last one's evaluation.
     span: (i64, i64),
@@ -182,7 +182,7 @@ impl Rounds {
             share: evaluation / (evaluation + between).max(f64::MIN_POSITIVE),
             evaluation: evaluation / count,
             between: between / count,
-            rounds,
+            all: rounds,
         })
     }
 
@@ -198,13 +198,13 @@ impl Rounds {
     }
 
     fn mean(&self, of: impl Fn(&Cycle) -> Option<f64>) -> Option<f64> {
-        let known: Vec<f64> = self.rounds.iter().filter_map(of).collect();
+        let known: Vec<f64> = self.all.iter().filter_map(of).collect();
         (!known.is_empty()).then(|| known.iter().sum::<f64>() / known.len() as f64)
     }
 
     /// Whether each takes about as long as the others.
     fn same(&self) -> bool {
-        let varies = variation(self.rounds.iter().map(|round| round.seconds));
+        let varies = variation(self.all.iter().map(|round| round.seconds));
         varies.is_some_and(|varies| varies < SAME)
     }
 
@@ -218,7 +218,7 @@ impl Rounds {
 
 fn said(scene: &Scene<'_>, trainer: &Trainer, rounds: &Rounds, severity: Severity) -> Said {
     let name = name_of(scene.frame, trainer.run, trainer.pid);
-    let (count, each) = (rounds.rounds.len(), words::duration(rounds.evaluation));
+    let (count, each) = (rounds.all.len(), words::duration(rounds.evaluation));
     let sure = match rounds.known {
         Known::Frames => "",
         Known::Inferred => " (inferred)",
@@ -254,11 +254,7 @@ fn evidence(scene: &Scene<'_>, trainer: &Trainer, rounds: &Rounds) -> Vec<Eviden
             "phases.evaluation_ratio",
             rounds.share,
             Some(settings.of(&WARN)),
-            format!(
-                "evaluation {} of {} rounds",
-                words::percent(rounds.share),
-                rounds.rounds.len()
-            ),
+            format!("evaluation {} of {} rounds", words::percent(rounds.share), rounds.all.len()),
         ),
         line(
             "phases.evaluation_seconds",
@@ -306,7 +302,7 @@ fn advice(rounds: &Rounds) -> String {
             words::percent(tail)
         );
     }
-    if rounds.same() && rounds.rounds.len() >= 3 {
+    if rounds.same() && rounds.all.len() >= 3 {
         return format!(
             "If its time follows the number of samples, a fixed subset of {} each time and the full \
              suite on every {FULL_EVERY:.0}th checkpoint would take {} of the time and not {}; whether \

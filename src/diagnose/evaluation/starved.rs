@@ -81,7 +81,7 @@ impl Check for EvalStarved {
             let fresh = trainer.newest().filter(|tick| {
                 tick.gate == Gate::Evaluation && tick.mono_ms == scene.frame.sample.stamp.mono_ms
             });
-            if let Some(tick) = fresh.copied() {
+            if let Some(tick) = fresh {
                 state.step(scene, trainer, tick, ledger);
             }
         }
@@ -102,14 +102,14 @@ impl Check for EvalStarved {
 }
 
 impl State {
-    fn step(&mut self, scene: &Scene<'_>, trainer: &Trainer, tick: Tick, ledger: &mut Ledger) {
+    fn step(&mut self, scene: &Scene<'_>, trainer: &Trainer, tick: &Tick, ledger: &mut Ledger) {
         let settings = scene.settings;
         self.clock_ms += (f64::from(tick.span) * 1e3) as u64;
         if tick.unix_ms - self.last_ms > APART_MS {
             self.begun_ms = tick.unix_ms - (f64::from(tick.span) * 1e3) as i64;
         }
         self.last_ms = tick.unix_ms;
-        self.ticks.push_back(tick);
+        self.ticks.push_back(*tick);
         if self.ticks.len() > MAX_TICKS {
             self.ticks.pop_front();
         }

@@ -257,6 +257,10 @@ fn number(key: &str, what: What, value: &Value) -> Result<f64, BudgetError> {
 }
 
 #[cfg(test)]
+#[allow(
+    clippy::float_cmp,
+    reason = "what is read and what was written are the same to the last bit"
+)]
 mod tests {
     use super::*;
 

@@ -101,6 +101,10 @@ impl Histogram {
 }
 
 #[cfg(test)]
+#[allow(
+    clippy::float_cmp,
+    reason = "what is read and what was written are the same to the last bit"
+)]
 mod tests {
     use proptest::prelude::*;
 

@@ -178,7 +178,7 @@ fn latency(limit: Limit, measure: Measure, share: f64, load: &Load) -> Draft {
         (Measure::Request, "p99_ms") => load.summaries[2],
         _ => None,
     };
-    let count = load.requests.or(told.map(|told| told.count)).unwrap_or_default();
+    let count = load.requests.or_else(|| told.map(|told| told.count)).unwrap_or_default();
     if let Some(own) = own {
         return from_summary(limit, share, &what, own, count);
     }

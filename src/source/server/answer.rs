@@ -81,6 +81,41 @@ impl Figures {
     pub(super) fn number(&self, of: To) -> Option<f64> {
         self.numbers.get(&of).copied()
     }
+
+    /// Requests that are computed at the moment.
+    pub fn running(&self) -> Option<f64> {
+        self.number(To::Running)
+    }
+
+    /// Requests that wait.
+    pub fn waiting(&self) -> Option<f64> {
+        self.number(To::Waiting)
+    }
+
+    /// Used share of the cache for keys and values.
+    pub fn kv_used(&self) -> Option<f64> {
+        self.number(To::KvUsed)
+    }
+
+    /// Requests that ended.
+    pub fn requests(&self) -> Option<f64> {
+        self.number(To::Requests)
+    }
+
+    /// Of those, requests that failed.
+    pub fn failed(&self) -> Option<f64> {
+        self.number(To::Failed)
+    }
+
+    /// Tokens that were generated.
+    pub fn generated(&self) -> Option<f64> {
+        self.number(To::Generated)
+    }
+
+    /// Requests that were put back.
+    pub fn preemptions(&self) -> Option<f64> {
+        self.number(To::Preemptions)
+    }
 }
 
 /// What an endpoint answered.

@@ -157,7 +157,7 @@ const RAY_SERVE: Dialect = Dialect {
         old("ray_serve_replica_processing_queries", To::Running),
         m("ray_serve_deployment_queued_queries", To::Waiting),
         m("ray_serve_num_http_requests", To::Requests),
-        only("ray_serve_num_http_error_requests", ("error_code", "5"), To::Failed),
+        only("ray_serve_num_http_requests", ("status_code", "5"), To::Failed),
         in_unit("ray_serve_http_request_latency_ms", To::Latency(Request), MILLI),
         in_unit("ray_serve_batch_wait_time_ms", To::Latency(Queue), MILLI),
     ],

@@ -29,7 +29,7 @@ const NAMES: [&str; 11] = [
     "java",
     "tritonserver",
     "text-generation",
-    "ray::",
+    "raylet",
     "uvicorn",
     "gunicorn",
 ];
@@ -45,44 +45,53 @@ struct Kind {
     is: fn(&[&str]) -> bool,
     flags: &'static [&'static str],
     port: u16,
+    /// Another process than the one that says so on its command line listens.
+    helped: bool,
 }
 
-const KINDS: [Kind; 6] = [
+static KINDS: [Kind; 6] = [
     Kind {
         name: "vllm",
         is: |args| runs(args, "vllm", Some("serve")) || module(args, "vllm.entrypoints."),
         flags: &["--port"],
         port: 8000,
+        helped: false,
     },
     Kind {
         name: "sglang",
         is: |args| runs(args, "sglang", Some("serve")) || module(args, "sglang.launch_server"),
         flags: &["--port"],
         port: 30_000,
+        helped: false,
     },
     Kind {
         name: "tgi",
         is: |args| runs(args, "text-generation-router", None),
         flags: &["--port", "-p"],
         port: 3000,
+        helped: false,
     },
     Kind {
         name: "triton",
         is: |args| runs(args, "tritonserver", None),
         flags: &["--metrics-port"],
         port: 8002,
+        helped: false,
     },
     Kind {
         name: "torchserve",
         is: |args| args.contains(&"org.pytorch.serve.ModelServer"),
         flags: &[],
         port: 8082,
+        helped: false,
     },
     Kind {
         name: "ray-serve",
-        is: |args| args.iter().take(8).any(|arg| arg.ends_with("ray/dashboard/agent.py")),
-        flags: &["--metrics-export-port", "--metrics_export_port"],
-        port: 8080,
+        // Its agent, which listens, hides its command line behind a title; the raylet started it.
+        is: |args| runs(args, "raylet", None),
+        flags: &["--metrics_export_port"],
+        port: 0,
+        helped: true,
     },
 ];
 
@@ -101,8 +110,13 @@ fn module(args: &[&str], name: &str) -> bool {
     place.and_then(|at| args.get(at + 1)).is_some_and(|module| module.starts_with(name))
 }
 
-/// Which server a command line starts, and the port of its metrics.
+/// Which server a command line starts, and the port of its metrics; 0 where it chooses one itself.
 pub fn server_of(args: &[&str]) -> Option<(&'static str, u16)> {
+    let (kind, port) = kind_of(args)?;
+    Some((kind.name, port))
+}
+
+fn kind_of(args: &[&str]) -> Option<(&'static Kind, u16)> {
     let kind = KINDS.iter().find(|kind| (kind.is)(args))?;
     let value = |flag: &str| {
         args.iter().enumerate().find_map(|(at, arg)| match arg.strip_prefix(flag) {
@@ -112,7 +126,7 @@ pub fn server_of(args: &[&str]) -> Option<(&'static str, u16)> {
         })
     };
     let named = kind.flags.iter().find_map(|flag| value(flag)?.parse().ok());
-    Some((kind.name, named.unwrap_or(kind.port)))
+    Some((kind, named.unwrap_or(kind.port)))
 }
 
 /// An endpoint of a process, or why it has none that can be read.
@@ -133,8 +147,8 @@ pub fn endpoint(roots: &Roots, pid: Pid) -> Option<Endpoint> {
     let command = read_capped(&home.join("cmdline"), COMMAND_CAP).ok()?;
     let command = String::from_utf8_lossy(&command);
     let args: Vec<&str> = command.split('\0').filter(|arg| !arg.is_empty()).collect();
-    let (kind, port) = server_of(&args)?;
-    let found = |place| Some(Endpoint { pid, kind, place });
+    let (kind, port) = kind_of(&args)?;
+    let found = |place| Some(Endpoint { pid, kind: kind.name, place });
     let net = |who: &str| fs::read_link(roots.proc.join(who).join("ns/net")).ok();
     if let (Some(ours), Some(theirs)) = (net("self"), net(&pid.0.to_string()))
         && ours != theirs
@@ -142,10 +156,17 @@ pub fn endpoint(roots: &Roots, pid: Pid) -> Option<Endpoint> {
         return found(Err("it runs in a network of its own, as a container does".into()));
     }
     let listening = listening(roots, pid);
+    let at_port = listening.values().find(|place| place.port() == port);
+    if kind.helped {
+        let missing = || match port {
+            0 => "its command line does not tell the port of its metrics".into(),
+            port => format!("nobody listens on port {port}").into(),
+        };
+        return found(at_port.map(|place| reachable(*place)).ok_or_else(missing));
+    }
     let Some(own) = own_sockets(roots, pid) else {
         // Whose socket it is cannot be read; that the port which the command names is listened on can.
-        let place = listening.values().find(|place| place.port() == port)?;
-        return found(Ok(reachable(*place)));
+        return found(Ok(reachable(*at_port?)));
     };
     let mut places = own.iter().filter_map(|inode| listening.get(inode)).peekable();
     places.peek()?;
@@ -239,7 +260,10 @@ mod tests {
                 "java -cp x.jar org.pytorch.serve.ModelServer --python /usr/bin/python",
                 ("torchserve", 8082),
             ),
-            ("/p -u /s/ray/dashboard/agent.py --metrics-export-port=50021", ("ray-serve", 50_021)),
+            (
+                "/s/ray/raylet/raylet --metrics-agent-port=0 --metrics_export_port=18080",
+                ("ray-serve", 18_080),
+            ),
         ];
         for (line, wanted) in cases {
             assert_eq!(of(line), Some(wanted), "{line}");

@@ -178,6 +178,9 @@ fn remedy(kind: &str) -> &'static str {
         "torchserve" => {
             "set metrics_address in config.properties to http://127.0.0.1:8082, or name them: --server http://HOST:PORT/metrics"
         }
+        "ray-serve" => {
+            "start ray with --metrics-export-port=8080, or name its metrics: --server http://HOST:PORT/metrics"
+        }
         _ => "name its metrics: --server http://HOST:PORT/metrics",
     }
 }
@@ -224,7 +227,7 @@ impl Reader {
                     }
                 }
                 Err(why) => {
-                    read.push(Read::trouble(format!("pid {}", endpoint.pid), pid, kind, why))
+                    read.push(Read::trouble(format!("pid {}", endpoint.pid), pid, kind, why));
                 }
             }
         }

@@ -105,6 +105,10 @@ fn plain(value: &str) -> Cow<'_, str> {
 }
 
 #[cfg(test)]
+#[allow(
+    clippy::float_cmp,
+    reason = "what is read and what was written are the same to the last bit"
+)]
 mod tests {
     use proptest::prelude::*;
 
