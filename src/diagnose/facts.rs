@@ -179,6 +179,8 @@ fn total(ticks: &[&Tick]) -> Counts {
         idle: sum(states, 4),
         other: sum(states, 5),
         main: sum(&[|c| c.main], 0),
+        main_forward: sum(&[|c| c.main_forward, |c| c.main], 0),
+        main_learning: sum(&[|c| c.main_learning, |c| c.main], 0),
         main_workers: sum(&[|c| c.main_workers, |c| c.main], 0),
         main_compile: sum(&[|c| c.main_compile, |c| c.main], 0),
         main_checkpoint: sum(&[|c| c.main_checkpoint, |c| c.main], 0),

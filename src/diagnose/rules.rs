@@ -8,7 +8,9 @@ use super::about::About;
 use super::ledger::Ledger;
 use super::settings::Settings;
 use super::trainer::Trainer;
-use super::{idle_held, oversized, oversized_compute, oversized_memory, starved};
+use super::{
+    evaluation, idle_held, inference, oversized, oversized_compute, oversized_memory, starved,
+};
 use crate::model::{Cause, Frame, Rule, RunId};
 
 /// One rule: takes frames, and opens, renews and closes findings.
@@ -75,7 +77,12 @@ macro_rules! rules {
 
 rules! {
     starved: starved::Starved, [starved::ABOUT];
+    eval_starved: evaluation::EvalStarved, [evaluation::STARVED];
+    eval_share: evaluation::EvalShare, [evaluation::SHARE];
     idle_held: idle_held::IdleHeld, [idle_held::ABOUT];
+    budget: inference::Broken, [inference::BUDGET];
+    saturated: inference::Saturated, [inference::SATURATED];
+    low_load: inference::LowLoad, [inference::LOW_LOAD];
     oversized: oversized::Oversized, [oversized_compute::ABOUT, oversized_memory::ABOUT];
 }
 

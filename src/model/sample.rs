@@ -10,6 +10,7 @@ use super::id::{GpuId, LoaderId, Pid, Stamp};
 use super::inventory::Inventory;
 use super::metric::{round, section, states};
 use super::reading::Reading;
+use super::server::{LatencySample, ServerSample};
 
 /// Everything that one tick read.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -40,6 +41,10 @@ pub struct Sample {
     pub loaders: Vec<LoaderSample>,
     /// Workers of loaders, by loader and number.
     pub workers: Vec<WorkerSample>,
+    /// Models that inference servers serve, by number.
+    pub servers: Vec<ServerSample>,
+    /// How long their requests took, in the ticks in which a server was read anew.
+    pub latencies: Vec<LatencySample>,
 }
 
 impl Sample {
@@ -53,6 +58,8 @@ impl Sample {
         self.gpu_procs.iter_mut().for_each(round);
         self.procs.iter_mut().for_each(round);
         self.loaders.iter_mut().for_each(round);
+        self.servers.iter_mut().for_each(round);
+        self.latencies.iter_mut().for_each(round);
     }
 
     /// The GPUs that a rank holds memory of, by its trainer or its workers.

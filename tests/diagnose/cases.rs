@@ -25,6 +25,8 @@ use mltop::model::{Cause, Finding, Rule};
 
 use crate::scenario::{Load, Scenario};
 
+mod evaluation;
+mod serving;
 mod sized;
 mod starved;
 
@@ -55,6 +57,13 @@ cases! {
     delivery_bound: "DELIVERY-BOUND", starved::delivery, starved::quick_delivery;
     mixed: "MIXED", starved::half_and_half, starved::disk, instead Cause::DiskBound;
     unattributed: "UNATTRIBUTED", starved::lock, starved::half_and_half, instead Cause::Mixed;
+    eval_share: "EVAL-SHARE", evaluation::large, evaluation::small;
+    eval_share_inferred: "EVAL-SHARE", evaluation::large_without_frames, evaluation::two_training_sets;
+    eval_starved: "EVAL-STARVED", evaluation::starved, evaluation::fed;
+    budget: "BUDGET", serving::slow, serving::quick;
+    saturated: "SATURATED", serving::queue_grows, serving::queue_stands;
+    saturated_cache: "SATURATED", serving::cache_full, serving::cache_nearly_full;
+    low_load: "LOW-LOAD", serving::one_at_a_time, serving::two_at_a_time;
     idle_held: "IDLE-HELD", sized::idle, sized::nearly_idle;
     oversized_compute: "OVERSIZED-COMPUTE", sized::few_multiprocessors, sized::many_multiprocessors;
     oversized_memory: "OVERSIZED-VRAM", sized::little_memory, sized::half_the_memory;
