@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::diagnose::audit::{Audit, Grade};
+use crate::diagnose::audit::{Audit, Grade, cost};
 use crate::history::Bucket;
 use crate::model::Finding;
 
@@ -126,7 +126,7 @@ fn finding(finding: &Finding, report: &Report, out: &mut String) -> fmt::Result 
     write!(out, "<button class=\"link\" data-from=\"{from}\" data-to=\"{to}\">")?;
     write!(out, "{}</button></td><td class=\"wide\">", Escaped(&words::when(finding, report)))?;
     write!(out, "<strong>{}</strong>", Escaped(&safe(&finding.title)))?;
-    for sentence in [&finding.advice, &finding.gain] {
+    for sentence in [&finding.advice, &finding.gain, &cost(finding)] {
         if !sentence.is_empty() {
             write!(out, "<p>{}</p>", Escaped(&safe(sentence)))?;
         }

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write};
 
-use crate::diagnose::audit::Grade;
+use crate::diagnose::audit::{Grade, cost};
 
 use super::session::Report;
 use super::words::{self, safe};
@@ -36,7 +36,7 @@ fn write(report: &Report, out: &mut String) -> fmt::Result {
         for evidence in &finding.evidence {
             writeln!(out, "- {}", escaped(&evidence.text))?;
         }
-        for sentence in [&finding.advice, &finding.gain] {
+        for sentence in [&finding.advice, &finding.gain, &cost(finding)] {
             if !sentence.is_empty() {
                 writeln!(out, "\n{}", escaped(sentence))?;
             }

@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 
 use unicode_width::UnicodeWidthStr;
 
-use crate::diagnose::audit::{Audit, Grade};
+use crate::diagnose::audit::{Audit, Grade, cost};
 
 use super::session::Report;
 use super::words::{self, safe};
@@ -86,7 +86,7 @@ fn findings(report: &Report, out: &mut String) -> fmt::Result {
         let severity = finding.severity.code();
         let when = words::when(finding, report);
         writeln!(out, "{:>2}  {severity:<9}{}   {when}", at + 1, words::rule(finding))?;
-        for sentence in [&finding.title, &finding.advice, &finding.gain] {
+        for sentence in [&finding.title, &finding.advice, &finding.gain, &cost(finding)] {
             broken(&safe(sentence), 4, out)?;
         }
         for evidence in &finding.evidence {

@@ -136,6 +136,7 @@ fn finding_rows(look: &Look<'_>, finding: &Finding, columns: usize) -> Vec<TextR
     }
     paragraph("What to change", &finding.advice, Role::Text);
     paragraph("What it would give", &finding.gain, Role::Good);
+    paragraph("What it has cost", &diagnose::audit::cost(finding), Role::Blocked);
     rows.push(row(Line::new()));
     let mut keys = Line::new();
     if look.state.screen == ScreenKind::Findings {

@@ -15,7 +15,7 @@ mod worth;
 
 pub use grade::Grade;
 pub use watched::{Watched, WatchedRun};
-pub use words::{gpu_time, money};
+pub use words::{cost, gpu_time, money};
 pub use worth::Worth;
 
 use serde::Serialize;

@@ -2,6 +2,7 @@
 
 use super::Audit;
 use crate::diagnose::words::percent;
+use crate::model::Finding;
 
 /// GPU time: `34 GPU-s`, `12 GPU-min`, `1.6 GPU-h`.
 pub fn gpu_time(gpu_seconds: f64) -> String {
@@ -53,6 +54,23 @@ pub fn money(amount: f64) -> String {
         a if a == 0.0 || a >= 0.005 => format!("${a:.2}"),
         a => format!("${a:.4}"),
     }
+}
+
+/// What a finding has cost, in GPU time and, where there is a price, in money; nothing where that is not
+/// known.
+pub fn cost(finding: &Finding) -> String {
+    let Some(cost) = finding.cost.filter(|cost| cost.high_gpu_seconds > 0.0) else {
+        return String::new();
+    };
+    let time = ranged(cost.low_gpu_seconds, cost.gpu_seconds, cost.high_gpu_seconds);
+    let so_far = if finding.end_ms.is_none() { " so far" } else { "" };
+    let Some([low, middle, high]) = cost.money() else { return format!("{time} lost{so_far}") };
+    let range = if high - low < 0.1 * middle {
+        String::new()
+    } else {
+        format!(" ({} to {})", money(low), money(high))
+    };
+    format!("{time} lost{so_far}, {}{range}", money(middle))
 }
 
 /// The whole as one sentence.

@@ -1,5 +1,6 @@
 //! The chosen finding in full, below the list where there is room.
 
+use crate::diagnose::audit::cost;
 use crate::view::focus::Look;
 use crate::view::screen::{Role, TextRow, span, strong};
 use crate::view::text::{safe, wrap};
@@ -30,5 +31,6 @@ pub(super) fn detail(look: &Look<'_>, width: usize) -> Vec<TextRow> {
     paragraph("  • ", &evidence.collect::<Vec<_>>().join(" · "), Role::Text, false);
     paragraph("  → ", &finding.advice, Role::Text, false);
     paragraph("  + ", &finding.gain, Role::Good, false);
+    paragraph("  − ", &cost(finding), Role::Blocked, false);
     rows
 }
