@@ -9,8 +9,12 @@
 
 #[path = "diagnose/cases.rs"]
 mod cases;
+#[path = "diagnose/costs.rs"]
+mod costs;
 #[path = "diagnose/explained.rs"]
 mod explained;
+#[path = "diagnose/phases.rs"]
+mod phases;
 #[path = "common/scenario.rs"]
 mod scenario;
 #[path = "diagnose/timing.rs"]

@@ -3,7 +3,7 @@
 use std::fmt::{self, Write};
 
 use crate::diagnose::{About, Settings, causes, rules};
-use crate::model::{Area, Cause, Rule};
+use crate::model::Area;
 
 use super::text::broken;
 
@@ -97,10 +97,4 @@ fn write_about(about: &About, kind: &str, settings: &Settings, out: &mut String)
 /// Every word that [`explain`] knows.
 pub fn codes() -> impl Iterator<Item = &'static str> {
     rules().iter().chain(causes()).map(|about| about.code)
-}
-
-/// Whether a word is a rule or a cause that a later or another version may look for, but not this one.
-pub fn is_known(code: &str) -> bool {
-    let code = code.to_ascii_uppercase();
-    Rule::from_code(&code).is_some() || Cause::from_code(&code).is_some()
 }
