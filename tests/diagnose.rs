@@ -17,6 +17,8 @@ mod explained;
 mod phases;
 #[path = "common/scenario.rs"]
 mod scenario;
+#[path = "diagnose/supply/mod.rs"]
+mod supply;
 #[path = "diagnose/timing.rs"]
 mod timing;
 
@@ -441,6 +443,7 @@ fn on_a_real_recording_idle_held_is_named_only_while_memory_is_held_without_use(
                 gpu: GpuId(0),
                 pid: Pid(7),
                 memory_used_bytes: Reading::Is(*held),
+                ..GpuProcSample::default()
             }],
             ..Sample::default()
         };

@@ -14,6 +14,7 @@ pub mod audit;
 mod cause;
 mod charge;
 mod engine;
+mod epochs;
 mod evaluation;
 mod facts;
 mod gate;
@@ -28,9 +29,11 @@ mod oversized_memory;
 mod rules;
 mod settings;
 mod starved;
+mod supply;
 mod surroundings;
 mod tick;
 mod trainer;
+mod used;
 mod words;
 
 pub use about::{About, Threshold, UNITS};
@@ -38,7 +41,7 @@ pub use cause::{about_cause, causes, workers_enough};
 pub use engine::{Change, Engine};
 pub use evaluation::{Cycle, Known, Phase, Phases};
 pub use now::{Doing, RunState};
-pub use rules::{about, rules};
+pub use rules::{about, abouts, is_rule, rules};
 pub use settings::{Settings, Timing};
 
 /// What the evidence allows to say.
