@@ -257,11 +257,9 @@ fn number(key: &str, what: What, value: &Value) -> Result<f64, BudgetError> {
 }
 
 #[cfg(test)]
-#[allow(
-    clippy::float_cmp,
-    reason = "what is read and what was written are the same to the last bit"
-)]
 mod tests {
+    #![allow(clippy::float_cmp, reason = "what is read is what was written, to the last bit")]
+
     use super::*;
 
     #[test]

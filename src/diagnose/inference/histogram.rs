@@ -101,11 +101,9 @@ impl Histogram {
 }
 
 #[cfg(test)]
-#[allow(
-    clippy::float_cmp,
-    reason = "what is read and what was written are the same to the last bit"
-)]
 mod tests {
+    #![allow(clippy::float_cmp, reason = "what is read is what was written, to the last bit")]
+
     use proptest::prelude::*;
 
     use super::*;
