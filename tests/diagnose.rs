@@ -9,8 +9,12 @@
 
 #[path = "diagnose/cases.rs"]
 mod cases;
+#[path = "diagnose/costs.rs"]
+mod costs;
 #[path = "diagnose/explained.rs"]
 mod explained;
+#[path = "diagnose/phases.rs"]
+mod phases;
 #[path = "common/scenario.rs"]
 mod scenario;
 #[path = "diagnose/supply/mod.rs"]
@@ -439,6 +443,7 @@ fn on_a_real_recording_idle_held_is_named_only_while_memory_is_held_without_use(
                 gpu: GpuId(0),
                 pid: Pid(7),
                 memory_used_bytes: Reading::Is(*held),
+                ..GpuProcSample::default()
             }],
             ..Sample::default()
         };

@@ -10,6 +10,7 @@
 //! ```
 
 mod about;
+pub mod audit;
 mod cause;
 mod charge;
 mod engine;
