@@ -10,24 +10,38 @@
 //! ```
 
 mod about;
+mod alarm;
 mod cause;
 mod charge;
+mod checkpoint_stall;
+mod clock_throttle;
 mod engine;
 mod facts;
 mod gate;
 mod idle_held;
 mod latch;
 mod ledger;
+mod long_init;
+mod mig;
+mod need;
+mod no_tensor_cores;
 mod now;
 mod oversized;
 mod oversized_compute;
 mod oversized_memory;
+mod parts;
+mod right_size;
 mod rules;
 mod settings;
+mod small_batch;
 mod starved;
+mod straggler;
 mod surroundings;
 mod tick;
 mod trainer;
+mod unfed;
+mod unused_gpu;
+mod vram_pressure;
 mod words;
 
 pub use about::{About, Threshold, UNITS};

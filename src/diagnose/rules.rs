@@ -8,7 +8,10 @@ use super::about::About;
 use super::ledger::Ledger;
 use super::settings::Settings;
 use super::trainer::Trainer;
-use super::{idle_held, oversized, oversized_compute, oversized_memory, starved};
+use super::{
+    checkpoint_stall, clock_throttle, idle_held, long_init, no_tensor_cores, oversized, oversized_compute,
+    oversized_memory, small_batch, starved, straggler, unused_gpu, vram_pressure,
+};
 use crate::model::{Cause, Frame, Rule, RunId};
 
 /// One rule: takes frames, and opens, renews and closes findings.
@@ -75,7 +78,15 @@ macro_rules! rules {
 
 rules! {
     starved: starved::Starved, [starved::ABOUT];
+    checkpoint_stall: checkpoint_stall::CheckpointStall, [checkpoint_stall::ABOUT];
+    straggler: straggler::Straggler, [straggler::ABOUT];
+    clock_throttle: clock_throttle::ClockThrottle, [clock_throttle::ABOUT];
+    long_init: long_init::LongInit, [long_init::ABOUT];
     idle_held: idle_held::IdleHeld, [idle_held::ABOUT];
+    unused_gpu: unused_gpu::UnusedGpu, [unused_gpu::ABOUT];
+    no_tensor_cores: no_tensor_cores::NoTensorCores, [no_tensor_cores::ABOUT];
+    small_batch: small_batch::SmallBatch, [small_batch::ABOUT];
+    vram_pressure: vram_pressure::VramPressure, [vram_pressure::ABOUT];
     oversized: oversized::Oversized, [oversized_compute::ABOUT, oversized_memory::ABOUT];
 }
 

@@ -150,6 +150,11 @@ pub struct RunInfo {
     pub trainers: Vec<Pid>,
     /// Ranks of the whole job where readable; more than trainers where the job spans boxes.
     pub world_size: Option<u32>,
+    /// The GPUs that its ranks may use, as their CUDA_VISIBLE_DEVICES lists them, each list once; `all`
+    /// for a rank without that variable. Empty where no environment could be read. A script that sets
+    /// the variable itself does so unseen.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub visible_gpus: Vec<Box<str>>,
 }
 
 /// Where a loader's files are.

@@ -31,7 +31,10 @@ const LIBRARIES: &[&str] = &[
     "/index_shuffle_module.",
 ];
 
-/// Variables that say which rank of which job a process is.
+/// A variable's value is cut to this: a list of eight GPUs by their UUIDs is as long.
+const VALUE_CAP: usize = 512;
+
+/// Variables that say which rank of which job a process is, and which GPUs it may use.
 const VARIABLES: &[&str] = &[
     "RANK",
     "LOCAL_RANK",
@@ -47,6 +50,7 @@ const VARIABLES: &[&str] = &[
     "OMPI_COMM_WORLD_SIZE",
     "PMI_RANK",
     "PMI_SIZE",
+    "CUDA_VISIBLE_DEVICES",
 ];
 
 /// What is known of one process.
@@ -156,7 +160,7 @@ fn variables(bytes: &[u8]) -> BTreeMap<&'static str, Box<str>> {
         let Some(at) = line.iter().position(|&byte| byte == b'=') else { continue };
         let (key, value) = line.split_at(at);
         if let Some(key) = VARIABLES.iter().find(|name| name.as_bytes() == key) {
-            found.insert(*key, clean(value.get(1..).unwrap_or_default(), 128));
+            found.insert(*key, clean(value.get(1..).unwrap_or_default(), VALUE_CAP));
         }
     }
     found

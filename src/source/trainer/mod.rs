@@ -309,6 +309,7 @@ impl Trainers {
                 launcher: job.launcher.clone(),
                 trainers,
                 world_size: job.world_size,
+                visible_gpus: job.visible_gpus.clone(),
             }));
         }
         runs.sort_by_key(|run| run.run);
