@@ -272,6 +272,8 @@ impl Sizing {
         let compute = oversized_compute::test(&case, scene.settings);
         let memory = oversized_memory::test(&case, scene.settings);
         self.tell_compute(compute, ledger);
+        // The size that is named, or why none is, says what memory it takes.
+        let memory = memory.filter(|_| self.compute.is_none());
         self.memory = tell(self.memory, memory, self.last_unix_ms, ledger);
     }
 

@@ -82,7 +82,7 @@ pub(super) fn test(case: &Case<'_>, settings: &Settings) -> Option<(Said, Limits
         Some(active) => by_activity(case, &windows, active, settings)?,
         None => by_utilization_and_power(case, &windows, settings)?,
     };
-    evidence.extend(left_out(case));
+    evidence.extend(memory(case).into_iter().chain(left_out(case)));
     let (advice, gain, saved, limits) = advise(case, active, settings);
     let said = Said {
         severity: if saved >= SAVES { Severity::Warn } else { Severity::Info },
@@ -192,7 +192,23 @@ fn advise(case: &Case<'_>, active: f64, settings: &Settings) -> (String, String,
         settings.of(&SLOWEST),
         traded.join("; or ")
     );
-    (advice, format!("up to: {}", first.gain()), first.saved(active), limits(first))
+    (advice, format!("{}, for slower steps", first.gain()), first.saved(active), limits(first))
+}
+
+/// `peak memory 24 GiB; a smaller size needs 26 GiB`
+fn memory(case: &Case<'_>) -> Option<Evidence> {
+    let peak = case.sizing.peak;
+    let text = match case.ahead {
+        Some(who) => format!("memory held {}, of which {who} tells no need", words::memory(peak)),
+        None => format!(
+            "peak memory {}; a smaller size needs {}",
+            words::memory(peak),
+            words::memory(right_size::memory_enough(peak))
+        ),
+    };
+    let entity = format!("pid {}", case.trainer.pid);
+    let series = "gpu_procs.memory_used_bytes";
+    (peak > 0.0).then(|| words::evidence(case.span, series, entity, peak, None, text))
 }
 
 /// `19 of 30 min counted; left out: evaluation 7 min, checkpoints 2 min`
