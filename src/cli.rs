@@ -4,13 +4,16 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{
+    ArgAction, Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum,
+};
 
 use crate::model::Pid;
 
 mod record;
 mod session;
 
+pub(crate) use record::ring_size;
 pub use record::{Cut, Flight, FlightVerb, KeepOptions, Record, Ring, SyncWhen, Verify};
 pub use session::{Diff, Export, Form, Part, Replay, Report};
 
@@ -33,6 +36,13 @@ pub struct Cli {
     /// What to do when a finding opens.
     #[command(flatten)]
     pub notify: Notify,
+    /// What an hour of one GPU costs, to tell what is lost in money.
+    #[arg(long, value_name = "AMOUNT", value_parser = price, env = "MLTOP_PRICE", global = true)]
+    pub price: Option<f64>,
+    /// The configuration; by default $XDG_CONFIG_HOME/mltop/config.toml, else
+    /// ~/.config/mltop/config.toml. `mltop config --default` prints one.
+    #[arg(long, value_name = "FILE", env = "MLTOP_CONFIG", global = true)]
+    pub config: Option<PathBuf>,
 }
 
 /// What to read, and how often.
@@ -43,7 +53,7 @@ pub struct Watch {
     pub pid: Option<Pid>,
     /// Time between ticks: 500ms, 1s, 5s. Below 1 s, asking the GPU driver so often can itself slow
     /// the training.
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = interval)]
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = interval, env = "MLTOP_INTERVAL")]
     pub interval: Duration,
 }
 
@@ -51,10 +61,22 @@ pub struct Watch {
 #[derive(Clone, Debug, Args)]
 pub struct Look {
     /// Colours: dark, light, or auto by the terminal's COLORFGBG.
-    #[arg(long, value_name = "NAME", default_value = "auto", global = true)]
+    #[arg(long, value_name = "NAME", default_value = "auto", env = "MLTOP_THEME", global = true)]
     pub theme: String,
     /// Plain ASCII instead of line and block characters.
-    #[arg(long, global = true)]
+    #[arg(
+        long,
+        value_name = "true|false",
+        num_args = 0..=1,
+        require_equals = true,
+        default_value_t = false,
+        default_missing_value = "true",
+        action = ArgAction::Set,
+        hide_default_value = true,
+        hide_possible_values = true,
+        env = "MLTOP_ASCII",
+        global = true
+    )]
     pub ascii: bool,
 }
 
@@ -63,10 +85,21 @@ pub struct Look {
 pub struct Notify {
     /// Run a shell command when a finding opens; it gets `MLTOP_RULE`, `MLTOP_SEVERITY`,
     /// `MLTOP_PID`, `MLTOP_TITLE` and `MLTOP_ADVICE`.
-    #[arg(long, value_name = "CMD")]
+    #[arg(long, value_name = "CMD", env = "MLTOP_ON_FINDING")]
     pub on_finding: Option<String>,
     /// Ring the terminal's bell when a finding opens that is a warning or worse.
-    #[arg(long)]
+    #[arg(
+        long,
+        value_name = "true|false",
+        num_args = 0..=1,
+        require_equals = true,
+        default_value_t = false,
+        default_missing_value = "true",
+        action = ArgAction::Set,
+        hide_default_value = true,
+        hide_possible_values = true,
+        env = "MLTOP_BELL"
+    )]
     pub bell: bool,
 }
 
@@ -100,6 +133,21 @@ pub enum Verb {
         #[arg(long, value_name = "PID", value_parser = pid, allow_negative_numbers = true)]
         pid: Option<Pid>,
     },
+    /// List what is looked for: findings by area, and the causes that they can name.
+    Rules(Rules),
+    /// Tell all about a finding: what it says, when it is raised and cleared with the thresholds in
+    /// force, what to change, and where the thresholds come from.
+    Explain {
+        /// The finding or the cause, as `mltop rules` lists it.
+        #[arg(value_name = "RULE")]
+        rule: String,
+    },
+    /// Print the configuration in force, with what each key means.
+    Config {
+        /// Print the defaults instead, to begin a file with.
+        #[arg(long)]
+        default: bool,
+    },
     /// Watch a small training loop over a simulated GPU: no GPU and no training needed.
     Demo(Demo),
     /// Start a training, so that its loaders can be read exactly: `mltop run -- python train.py`.
@@ -108,6 +156,14 @@ pub enum Verb {
     /// are its own. A probe counts batches and times waits inside, and mltop may read the memory of
     /// what it started where it may not that of others; a second mltop shows both.
     Run(Run),
+}
+
+/// `mltop rules`
+#[derive(Debug, Args)]
+pub struct Rules {
+    /// As a table in Markdown.
+    #[arg(long)]
+    pub markdown: bool,
 }
 
 /// `mltop run`
@@ -208,6 +264,29 @@ impl Phase {
     }
 }
 
+impl Cli {
+    /// The command line of this process with other defaults than those of the program: each for the
+    /// flag of this name, of these verbs or, where there is none, of all.
+    pub fn with_defaults(defaults: &[(&[&str], &str, &str)]) -> Self {
+        let matches = with(Self::command(), defaults).get_matches();
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+}
+
+fn with(command: Command, defaults: &[(&[&str], &str, &str)]) -> Command {
+    let verb = command.get_name().to_owned();
+    let command = command.mut_args(|arg| {
+        let of_arg = |(verbs, id, _): &&(&[&str], &str, &str)| {
+            arg.get_id() == *id && (verbs.is_empty() || verbs.contains(&verb.as_str()))
+        };
+        match defaults.iter().find(of_arg) {
+            Some((_, _, value)) => arg.default_value((*value).to_owned()),
+            None => arg,
+        }
+    });
+    command.mut_subcommands(|sub| with(sub, defaults))
+}
+
 fn pid(text: &str) -> Result<Pid, String> {
     match text.parse::<u32>() {
         Ok(pid) if pid > 0 => Ok(Pid(pid)),
@@ -245,13 +324,22 @@ pub fn span(text: &str) -> Result<Duration, String> {
     Ok(total)
 }
 
-fn interval(text: &str) -> Result<Duration, String> {
+/// A time between ticks, within its range.
+pub(crate) fn interval(text: &str) -> Result<Duration, String> {
     let interval = span(text)?;
     if (Duration::from_millis(100)..=Duration::from_mins(1)).contains(&interval) {
         Ok(interval)
     } else {
         Err(format!("an interval of {text} is out of range: 100ms to 60s"))
     }
+}
+
+/// An amount of money above 0.
+pub(crate) fn price(text: &str) -> Result<f64, String> {
+    let price = text.trim_start_matches('$').parse::<f64>().ok();
+    price
+        .filter(|price| price.is_finite() && *price > 0.0)
+        .ok_or_else(|| format!("'{text}' is not a price: write it like 2.50"))
 }
 
 fn size(text: &str) -> Result<(u16, u16), String> {
@@ -264,7 +352,6 @@ fn size(text: &str) -> Result<(u16, u16), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_command_line_is_well_formed() {

@@ -28,6 +28,17 @@ pub enum Error {
         /// The number that was asked for.
         number: u8,
     },
+    /// The configuration cannot be read, or something in it is wrong.
+    #[error(transparent)]
+    Config(#[from] crate::config::ConfigError),
+    /// A rule that is not there.
+    #[error("there is no rule '{code}'; {remedy}")]
+    Rule {
+        /// What was asked for.
+        code: String,
+        /// The nearest one, or all.
+        remedy: String,
+    },
     /// A theme that is not there.
     #[error("{0}")]
     Theme(String),

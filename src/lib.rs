@@ -13,7 +13,7 @@
 //! ```
 //!
 //! * What is recorded is raw; rates are a pure function of two samples ([`mod@derive`]).
-//! * `model derive history diagnose view report` are pure: no clock, no file, no environment, no terminal.
+//! * `model derive history diagnose view report config` are pure: no clock, no file, no environment, no terminal.
 //! * `source` knows `model` only, `record` `derive` too, for the overview that its index holds; `ui` never reads the machine; `run` alone knows everybody.
 //! * A reading is a value or a reason why there is none ([`model::Reading`]); nothing turns a gap into 0.
 
@@ -24,6 +24,7 @@
 
 pub mod app;
 pub mod cli;
+pub mod config;
 pub mod derive;
 pub mod diagnose;
 pub mod error;

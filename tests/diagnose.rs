@@ -7,6 +7,10 @@
     reason = "a test that cannot go on should stop, and says what it measured"
 )]
 
+#[path = "diagnose/cases.rs"]
+mod cases;
+#[path = "diagnose/explained.rs"]
+mod explained;
 #[path = "common/scenario.rs"]
 mod scenario;
 #[path = "diagnose/timing.rs"]

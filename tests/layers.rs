@@ -21,12 +21,14 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("report", &["model", "history", "diagnose", "fmt"]),
     ("probe", &[]),
     ("cli", &["model"]),
+    ("config", &["model", "diagnose", "cli"]),
     ("term", &[]),
-    ("error", &["record", "source"]),
+    ("error", &["record", "source", "config"]),
 ];
 
 /// Modules without a clock, a file, an environment or a terminal.
-const PURE: &[&str] = &["model", "derive", "history", "diagnose", "view", "fmt", "app", "report"];
+const PURE: &[&str] =
+    &["model", "derive", "history", "diagnose", "view", "fmt", "app", "report", "config"];
 
 const IMPURE: &[&str] = &[
     "std::fs",

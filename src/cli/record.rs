@@ -153,7 +153,7 @@ fn size_in_bytes(text: &str) -> Result<u64, String> {
     if bytes < 9e15 { Ok(bytes as u64) } else { Err(wrong()) }
 }
 
-fn ring_size(text: &str) -> Result<u64, String> {
+pub(crate) fn ring_size(text: &str) -> Result<u64, String> {
     let bytes = size_in_bytes(text)?;
     if bytes >= 1 << 20 {
         Ok(bytes)

@@ -49,9 +49,6 @@ pub struct Diff {
     /// The session after it.
     #[arg(value_name = "B")]
     pub after: PathBuf,
-    /// What an hour of one GPU costs, to tell the cost of 1000 steps in money.
-    #[arg(long, value_name = "AMOUNT", value_parser = price)]
-    pub price: Option<f64>,
     /// As one JSON object.
     #[arg(long)]
     pub json: bool,
@@ -114,13 +111,6 @@ pub struct Replay {
     /// Times real time: 0.25 to 64.
     #[arg(long, value_name = "X", default_value = "1", value_parser = speed)]
     pub speed: f64,
-}
-
-fn price(text: &str) -> Result<f64, String> {
-    let price = text.trim_start_matches('$').parse::<f64>().ok();
-    price
-        .filter(|price| price.is_finite() && *price > 0.0)
-        .ok_or_else(|| format!("'{text}' is not a price: write it like 2.50"))
 }
 
 fn speed(text: &str) -> Result<f64, String> {

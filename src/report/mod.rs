@@ -12,6 +12,7 @@ mod html;
 mod lanes;
 mod markdown;
 mod rows;
+pub mod rules;
 mod runs;
 mod session;
 mod text;

@@ -83,7 +83,7 @@ fn heading(name: &str, out: &mut String) -> fmt::Result {
 }
 
 /// A sentence, indented and broken between words.
-fn broken(text: &str, indent: usize, out: &mut String) -> fmt::Result {
+pub(super) fn broken(text: &str, indent: usize, out: &mut String) -> fmt::Result {
     let mut width = 0;
     for word in text.split_whitespace() {
         if width == 0 {

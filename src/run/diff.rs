@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::cli;
+use crate::diagnose::Settings;
 use crate::error::Error;
 use crate::report::compare::{self, Windows};
 
@@ -10,9 +11,9 @@ use super::pipeline::Pipeline;
 use super::session::{Recorded, put};
 
 /// Compares and writes what came of it.
-pub(super) fn diff(wanted: &cli::Diff) -> Result<(), Error> {
-    let (before, after) = (windows(&wanted.before)?, windows(&wanted.after)?);
-    let comparison = compare::comparison(&before, &after, wanted.price);
+pub(super) fn diff(wanted: &cli::Diff, settings: &Settings) -> Result<(), Error> {
+    let (before, after) = (windows(&wanted.before, settings)?, windows(&wanted.after, settings)?);
+    let comparison = compare::comparison(&before, &after, settings.price_per_gpu_hour);
     let text = if wanted.json {
         // Strings and finite numbers only: turning them into text cannot fail.
         serde_json::to_string_pretty(&comparison).unwrap_or_default() + "\n"
@@ -22,12 +23,12 @@ pub(super) fn diff(wanted: &cli::Diff) -> Result<(), Error> {
     put(None, text.as_bytes())
 }
 
-fn windows(path: &Path) -> Result<Windows, Error> {
+fn windows(path: &Path, settings: &Settings) -> Result<Windows, Error> {
     let recorded = Recorded::open(path)?;
     let mut windows = Windows::new(&recorded.name);
     let (first, last) = recorded.file.span();
     let samples = recorded.file.samples(first.mono_ms, last.mono_ms);
-    Pipeline::new(recorded.settings()).play(samples, |_, frame, _| windows.push(frame));
+    Pipeline::new(recorded.settings(settings)).play(samples, |_, frame, _| windows.push(frame));
     windows.finish();
     Ok(windows)
 }

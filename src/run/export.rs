@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::app::{Feed, Msg, State};
 use crate::cli::{self, Form};
-use crate::diagnose::Change;
+use crate::diagnose::{Change, Settings};
 use crate::error::Error;
 use crate::export::{self, Cast, chrome, csv};
 use crate::model::{Event, EventKind, Finding, Frame};
@@ -25,12 +25,16 @@ use super::stream::finding as finding_of;
 const PIECE: usize = 256 << 10;
 
 /// Writes the session in the form that is asked for.
-pub(super) fn export(wanted: &cli::Export, look: &cli::Look) -> Result<(), Error> {
+pub(super) fn export(
+    wanted: &cli::Export,
+    look: &cli::Look,
+    settings: &Settings,
+) -> Result<(), Error> {
     let recorded = Recorded::open(&wanted.file)?;
     let part = part(&wanted.part, recorded.span_ms.0, recorded.span_ms.1)?;
     let styles = Looks::of_picture(look)?.styles();
     let mut out = Out::create(wanted.output.as_deref())?;
-    let job = Job { recorded: &recorded, part };
+    let job = Job { recorded: &recorded, part, settings: recorded.settings(settings) };
     match wanted.to {
         Form::Csv => job.csv(&mut out),
         Form::Jsonl => job.lines(&mut out),
@@ -94,6 +98,7 @@ impl Out {
 struct Job<'a> {
     recorded: &'a Recorded,
     part: RangeInclusive<i64>,
+    settings: Settings,
 }
 
 impl Job<'_> {
@@ -105,7 +110,7 @@ impl Job<'_> {
     ) -> Result<Vec<Finding>, Error> {
         let file = &self.recorded.file;
         let (first, last) = file.span();
-        let mut pipeline = Pipeline::new(self.recorded.settings());
+        let mut pipeline = Pipeline::new(self.settings.clone());
         for sample in file.samples(first.mono_ms, last.mono_ms) {
             if sample.stamp.unix_ms > *self.part.end() {
                 break;

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use clap::ValueEnum as _;
 
 use crate::cli::{self, FlightVerb};
+use crate::diagnose::Settings;
 use crate::error::Error;
 use crate::fmt;
 use crate::model::Sample;
@@ -21,10 +22,10 @@ use super::session::clock;
 use super::stream::session;
 
 /// Keeps the ring, or does what is asked of it.
-pub(super) fn flight(wanted: &cli::Flight) -> Result<u8, Error> {
+pub(super) fn flight(wanted: &cli::Flight, settings: &Settings) -> Result<u8, Error> {
     let folder = folder(wanted.ring.dir.as_deref())?;
     match wanted.verb {
-        None => keep(wanted, &folder),
+        None => keep(wanted, &folder, settings),
         Some(FlightVerb::Install) => install(wanted, &folder).map(|()| 0),
         Some(FlightVerb::Status) => status(wanted, &folder).map(|()| 0),
         Some(FlightVerb::Prune) => prune(wanted, &folder).map(|()| 0),
@@ -51,7 +52,7 @@ fn limits(wanted: &cli::Flight) -> Limits {
     Limits { max_bytes, max_age, min_free: wanted.keep.min_free }
 }
 
-fn keep(wanted: &cli::Flight, folder: &Path) -> Result<u8, Error> {
+fn keep(wanted: &cli::Flight, folder: &Path, settings: &Settings) -> Result<u8, Error> {
     // Before the first sample, so that a second one ends at once.
     let held = std::cell::RefCell::new(Some(Folder::take(folder).map_err(|e| cannot(folder, &e))?));
     let interval = wanted.watch.interval;
@@ -65,7 +66,7 @@ fn keep(wanted: &cli::Flight, folder: &Path) -> Result<u8, Error> {
         Ok(Recorder::of(ring.start()?, first))
     };
     let begin = Box::new(begin);
-    run(&Headless { watch: &wanted.watch, duration: None, command: &[], begin })
+    run(&Headless { watch: &wanted.watch, duration: None, command: &[], settings, begin })
 }
 
 fn cannot(folder: &Path, error: &io::Error) -> Error {

@@ -2,6 +2,7 @@
 
 mod asked;
 mod bundled;
+mod config;
 mod demo;
 mod diff;
 mod doctor;
@@ -33,6 +34,7 @@ use std::time::Duration;
 
 use crate::app::Feed;
 use crate::cli::{self, Cli, Verb, Watch};
+use crate::config::Config;
 use crate::diagnose::Settings;
 use crate::error::Error;
 use crate::model::{Pid, Sample};
@@ -52,21 +54,33 @@ const WAITING: usize = 16;
 
 /// Does what the command line asks for, and says with which exit code to end.
 pub fn run(cli: Cli) -> Result<u8, Error> {
+    if let Some(Verb::Config { default: true }) = cli.verb {
+        // Wanted most where the file that is there cannot be used.
+        return config::print(&Config::default()).map(|()| 0);
+    }
+    let (cli, config) = config::load(cli)?;
+    let mut settings = config.settings.clone();
+    settings.price_per_gpu_hour = cli.price;
     match cli.verb {
-        Some(Verb::Record(wanted)) => return record::record(&wanted),
+        Some(Verb::Record(wanted)) => return record::record(&wanted, &settings),
         Some(Verb::Verify(wanted)) => return verify::verify(&wanted),
         Some(Verb::Cut(wanted)) => verify::cut(&wanted),
-        Some(Verb::Flight(wanted)) => return flight::flight(&wanted),
-        None => live_screen(&cli.watch, &cli.look, cli.notify),
-        Some(Verb::Stream(stream)) => stream_lines(&stream),
-        Some(Verb::Render(wanted)) => render::render(&wanted, &cli.look),
-        Some(Verb::Replay(wanted)) => replay::replay(&wanted, terminal_looks(&cli.look)?),
-        Some(Verb::Report(wanted)) => report::report(&wanted),
-        Some(Verb::Diff(wanted)) => diff::diff(&wanted),
-        Some(Verb::Export(wanted)) => export::export(&wanted, &cli.look),
+        Some(Verb::Flight(wanted)) => return flight::flight(&wanted, &settings),
+        None => live_screen(&cli.watch, &cli.look, cli.notify, settings),
+        Some(Verb::Stream(stream)) => stream_lines(&stream, settings),
+        Some(Verb::Render(wanted)) => render::render(&wanted, &cli.look, &settings),
+        Some(Verb::Replay(wanted)) => {
+            replay::replay(&wanted, terminal_looks(&cli.look)?, &settings)
+        }
+        Some(Verb::Report(wanted)) => report::report(&wanted, &settings),
+        Some(Verb::Diff(wanted)) => diff::diff(&wanted, &settings),
+        Some(Verb::Export(wanted)) => export::export(&wanted, &cli.look, &settings),
         Some(Verb::Doctor { pid }) => examine(pid),
-        Some(Verb::Demo(demo)) => show_demo(&demo, &cli.look),
-        Some(Verb::Run(wanted)) => launch::run(&wanted, &cli.look),
+        Some(Verb::Rules(wanted)) => config::list(&wanted),
+        Some(Verb::Explain { rule }) => config::explain(&rule, &settings),
+        Some(Verb::Config { .. }) => config::print(&config),
+        Some(Verb::Demo(demo)) => show_demo(&demo, &cli.look, settings),
+        Some(Verb::Run(wanted)) => launch::run(&wanted, &cli.look, &settings),
     }
     .map(|()| 0)
 }
@@ -91,7 +105,12 @@ fn own_program() -> io::Result<PathBuf> {
     std::env::current_exe()
 }
 
-fn live_screen(watch: &Watch, look: &cli::Look, notify: cli::Notify) -> Result<(), Error> {
+fn live_screen(
+    watch: &Watch,
+    look: &cli::Look,
+    notify: cli::Notify,
+    settings: Settings,
+) -> Result<(), Error> {
     if !term::is_there() {
         return Err(Error::NoTerminal);
     }
@@ -99,7 +118,7 @@ fn live_screen(watch: &Watch, look: &cli::Look, notify: cli::Notify) -> Result<(
         feed: Feed::Live { interval_ms: watch.interval.as_millis() as u64 },
         looks: terminal_looks(look)?,
         notifier: Notifier::new(notify),
-        settings: Settings::default(),
+        settings,
         notice: None,
         ends: None,
     };
@@ -122,14 +141,13 @@ fn show(setup: Setup, plan: Plan) -> Result<(), Error> {
     result
 }
 
-fn stream_lines(stream: &cli::Stream) -> Result<(), Error> {
+fn stream_lines(stream: &cli::Stream, settings: Settings) -> Result<(), Error> {
     if !stream.plain {
         return Err(Error::StreamForm);
     }
     let (sampler, samples) = sample(plan(&stream.watch)?)?;
     let stdout = io::stdout().lock();
     let interval = stream.watch.interval;
-    let settings = Settings::default();
     let result = stream::write_lines(&samples, interval, stream.duration, settings, stdout);
     drop(sampler);
     result
@@ -159,12 +177,13 @@ fn examine(pid: Option<Pid>) -> Result<(), Error> {
     doctor::report(&last, &roots, problem.as_ref())
 }
 
-fn show_demo(wanted: &cli::Demo, look: &cli::Look) -> Result<(), Error> {
+fn show_demo(wanted: &cli::Demo, look: &cli::Look, settings: Settings) -> Result<(), Error> {
+    let settings = settings.shortened();
     if wanted.stream.is_none() && !term::is_there() {
         return Err(Error::NoTerminal);
     }
     let Some((running, gpu)) = demo::Loop::start(wanted)? else {
-        return show_recorded_demo(wanted, look);
+        return show_recorded_demo(wanted, look, settings);
     };
     let interval = Duration::from_secs(1);
     let plan = Plan {
@@ -177,7 +196,6 @@ fn show_demo(wanted: &cli::Demo, look: &cli::Look) -> Result<(), Error> {
     if let Some(duration) = wanted.stream {
         let (sampler, samples) = sample(plan)?;
         let stdout = io::stdout().lock();
-        let settings = Settings::demo();
         let result = stream::write_lines(&samples, interval, Some(duration), settings, stdout);
         drop(sampler);
         return result;
@@ -186,7 +204,7 @@ fn show_demo(wanted: &cli::Demo, look: &cli::Look) -> Result<(), Error> {
         feed: Feed::Live { interval_ms: 1000 },
         looks: terminal_looks(look)?,
         notifier: Notifier::new(wanted.notify.clone()),
-        settings: Settings::demo(),
+        settings,
         notice: Some("demo: a real loader over a SIMULATED GPU; windows are shortened".into()),
         ends: None,
     };
@@ -196,7 +214,11 @@ fn show_demo(wanted: &cli::Demo, look: &cli::Look) -> Result<(), Error> {
 }
 
 /// The demo where its loop cannot run: a recording of it, which says on screen that it is one.
-fn show_recorded_demo(wanted: &cli::Demo, look: &cli::Look) -> Result<(), Error> {
+fn show_recorded_demo(
+    wanted: &cli::Demo,
+    look: &cli::Look,
+    settings: Settings,
+) -> Result<(), Error> {
     const WHY: &str = "bundled replay: python3 was not found";
     let session = demo::recorded()?;
     let interval_ms = session.head.as_ref().map_or(1000, |head| head.interval_ms);
@@ -207,13 +229,13 @@ fn show_recorded_demo(wanted: &cli::Demo, look: &cli::Look) -> Result<(), Error>
         bundled::play(session, move |sample| sender.send(sample).is_ok())?;
         let interval = Duration::from_millis(interval_ms);
         let stdout = io::stdout().lock();
-        return stream::write_lines(&samples, interval, Some(duration), Settings::demo(), stdout);
+        return stream::write_lines(&samples, interval, Some(duration), settings, stdout);
     }
     let setup = Setup {
         feed: Feed::Replay { name: "bundled, no python3".into(), speed: 1.0, interval_ms },
         looks: terminal_looks(look)?,
         notifier: Notifier::new(wanted.notify.clone()),
-        settings: Settings::demo(),
+        settings,
         notice: Some(format!("{WHY}; a real loader over a SIMULATED GPU, recorded elsewhere")),
         ends: None,
     };

@@ -42,12 +42,14 @@ pub(super) struct Headless<'a> {
     pub(super) watch: &'a cli::Watch,
     pub(super) duration: Option<Duration>,
     pub(super) command: &'a [OsString],
+    /// How findings are looked for.
+    pub(super) settings: &'a Settings,
     /// Begins it with the first sample, and says where.
     pub(super) begin: Box<Begin<'a>>,
 }
 
 /// Records to a file until it is asked to stop, and says with which exit code to end.
-pub(super) fn record(wanted: &cli::Record) -> Result<u8, Error> {
+pub(super) fn record(wanted: &cli::Record, settings: &Settings) -> Result<u8, Error> {
     let interval = wanted.watch.interval;
     let options = options(wanted.keep, wanted.max_bytes);
     let begin = move |first: &Sample| {
@@ -58,6 +60,7 @@ pub(super) fn record(wanted: &cli::Record) -> Result<u8, Error> {
         watch: &wanted.watch,
         duration: wanted.duration,
         command: &wanted.command,
+        settings,
         begin: Box::new(begin),
     })
 }
@@ -104,7 +107,7 @@ impl<'a> Recording<'a> {
         };
         Ok(Self {
             wanted,
-            pipeline: Pipeline::new(Settings::default()),
+            pipeline: Pipeline::new(wanted.settings.clone()),
             recorder: None,
             terminate: hear(SignalKind::terminate())?,
             interrupt: hear(SignalKind::interrupt())?,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::app::{Feed, Msg, ScreenKind, State};
 use crate::cli;
+use crate::diagnose::Settings;
 use crate::error::Error;
 use crate::export;
 use crate::record;
@@ -17,7 +18,7 @@ use super::pipeline::Pipeline;
 use super::session::settings;
 
 /// Reads the recording up to the moment, and draws its screen.
-pub(super) fn render(render: &cli::Render, look: &cli::Look) -> Result<(), Error> {
+pub(super) fn render(render: &cli::Render, look: &cli::Look, base: &Settings) -> Result<(), Error> {
     let kind = render.output.extension().and_then(|ending| ending.to_str());
     if !matches!(kind, Some("svg" | "txt")) {
         return Err(Error::Kind(render.output.clone()));
@@ -27,7 +28,7 @@ pub(super) fn render(render: &cli::Render, look: &cli::Look) -> Result<(), Error
     let session = record::read::open(&render.file)?;
     let (first, last) = session.span();
     let until = moment("--at", &render.at, (first.unix_ms, last.unix_ms), 0)?;
-    let mut pipeline = Pipeline::new(settings(session.head.as_deref()));
+    let mut pipeline = Pipeline::new(settings(session.head.as_deref(), base));
     let (width, height) = render.size;
     let mut state = State::new(width, height);
     state.screen = screen;

@@ -1,6 +1,7 @@
 //! `mltop report`: what a recorded session came to.
 
 use crate::cli;
+use crate::diagnose::Settings;
 use crate::error::Error;
 use crate::report::{self, About, Gather, Report};
 
@@ -9,9 +10,9 @@ use super::pipeline::Pipeline;
 use super::session::{Recorded, damage, put};
 
 /// Makes the report and writes it.
-pub(super) fn report(wanted: &cli::Report) -> Result<(), Error> {
+pub(super) fn report(wanted: &cli::Report, settings: &Settings) -> Result<(), Error> {
     let recorded = Recorded::open(&wanted.file)?;
-    let report = of(&recorded, &wanted.part)?;
+    let report = of(&recorded, &wanted.part, settings)?;
     let text = if wanted.html {
         report::html(&report)
     } else if wanted.md {
@@ -25,7 +26,7 @@ pub(super) fn report(wanted: &cli::Report) -> Result<(), Error> {
 }
 
 /// Plays the session from its start, so that what began before the part is known in it.
-fn of(recorded: &Recorded, wanted: &cli::Part) -> Result<Report, Error> {
+fn of(recorded: &Recorded, wanted: &cli::Part, settings: &Settings) -> Result<Report, Error> {
     let part = part(wanted, recorded.span_ms.0, recorded.span_ms.1)?;
     let file = &recorded.file;
     let mut about = About { file: recorded.name.clone(), ..About::default() };
@@ -39,7 +40,7 @@ fn of(recorded: &Recorded, wanted: &cli::Part) -> Result<Report, Error> {
     let (first, last) = file.span();
     let samples = file.samples(first.mono_ms, last.mono_ms);
     let samples = samples.take_while(|sample| sample.stamp.unix_ms <= *part.end());
-    Pipeline::new(recorded.settings()).play(samples, |_, frame, changes| {
+    Pipeline::new(recorded.settings(settings)).play(samples, |_, frame, changes| {
         gather.push(frame, changes);
     });
     let mut report = gather.finish(&file.events());

@@ -44,9 +44,10 @@ impl Recorded {
         Ok(Self { file, name, span_ms: (first.unix_ms, last.unix_ms.max(first.unix_ms)), at_ms })
     }
 
-    /// The windows over which findings are looked for, as when it was recorded.
-    pub(super) fn settings(&self) -> Settings {
-        settings(self.file.head().map(|head| &**head))
+    /// Thresholds as they are now, with the windows over which findings were looked for when it was
+    /// recorded.
+    pub(super) fn settings(&self, now: &Settings) -> Settings {
+        settings(self.file.head().map(|head| &**head), now)
     }
 
     /// What could not be read so far, in words; `None` where all was.
@@ -60,9 +61,10 @@ impl Recorded {
     }
 }
 
-/// The windows over which findings were looked for in a session.
-pub(super) fn settings(head: Option<&SessionInfo>) -> Settings {
-    if head.is_some_and(|head| head.short_windows) { Settings::demo() } else { Settings::default() }
+/// The same for a session's head.
+pub(super) fn settings(head: Option<&SessionInfo>, now: &Settings) -> Settings {
+    let now = now.clone();
+    if head.is_some_and(|head| head.short_windows) { now.shortened() } else { now }
 }
 
 /// What could not be read, in words; empty where all was.
@@ -90,6 +92,13 @@ pub(super) fn damage(health: &Health) -> String {
 pub(super) fn clock(unix_ms: i64) -> String {
     jiff::Timestamp::from_millisecond(unix_ms)
         .map(|at| at.to_zoned(jiff::tz::TimeZone::system()).strftime("%F %T").to_string())
+        .unwrap_or_default()
+}
+
+/// The same in UTC, as `--since` and `--at` take it.
+pub(super) fn clock_utc(unix_ms: i64) -> String {
+    jiff::Timestamp::from_millisecond(unix_ms)
+        .map(|at| at.strftime("%F %T UTC").to_string())
         .unwrap_or_default()
 }
 

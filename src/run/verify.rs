@@ -13,7 +13,7 @@ use crate::record::verify::{self, Verdict};
 use super::flight::opened_to_copy;
 use super::moment::moment;
 use super::recorder::cannot_make;
-use super::session::clock;
+use super::session::clock_utc;
 
 /// Spots that are told one by one.
 const SPOTS: usize = 50;
@@ -67,7 +67,7 @@ fn told(file: &Path, verdict: &Verdict) -> String {
             0 => String::new(),
             lost => format!(", {lost} ticks lost"),
         };
-        let (from, to) = (clock(spot.from_ms), clock(spot.to_ms));
+        let (from, to) = (clock_utc(spot.from_ms), clock_utc(spot.to_ms));
         let when = if from == to { from } else { format!("{from} to {to}") };
         let _ = writeln!(text, "  {when}  {}{lost}", spot.what);
     }

@@ -30,12 +30,13 @@ const FIRST_ID: u32 = 10_000;
 pub struct Elsewhere {
     ask: Ask,
     ids: BTreeMap<(Pid, LoaderId), LoaderId>,
+    given: u32,
 }
 
 impl Elsewhere {
     /// Asks through `ask`.
     pub fn new(ask: Ask) -> Self {
-        Self { ask, ids: BTreeMap::new() }
+        Self { ask, ids: BTreeMap::new(), given: 0 }
     }
 
     /// Replaces the rows of each trainer of which others know more.
@@ -48,6 +49,7 @@ impl Elsewhere {
             .map(|&pid| (pid, own(pid)))
             .filter(|&(_, worth)| worth < BEST)
             .collect();
+        self.ids.retain(|(pid, _), _| trainers.contains(pid));
         let theirs = (self.ask)(&wanting.keys().copied().collect());
         let better: BTreeSet<Pid> = theirs
             .loaders
@@ -81,8 +83,11 @@ impl Elsewhere {
 
     /// Our number of a loader that has another one there.
     fn number(&mut self, pid: Pid, theirs: LoaderId) -> LoaderId {
-        let next = LoaderId(FIRST_ID + self.ids.len() as u32);
-        *self.ids.entry((pid, theirs)).or_insert(next)
+        let Self { ids, given, .. } = self;
+        *ids.entry((pid, theirs)).or_insert_with(|| {
+            *given = given.wrapping_add(1);
+            LoaderId(FIRST_ID.saturating_add(*given - 1))
+        })
     }
 }
 

@@ -43,15 +43,29 @@ const SCHEMES: [&str; 4] = ["bearer", "basic", "token", "digest"];
 /// What ends a pair of name and value within a word.
 const ENDS: [char; 8] = ['&', '?', ';', ',', '{', '}', '"', '\''];
 
+/// Words beside `tokens` that make it a count.
+const COUNTING: [&str; 8] = ["max", "min", "num", "n", "per", "new", "total", "batch"];
+
 /// Whether a value under this name is a secret. `key` counts where a word is or ends with it, so that
 /// `--keyboard` and `--monkey` keep their values and `--api-key`, `--sshkey` and `AWS_ACCESS_KEY_ID`
 /// do not.
 fn names_secret(name: &str) -> bool {
-    let lower = name.to_ascii_lowercase();
+    let mut lower = name.to_ascii_lowercase();
+    if is_count_of_tokens(&lower) {
+        lower = lower.replace("tokens", "");
+    }
     let key =
         |part: &str| part == "auth" || (part.ends_with("key") && !HARMLESS_KEYS.contains(&part));
     SECRET_WORDS.iter().any(|word| lower.contains(word))
         || lower.split(|c: char| !c.is_ascii_alphanumeric()).any(key)
+}
+
+/// `--max-tokens`, `num_tokens_per_batch`: text is counted in tokens too, and such a number is no secret.
+fn is_count_of_tokens(lower: &str) -> bool {
+    let has = |wanted: &[&str]| {
+        lower.split(|c: char| !c.is_ascii_alphanumeric()).any(|part| wanted.contains(&part))
+    };
+    has(&["tokens"]) && has(&COUNTING)
 }
 
 /// A command line on one line, without the secrets that people pass in it: values of options,
@@ -312,7 +326,11 @@ mod tests {
 
     #[test]
     fn what_is_no_secret_is_shown_as_it_is() {
-        for line in ["python -m train --lr=1e-3 --data /x/y.json", "{\"lr\":1,\"name\":\"x\"}"] {
+        for line in [
+            "python -m train --lr=1e-3 --data /x/y.json",
+            "{\"lr\":1,\"name\":\"x\"}",
+            "train.py --max-tokens 4096 --max_new_tokens=64 --batch-tokens 1",
+        ] {
             assert_eq!(redact(&[line]), line);
         }
     }

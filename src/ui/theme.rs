@@ -304,8 +304,10 @@ fn clip(text: &str) -> String {
 
 /// "did you mean …", or all there are.
 fn suggestion<'a>(wrong: &str, known: impl Iterator<Item = &'a str>) -> String {
+    // A foreign word may be of any length.
+    let wrong: String = wrong.chars().take(64).collect();
     let known: Vec<_> = known.collect();
-    let near = known.iter().map(|name| (edits(wrong, name), name)).min();
+    let near = known.iter().map(|name| (strsim::levenshtein(&wrong, name), name)).min();
     match near {
         Some((edits, name)) if edits <= 3 && edits < name.len() => {
             format!("did you mean {name:?}?")
@@ -315,23 +317,6 @@ fn suggestion<'a>(wrong: &str, known: impl Iterator<Item = &'a str>) -> String {
             format!("use one of {}", known.join(", "))
         }
     }
-}
-
-/// How many letters must change to make one word of the other (Levenshtein).
-fn edits(one: &str, other: &str) -> usize {
-    let (one, other): (Vec<char>, Vec<char>) =
-        (one.chars().take(64).collect(), other.chars().take(64).collect());
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (i, a) in one.iter().enumerate() {
-        let mut corner = row[0];
-        row[0] = i + 1;
-        for (j, b) in other.iter().enumerate() {
-            let replaced = corner + usize::from(a != b);
-            corner = row[j + 1];
-            row[j + 1] = replaced.min(corner + 1).min(row[j] + 1);
-        }
-    }
-    row.last().copied().unwrap_or(0)
 }
 
 #[cfg(test)]

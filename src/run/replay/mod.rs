@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use crate::app::{Feed, Mark};
 use crate::cli;
+use crate::diagnose::Settings;
 use crate::error::Error;
 use crate::model::{Event, EventKind};
 use crate::record::SessionFile;
@@ -39,7 +40,7 @@ pub(super) enum Begin {
 }
 
 /// Shows a session until the user leaves it.
-pub(super) fn replay(wanted: &cli::Replay, looks: Looks) -> Result<(), Error> {
+pub(super) fn replay(wanted: &cli::Replay, looks: Looks, settings: &Settings) -> Result<(), Error> {
     let path = wanted.file.clone().unwrap_or_default();
     let recorded = Recorded::of(&path, wanted.since)?;
     let begin = match (&wanted.at, wanted.finding) {
@@ -64,7 +65,7 @@ pub(super) fn replay(wanted: &cli::Replay, looks: Looks) -> Result<(), Error> {
         speed: wanted.speed,
         interval_ms: recorded.interval_ms(),
     };
-    let settings = recorded.settings();
+    let settings = recorded.settings(settings);
     let notice = recorded.damage().map(|damage| format!("not all of it is readable: {damage}"));
     let setup = Setup { feed, looks, notifier: Notifier::default(), settings, notice, ends: None };
     play(setup, recorded.file, other, wanted.follow, begin)

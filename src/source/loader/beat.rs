@@ -25,6 +25,9 @@ pub const UNIT: Duration = Duration::from_millis(10);
 /// The most that a period is stretched when looks cost more than their budget.
 const MOST: u32 = 8;
 
+/// Looks come more often again where that would cost at most this share of the budget.
+const ROOM: f64 = 0.9;
+
 /// A small random generator (xorshift): only to keep out of step.
 #[derive(Clone, Debug)]
 pub struct Dice(u64);
@@ -165,12 +168,16 @@ impl Beat {
         self.draw();
     }
 
-    /// Looks cost this many times their budget: periods grow longer or shorter, from the next on.
+    /// Looks cost this many times their budget: periods grow longer, or shorter where that would not
+    /// cost too much again, from the next on.
     pub fn steer(&mut self, of_budget: f64) {
+        let now = f64::from(self.stretch);
+        let needed = (now * of_budget).ceil().clamp(1.0, f64::from(MOST));
+        let shorter = self.stretch.saturating_sub(1).max(1);
         if of_budget > 1.0 {
-            self.wanted = (self.stretch * 2).min(MOST);
-        } else if of_budget < 0.4 {
-            self.wanted = (self.stretch / 2).max(1);
+            self.wanted = needed as u32;
+        } else if now * of_budget < ROOM * f64::from(shorter) {
+            self.wanted = shorter;
         }
     }
 
@@ -319,12 +326,15 @@ mod tests {
         while beat.next().1.period == 0 {
             beat.advance(beat.next().0, (true, true));
         }
-        assert_eq!((beat.stretch(), beat.next().1.slot), (2, 4));
-        beat.steer(0.1);
-        let period = beat.next().1.period;
-        while beat.next().1.period == period {
-            beat.advance(beat.next().0, (true, true));
+        assert_eq!((beat.stretch(), beat.next().1.slot), (3, 6));
+        // Two thirds of the budget at a third of the rate is all of it, and more, at half the rate.
+        for (of_budget, stretch) in [(0.66, 3), (0.5, 2), (0.46, 2), (0.44, 1), (0.1, 1)] {
+            beat.steer(of_budget);
+            let period = beat.next().1.period;
+            while beat.next().1.period == period {
+                beat.advance(beat.next().0, (true, true));
+            }
+            assert_eq!(beat.stretch(), stretch, "{of_budget} of the budget");
         }
-        assert_eq!(beat.stretch(), 1);
     }
 }

@@ -12,6 +12,7 @@ use crate::source::rights;
 use crate::source::root::Roots;
 
 use super::beat::{Beat, Dice, Turn};
+use super::own_cpu_seconds;
 use super::pipes::Tools;
 use super::places::Places;
 use super::proc;
@@ -43,6 +44,8 @@ pub struct Engine {
     beat: Beat,
     /// Looks taken since the start.
     pub looks: u64,
+    /// CPU seconds that searches took since then.
+    pub searching: f64,
 }
 
 impl Engine {
@@ -64,6 +67,7 @@ impl Engine {
             origin: Instant::now(),
             beat: Beat::new(Dice::new()),
             looks: 0,
+            searching: 0.0,
         })
     }
 
@@ -75,10 +79,7 @@ impl Engine {
             if let Some(trainer) = self.trainers.get_mut(&pid) {
                 if trainer.descendants != descendants {
                     trainer.descendants = descendants;
-                    if let Some(rung) = trainer.climb.rung() {
-                        rung.search_anew();
-                    }
-                    trainer.search_soon(now);
+                    trainer.family_changed(now);
                 }
                 continue;
             }
@@ -113,9 +114,11 @@ impl Engine {
 
     fn pass(&mut self, now: Instant, pass: Pass) -> Vec<Seen> {
         let mut seen = Vec::new();
-        let Self { roots, tap, places, ladder, trainers, next_id, looks, origin, .. } = self;
+        let Self {
+            roots, tap, places, ladder, trainers, next_id, looks, origin, searching, ..
+        } = self;
         let tools = Tools { roots, tap, places, now };
-        let mut shared = Shared { tools, ladder, next_id, looks, origin: *origin };
+        let mut shared = Shared { tools, ladder, next_id, looks, searching, origin: *origin };
         for trainer in trainers.values_mut().filter(|trainer| !trainer.ended) {
             trainer.prepare(&mut shared);
             match pass {
@@ -203,6 +206,11 @@ impl Trainer {
         if !self.served {
             return;
         }
+        if self.due(shared.ladder).is_none_or(|at| at > now) {
+            self.pins(shared.tools.roots, now);
+            return;
+        }
+        let before = own_cpu_seconds();
         if self.climb.due(shared.ladder).is_some_and(|at| at <= now)
             && self.climb.try_now(shared.tools.roots, self.pid, shared.ladder, now)
         {
@@ -212,6 +220,7 @@ impl Trainer {
             self.search(shared);
         }
         self.pins(shared.tools.roots, now);
+        *shared.searching += own_cpu_seconds() - before;
     }
 
     /// When it must be climbed or searched for.

@@ -284,7 +284,7 @@ fn work(
             shared.looks = engine.looks;
             shared.cpu_seconds = own_cpu_seconds();
         }
-        if let Some(cost) = cost.of_late(now) {
+        if let Some(cost) = cost.of_late(now, engine.searching) {
             engine.steer(cost);
         }
         let now = Instant::now();
@@ -292,7 +292,8 @@ fn work(
     }
 }
 
-/// What this thread costs, measured every few seconds: a search now and then is no habit.
+/// What the looks of this thread cost, measured every few seconds. Searches are not among it: they keep
+/// a distance of their own, and a loop that starts workers anew must not be looked at less for it.
 struct Cost {
     at: Instant,
     cpu: f64,
@@ -306,12 +307,12 @@ impl Cost {
     }
 
     /// The share of a core since the time before, once there is one.
-    fn of_late(&mut self, now: Instant) -> Option<f64> {
+    fn of_late(&mut self, now: Instant, searching: f64) -> Option<f64> {
         let span = now.saturating_duration_since(self.at);
         if span < Self::EVERY {
             return None;
         }
-        let cpu = own_cpu_seconds();
+        let cpu = own_cpu_seconds() - searching;
         let cost = (cpu - self.cpu) / span.as_secs_f64();
         *self = Self { at: now, cpu };
         Some(cost)

@@ -45,8 +45,11 @@ pub(crate) fn schedule(folder: &Path) -> Option<(u64, u64)> {
     let mut sum = (0_u64, 0_u64);
     let mut any = false;
     for thread in std::fs::read_dir(folder.join("task")).ok()?.flatten().take(256) {
-        let Ok(bytes) = read_capped(&thread.path().join("schedstat"), 256) else { continue };
-        if let Some((run, delay)) = schedstat(&bytes) {
+        // One read brings all of it: the kernel makes its few numbers at once.
+        let mut bytes = [0; 256];
+        let read = File::open(thread.path().join("schedstat")).and_then(|mut f| f.read(&mut bytes));
+        let Ok(got) = read else { continue };
+        if let Some((run, delay)) = schedstat(bytes.get(..got).unwrap_or_default()) {
             sum = (sum.0.saturating_add(run), sum.1.saturating_add(delay));
             any = true;
         }

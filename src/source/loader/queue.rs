@@ -341,7 +341,10 @@ impl Queue {
         // What arrived before its turn is with the loop and in no queue: where nothing tells how much
         // that is, there may be more, unless there is none or all there can be.
         let full = self.capacity.exact().is_some_and(|capacity| seen >= capacity);
-        let all_seen = self.aside.is_some() || self.workers <= 1 || asleep && empty || full;
+        // Put aside is only what waits for one that is not finished.
+        let none_missing = view.semaphores.is_some_and(|said| said.unfinished() == 0);
+        let all_seen =
+            self.aside.is_some() || self.workers <= 1 || asleep && empty || full || none_missing;
         Finding {
             ready: seen + in_queue.saturating_sub(complete),
             source: match view.semaphores {
@@ -352,7 +355,7 @@ impl Queue {
                 (true, _) => Bound::Doubtful,
                 // Without the indices in the pipe, those out of order are among them.
                 (false, 0) if view.sealed && in_queue > 0 => Bound::Upper,
-                (false, 0) if view.semaphores.is_none() && !all_seen => Bound::Lower,
+                (false, 0) if !all_seen => Bound::Lower,
                 (false, 0) => Bound::Exact,
                 // A worker that only looks idle makes too many of those put aside.
                 (false, _) => Bound::Upper,

@@ -173,6 +173,17 @@ fn semaphores_count_batches_that_the_pipe_cannot_hold() {
 }
 
 #[test]
+fn semaphores_alone_do_not_tell_what_was_put_aside() {
+    let mut queue = Queue::new(2, Some(false));
+    let said = exactly(1, &[(2, false), (0, true)]);
+    let mut look = view(&[5], &[(&[6, 8], false), (&[], true)], MainAt::Other);
+    look.semaphores = Some(&said);
+    let found = queue.look(&look).unwrap();
+    assert_eq!(found.source, ReadySource::Semaphore);
+    assert_eq!(found.bound, Bound::Lower, "the capacity is not known yet");
+}
+
+#[test]
 fn a_pinning_loader_is_exact_where_semaphores_tell_who_works() {
     let mut queue = Queue::new(2, Some(true));
     let said = exactly(0, &[(0, true), (1, false)]);

@@ -21,6 +21,9 @@ use super::trainer::{Shared, Trainer};
 
 /// Between searches while there is something to find.
 const SEARCH: [u64; 5] = [250, 500, 1000, 2000, 5000];
+/// Workers that import for long show themselves late: so long after the last change of the descendants
+/// the search goes on.
+const SETTLED: Duration = Duration::from_secs(60);
 /// Between two readings of all descriptors while a rung knows the loaders better.
 const DISCOVER: Duration = Duration::from_secs(5);
 /// Loaders kept of one trainer, the gone ones included.
@@ -49,7 +52,9 @@ impl Trainer {
         self.searches += 1;
         // Workers start one after the other: what is found may not be all of it yet. A rung is cheap
         // to ask, and a loader without workers shows in no other way.
-        let more = on_rung || !complete || self.searches < SEARCH.len() || !self.growing.is_empty();
+        let since = self.changed_at.unwrap_or(self.known_at);
+        let settling = now.saturating_duration_since(since) < SETTLED;
+        let more = on_rung || !complete || settling || !self.growing.is_empty();
         // Of a rung that knows all there is, only a loader without workers could be new.
         let known = on_rung && complete && self.live().all(|loader| loader.known.is_some());
         let step = match (searched, known) {

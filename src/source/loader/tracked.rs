@@ -299,6 +299,8 @@ impl Tracked {
         wait: Wait,
     ) {
         self.looks = self.looks.saturating_add(1);
+        // One that was not read now counts on as it stood, and is no look.
+        let read = depth.is_some();
         let depth = match depth {
             None => self.depth,
             Some(Ok(depth)) => Some(depth),
@@ -312,8 +314,10 @@ impl Tracked {
             self.counts.failed += wait.weight;
             return;
         };
-        self.last_look = Some(tools.now);
-        self.advance(&depth, since, tools.now);
+        if read {
+            self.last_look = Some(tools.now);
+            self.advance(&depth, since, tools.now);
+        }
         let ready = Reading::from(depth.ready);
         self.stash = Reading::from(depth.stash);
         self.wait_source = wait.sources.1;
@@ -322,7 +326,9 @@ impl Tracked {
         // Workers that still import their libraries are no starvation: a first batch must have come.
         self.started |= depth.taken.is_none_or(|taken| taken > 0) || ready.ok() > Some(0);
         let bound = if self.cross.doubt().is_some() { Bound::Doubtful } else { depth.bound };
-        self.saw(ready, wait.sources.0, bound, wait);
+        if read {
+            self.saw(ready, wait.sources.0, bound, wait);
+        }
         if let Some(weight) = wait.workers {
             self.workers.begin(tools.now);
             let all = self.workers.count() as u64;

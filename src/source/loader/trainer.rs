@@ -24,6 +24,10 @@ const MISSES: u32 = 10;
 const TOO_MANY: u32 = 150;
 /// Inside of a loader that cannot be read for so long, the loop has one that never will be.
 const UNNAMED: Duration = Duration::from_secs(3);
+/// Descendants that changed again within this time change all the time.
+const CALM: Duration = Duration::from_secs(3);
+/// Searches that are skipped then: the next one comes a second later.
+const RESTLESS: usize = 2;
 /// Between two checks of a rung against the pipes.
 const CHECK: Duration = Duration::from_secs(1);
 
@@ -36,6 +40,10 @@ pub(super) struct Trainer {
     pub(super) loaders: Vec<Tracked>,
     pub(super) known_at: Instant,
     pub(super) searches: usize,
+    /// When its descendants were last others than before.
+    pub(super) changed_at: Option<Instant>,
+    /// Where its main thread was when the kernel was last asked.
+    main_seen: Option<MainSeen>,
     pub(super) search_at: Option<Instant>,
     pub(super) discovered_at: Option<Instant>,
     pub(super) pins_at: Option<Instant>,
@@ -69,6 +77,8 @@ pub(super) struct Shared<'a> {
     pub(super) ladder: &'a Ladder,
     pub(super) next_id: &'a mut u32,
     pub(super) looks: &'a mut u64,
+    /// CPU seconds that searches took.
+    pub(super) searching: &'a mut f64,
     /// Since when times are counted.
     pub(super) origin: Instant,
 }
@@ -102,6 +112,8 @@ impl Trainer {
             loaders: Vec::new(),
             known_at: now,
             searches: 0,
+            changed_at: None,
+            main_seen: None,
             search_at: Some(now),
             discovered_at: None,
             pins_at: None,
@@ -150,6 +162,18 @@ impl Trainer {
         (self.searches, self.search_at) = (0, Some(now));
     }
 
+    /// Searches again at once, as workers may have come or gone. Where that happens all the time (a
+    /// loop that starts a process each second), the searches after it keep their distance.
+    pub(super) fn family_changed(&mut self, now: Instant) {
+        let restless = self.changed_at.is_some_and(|at| now.saturating_duration_since(at) < CALM);
+        self.changed_at = Some(now);
+        if let Some(rung) = self.climb.rung() {
+            rung.search_anew();
+        }
+        self.search_soon(now);
+        self.searches = if restless { RESTLESS } else { 0 };
+    }
+
     /// Looks at it, if it is its turn; without a turn it is looked at in any case, and the look
     /// counts one.
     pub(super) fn look(
@@ -173,10 +197,19 @@ impl Trainer {
             self.covered = None;
             return;
         }
-        let Ok(main) = self.main.look(shared.tools.places) else {
-            self.lose(shared.tools.now);
-            return;
+        // A rung tells by itself where the loop is. Whether it is stopped is seen in time with the
+        // workers.
+        let main = match self.main_seen.filter(|_| self.climb.on_rung() && weights.1.is_none()) {
+            Some(before) => before,
+            None => match self.main.look(shared.tools.places) {
+                Ok(main) => main,
+                Err(_) => {
+                    self.lose(shared.tools.now);
+                    return;
+                }
+            },
         };
+        self.main_seen = Some(main);
         if self.climb.on_rung() {
             self.by_rung(shared, weights, main);
         }

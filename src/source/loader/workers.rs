@@ -33,6 +33,8 @@ struct Worker {
     schedule: Option<(u64, u64)>,
     /// Share of its runnable time without a CPU.
     queued: f64,
+    /// Whether a look saw it run since that was read.
+    ran: bool,
     ended: bool,
 }
 
@@ -72,7 +74,15 @@ impl Workers {
                 }
                 fresh += 1;
                 let folder = proc::folder(&roots.proc, pid);
-                Worker { pid, start_ticks, folder, schedule: None, queued: 0.0, ended: false }
+                Worker {
+                    pid,
+                    start_ticks,
+                    folder,
+                    schedule: None,
+                    queued: 0.0,
+                    ran: true,
+                    ended: false,
+                }
             })
             .collect();
         if fresh > 0 {
@@ -156,6 +166,7 @@ impl Workers {
         }
         let Some(worker) = self.all.get_mut(index) else { return WorkerAt::Dead };
         worker.ended = at == WorkerAt::Dead;
+        worker.ran |= at == WorkerAt::Run;
         let queued = if at == WorkerAt::Run { worker.queued } else { 0.0 };
         counts.worker(at, queued, weight);
         let letter = match at {
@@ -201,9 +212,12 @@ impl Workers {
         let due = |last: Option<Instant>, every| last.is_none_or(|at| now - at >= every);
         if due(self.share_at, SHARE_EVERY) {
             self.share_at = Some(now);
-            for (worker, letter) in self.all.iter_mut().zip(self.letters.bytes()) {
-                // One that waits for work waits for no CPU; its threads are many files.
-                let now = if letter == b'.' { None } else { proc::schedule(&worker.folder) };
+            for worker in &mut self.all {
+                // One that did not run waited for no CPU, and its threads are many files.
+                if !std::mem::take(&mut worker.ran) {
+                    continue;
+                }
+                let now = proc::schedule(&worker.folder);
                 if let (Some((run, delay)), Some((run0, delay0))) = (now, worker.schedule) {
                     let run = run.saturating_sub(run0) as f64;
                     let delay = delay.saturating_sub(delay0) as f64;

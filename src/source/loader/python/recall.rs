@@ -10,10 +10,11 @@ use super::memory::{Piece, Remote, word_at};
 
 /// Pieces that are remembered from look to look.
 const KEPT: usize = 192;
-/// Looks for which a piece that was not needed is still read.
-const FORGET: u8 = 1;
+/// Looks for which a piece that was not needed is still read: a loop goes back and forth between few
+/// stacks, and a piece more costs far less than a call.
+const FORGET: u8 = 8;
 /// Pieces so close are read as one.
-const NEAR: u64 = 512;
+const NEAR: u64 = 2048;
 /// The longest piece made of near ones.
 const LONGEST: u64 = 8 << 10;
 /// The most that one look holds.

@@ -19,8 +19,9 @@ const THREADS: usize = 1024;
 /// Codes remembered.
 const CODES: usize = 16_384;
 /// Looks for which it is believed that a code is still the one that was seen: a function lives as long
-/// as its module, and what takes the place of a rare one that does not is right again after a second.
-const BELIEVED: u32 = 50;
+/// as its module, and what takes the place of a rare one that does not is right again after some seconds.
+/// To make sure costs a call for each code.
+const BELIEVED: u32 = 250;
 /// The lowest bits of a pointer in a frame say how it is counted, from 3.14 on.
 pub(super) const TAGS: u64 = 3;
 
