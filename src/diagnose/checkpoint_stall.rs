@@ -155,13 +155,7 @@ pub(super) fn saves(scene: &Scene<'_>, trainer: &Trainer) -> Option<bool> {
 }
 
 impl Watch {
-    fn step(
-        &mut self,
-        scene: &Scene<'_>,
-        run: RunId,
-        trainers: &[&Trainer],
-        ledger: &mut Ledger,
-    ) {
+    fn step(&mut self, scene: &Scene<'_>, run: RunId, trainers: &[&Trainer], ledger: &mut Ledger) {
         let now = scene.frame.sample.stamp.unix_ms;
         self.last_unix_ms = now;
         if self.since == 0 {
@@ -209,13 +203,7 @@ impl Watch {
         if wall > 0.0 { (stalled / wall).min(1.0) } else { 0.0 }
     }
 
-    fn judge(
-        &mut self,
-        scene: &Scene<'_>,
-        run: RunId,
-        trainers: &[&Trainer],
-        ledger: &mut Ledger,
-    ) {
+    fn judge(&mut self, scene: &Scene<'_>, run: RunId, trainers: &[&Trainer], ledger: &mut Ledger) {
         if self.events.len() < EVENTS || self.share() < scene.settings.of(&INFO) {
             return;
         }
@@ -269,7 +257,8 @@ impl Watch {
         let pid = self.events.back().map(|event| event.pid);
         let name = pid.map_or_else(String::new, |pid| name_of(scene.frame, run, pid));
         let by_frames = self.events.iter().all(|event| event.by_frames);
-        let what = if by_frames { "to save checkpoints" } else { "while it writes, as for checkpoints" };
+        let what =
+            if by_frames { "to save checkpoints" } else { "while it writes, as for checkpoints" };
         let others = match trainers.len() {
             0 | 1 => String::new(),
             ranks => format!(", and {} others wait for it", ranks - 1),

@@ -105,7 +105,8 @@ impl Watch {
     fn step(&mut self, scene: &Scene<'_>, trainer: &Trainer, gpu: GpuId, ledger: &mut Ledger) {
         let timing = in_force(TIMING, scene.settings);
         let works = |util: f64| util >= WORKS;
-        let row = fresh(scene.frame, gpu).filter(|row| row.utilization_ratio.ok().is_some_and(works));
+        let row =
+            fresh(scene.frame, gpu).filter(|row| row.utilization_ratio.ok().is_some_and(works));
         if let Some(row) = row {
             let span = scene.frame.span_seconds.unwrap_or_default();
             self.window.now().look(row, span);

@@ -189,9 +189,9 @@ impl Start {
         let mut lines =
             vec![words::evidence(span, "loaders.steps_total", &*pid, seconds, limit, text)];
         let mut now = |series: &str, value: Option<f64>, text: &dyn Fn(f64) -> String| {
-            lines.extend(value.map(|value| {
-                words::evidence(span, series, &*pid, value, None, text(value))
-            }));
+            lines.extend(
+                value.map(|value| words::evidence(span, series, &*pid, value, None, text(value))),
+            );
         };
         now("procs.cpu_cores", self.cores, &|cores| format!("uses {cores:.1} cores"));
         now("procs.read_bytes_per_second", self.read, &|read| {

@@ -121,7 +121,11 @@ static H100_80: &[Slice] = &[
 
 /// How a card with this product name and so many bytes of memory can be cut; `None` where it cannot,
 /// or where its slices are not known. `multiprocessors` is what the driver tells of the card.
-pub(super) fn sliced(name: &str, bytes: f64, multiprocessors: Option<u32>) -> Option<&'static Sliced> {
+pub(super) fn sliced(
+    name: &str,
+    bytes: f64,
+    multiprocessors: Option<u32>,
+) -> Option<&'static Sliced> {
     // A slice is not cut again.
     if name.contains("MIG") {
         return None;

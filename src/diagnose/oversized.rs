@@ -252,9 +252,8 @@ impl Sizing {
             self.compute = None;
         }
         let run = scene.frame.sample.inventory.run(trainer.run);
-        let ranks = run.map_or(1, |run| {
-            run.world_size.map_or(run.trainers.len(), |world| world as usize)
-        });
+        let ranks =
+            run.map_or(1, |run| run.world_size.map_or(run.trainers.len(), |world| world as usize));
         let case = Case {
             frame: scene.frame,
             trainer,

@@ -9,8 +9,9 @@ use super::ledger::Ledger;
 use super::settings::Settings;
 use super::trainer::Trainer;
 use super::{
-    checkpoint_stall, clock_throttle, idle_held, long_init, no_tensor_cores, oversized, oversized_compute,
-    oversized_memory, small_batch, starved, straggler, unused_gpu, vram_pressure,
+    checkpoint_stall, clock_throttle, idle_held, long_init, no_tensor_cores, oversized,
+    oversized_compute, oversized_memory, small_batch, starved, straggler, unused_gpu,
+    vram_pressure,
 };
 use crate::model::{Cause, Frame, Rule, RunId};
 

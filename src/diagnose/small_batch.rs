@@ -36,9 +36,13 @@ const fn share(name: &'static str, default: f64, what: &'static str) -> Threshol
 }
 static FED: Threshold = share("fed", 0.05, "Share of time that the loop may wait for data.");
 static BUSY: Threshold = share("busy", 0.40, "Share of time with a kernel on the GPU, at least.");
-static WORKING: Threshold = share("working", 0.25, "Share of the multiprocessors at work, below which.");
-static IDLE: Threshold =
-    share("idle", 0.50, "Share of time with a kernel, at most, where multiprocessors are not read.");
+static WORKING: Threshold =
+    share("working", 0.25, "Share of the multiprocessors at work, less than this.");
+static IDLE: Threshold = share(
+    "idle",
+    0.50,
+    "Share of time with a kernel, at most, where multiprocessors are not read.",
+);
 static ROOM: Threshold = share("room", 0.50, "Share of the memory in use that leaves room.");
 static FULL: Threshold = share("full", 0.80, "Share of the memory in use that leaves none.");
 /// Of a GPU that is busy less than this, nothing but that it is idle can be said.
@@ -156,12 +160,8 @@ impl Case {
 
     fn light(&self, settings: &Settings, by: f64) -> bool {
         match self.sm {
-            Some(sm) => {
-                self.util >= settings.of(&BUSY) / by && sm < settings.of(&WORKING) * by
-            }
-            None => {
-                (LEAST_BUSY..=settings.of(&IDLE) * by).contains(&self.util) && !self.fluctuates
-            }
+            Some(sm) => self.util >= settings.of(&BUSY) / by && sm < settings.of(&WORKING) * by,
+            None => (LEAST_BUSY..=settings.of(&IDLE) * by).contains(&self.util) && !self.fluctuates,
         }
     }
 
@@ -227,7 +227,8 @@ fn advice(full: bool, launch: bool) -> String {
                 and not the work of a step."
             .into();
     }
-    let batch = "Double batch_size until about 85 % of the memory is in use, and adapt the learning rate";
+    let batch =
+        "Double batch_size until about 85 % of the memory is in use, and adapt the learning rate";
     if launch {
         return format!(
             "{batch}; have the GPU launch its work itself with torch.compile(mode=\"reduce-overhead\") \
@@ -242,7 +243,10 @@ fn advice(full: bool, launch: bool) -> String {
 /// work is not known before it is tried.
 fn gain(case: &Case) -> String {
     if case.util <= 1.0 - IDLES {
-        format!("up to {:.1}× faster if the GPU did not idle between kernels", 1.0 / case.util.max(0.1))
+        format!(
+            "up to {:.1}× faster if the GPU did not idle between kernels",
+            1.0 / case.util.max(0.1)
+        )
     } else {
         "more work for each kernel; how much faster that is shows the first larger batch".into()
     }
@@ -264,9 +268,9 @@ fn evidence(
     };
     let busy = if case.sm.is_some() { &BUSY } else { &IDLE };
     let mut lines = vec![line("gpus.utilization_ratio", case.util, busy, "GPU busy")];
-    lines.extend(case.sm.map(|sm| {
-        line("gpus.sm_active_ratio", sm, &WORKING, "multiprocessors at work")
-    }));
+    lines.extend(
+        case.sm.map(|sm| line("gpus.sm_active_ratio", sm, &WORKING, "multiprocessors at work")),
+    );
     let room = if full { &FULL } else { &ROOM };
     lines.push(line("gpus.memory_used_ratio", case.memory, room, "peak memory"));
     let loader = trainer.loader.map_or_else(|| "loader".into(), |id| format!("loader {id}"));

@@ -41,8 +41,11 @@ const fn threshold(name: &'static str, default: f64, what: &'static str) -> Thre
 }
 static WAITS: Threshold =
     threshold("waits", 0.10, "Share of time that the others wait longer than the late rank.");
-static SAME: Threshold =
-    threshold("same", 0.80, "Share of the waiting parts of the window in which it is the same rank.");
+static SAME: Threshold = threshold(
+    "same",
+    0.80,
+    "Share of the waiting parts of the window in which it is the same rank.",
+);
 static BUSY: Threshold = threshold("busy", 0.95, "Utilization of a GPU that spins, at least.");
 static BELOW: Threshold =
     threshold("below", 0.70, "Its power, of what the run's GPUs draw at work, at most.");
@@ -133,13 +136,7 @@ impl Check for Straggler {
 }
 
 impl Watch {
-    fn step(
-        &mut self,
-        scene: &Scene<'_>,
-        run: RunId,
-        trainers: &[&Trainer],
-        ledger: &mut Ledger,
-    ) {
+    fn step(&mut self, scene: &Scene<'_>, run: RunId, trainers: &[&Trainer], ledger: &mut Ledger) {
         let stamp = scene.frame.sample.stamp;
         let timing = in_force(TIMING, scene.settings);
         // What holds up one rank for a reason of its own is told by another rule.
@@ -175,7 +172,9 @@ impl Watch {
         let verdict = (raises, case.lost < least / 2.0);
         let say = || case.said(scene, run, trainers);
         self.alarm.step(stamp, timing, verdict, case.from_ms, ledger, say);
-        if let (Some(id), Some(lost)) = (self.alarm.id().filter(|_| raises), case.gpus_lose(trainers)) {
+        if let (Some(id), Some(lost)) =
+            (self.alarm.id().filter(|_| raises), case.gpus_lose(trainers))
+        {
             ledger.charge(id, &lost, stamp.unix_ms - (part * 1e3) as i64, stamp.unix_ms);
         }
     }
@@ -237,13 +236,7 @@ impl Watch {
         self.at_work = sorted.get(at).copied();
     }
 
-    fn case(
-        &self,
-        trainers: &[&Trainer],
-        part: f64,
-        timing: Timing,
-        least: f64,
-    ) -> Option<Case> {
+    fn case(&self, trainers: &[&Trainer], part: f64, timing: Timing, least: f64) -> Option<Case> {
         let pids: Vec<Pid> = trainers.iter().map(|trainer| trainer.pid).collect();
         if self.parts.len() < (timing.window / part).ceil() as usize {
             return None;
@@ -402,14 +395,20 @@ impl Case {
             ranks => format!("the other {} ranks wait", ranks - 1),
         };
         let advice = match why {
-            Why::Loader(_) => "Give this rank's loader what it lacks: as many workers, as fast a disk and as \
+            Why::Loader(_) => {
+                "Give this rank's loader what it lacks: as many workers, as fast a disk and as \
                                many cores as those of the others (num_workers, its cpuset, the mount of its \
-                               data).",
-            Why::Clock(..) => "See why its GPU is slower: temperature, power limit (nvidia-smi -q -d \
-                               PERFORMANCE), the cooling of its slot.",
-            Why::Unknown => "Compare this rank with the others: work that only it does (logging, saving, \
+                               data)."
+            }
+            Why::Clock(..) => {
+                "See why its GPU is slower: temperature, power limit (nvidia-smi -q -d \
+                               PERFORMANCE), the cooling of its slot."
+            }
+            Why::Unknown => {
+                "Compare this rank with the others: work that only it does (logging, saving, \
                              evaluating on rank 0), longer samples (batches of like length, \
-                             DistributedSampler), its PCIe link, another process on its GPU or its cores.",
+                             DistributedSampler), its PCIe link, another process on its GPU or its cores."
+            }
         };
         Said {
             severity: words::severity(self.lost).unwrap_or(Severity::Info),
@@ -421,7 +420,10 @@ impl Case {
             ),
             evidence: self.evidence(scene, trainers),
             advice: advice.into(),
-            gain: format!("up to {:.1}× faster with ranks that keep step", 1.0 / (1.0 - self.lost.min(0.9))),
+            gain: format!(
+                "up to {:.1}× faster with ranks that keep step",
+                1.0 / (1.0 - self.lost.min(0.9))
+            ),
             lost: None,
             ..Said::of(Rule::Straggler)
         }
@@ -449,7 +451,14 @@ impl Case {
                 words::percent(drawn)
             );
             let limit = Some(scene.settings.of(&SPIN));
-            lines.push(words::evidence(span, "gpus.power_ratio", gpus_of(false), drawn, limit, text));
+            lines.push(words::evidence(
+                span,
+                "gpus.power_ratio",
+                gpus_of(false),
+                drawn,
+                limit,
+                text,
+            ));
         }
         if let (Some(util), Some(drawn)) = (self.own.util.get(), self.own.power.get()) {
             let text =

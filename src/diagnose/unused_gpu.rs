@@ -108,7 +108,8 @@ impl Watch {
         let used: BTreeSet<GpuId> =
             trainers.iter().flat_map(|trainer| trainer.gpus.iter().copied()).collect();
         let busiest = used.iter().filter_map(|gpu| fresh(scene.frame, *gpu)).max_by(|a, b| {
-            let util = |gpu: &crate::model::sample::GpuSample| gpu.utilization_ratio.ok().unwrap_or(0.0);
+            let util =
+                |gpu: &crate::model::sample::GpuSample| gpu.utilization_ratio.ok().unwrap_or(0.0);
             util(a).total_cmp(&util(b))
         });
         if let Some(row) = busiest.filter(|_| warm) {
@@ -135,9 +136,10 @@ impl Watch {
             return;
         }
         let long = timing.window * 1e3;
-        let lasting = self.unused.iter().filter(|(_, (since, _))| {
-            (stamp.mono_ms.saturating_sub(*since) as f64) >= long
-        });
+        let lasting = self
+            .unused
+            .iter()
+            .filter(|(_, (since, _))| (stamp.mono_ms.saturating_sub(*since) as f64) >= long);
         let lasting: Vec<(GpuId, i64)> = lasting.map(|(gpu, (_, unix))| (*gpu, *unix)).collect();
         let busy = self.window.sum(timing.window).and_then(|sum| sum.util.get());
         let Some(busy) = busy.filter(|busy| *busy >= scene.settings.of(&SIBLING)) else { return };
@@ -227,7 +229,8 @@ fn said(
     let name = info.map(|info| words::name(&info.name)).filter(|name| !name.is_empty());
     let name = name.unwrap_or_else(|| name_of(scene.frame, run, pid));
     let ids: Vec<String> = unused.iter().map(|(gpu, _)| gpu.to_string()).collect();
-    let gpus = if ids.len() == 1 { format!("GPU {}", ids[0]) } else { format!("GPUs {}", ids.join(", ")) };
+    let gpus =
+        if ids.len() == 1 { format!("GPU {}", ids[0]) } else { format!("GPUs {}", ids.join(", ")) };
     let seconds = (scene.frame.sample.stamp.unix_ms - from) as f64 / 1e3;
     let (listed, may) = match visible {
         Visible::Listed(_) => (true, "its CUDA_VISIBLE_DEVICES lists"),
@@ -258,7 +261,8 @@ fn evidence(scene: &Scene<'_>, ids: &[String], busy: f64, from: i64) -> Vec<Evid
     let span = (from, scene.frame.sample.stamp.unix_ms);
     let who = format!("gpu {}", ids.join(", "));
     let limit = Some(scene.settings.of(&SIBLING));
-    let sibling = format!("the busiest GPU of the run is at work {} of the time", words::percent(busy));
+    let sibling =
+        format!("the busiest GPU of the run is at work {} of the time", words::percent(busy));
     vec![
         words::evidence(
             span,

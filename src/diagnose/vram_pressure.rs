@@ -253,9 +253,7 @@ impl Grown {
 
     fn raises(&self, scene: &Scene<'_>) -> bool {
         let least = scene.settings.of(&GROWN).max(scene.settings.of(&GROWN_SHARE) * self.first);
-        self.all >= least
-            && self.growing >= GROWING_BLOCKS
-            && self.newer >= TO_THE_LAST * self.all
+        self.all >= least && self.growing >= GROWING_BLOCKS && self.newer >= TO_THE_LAST * self.all
     }
 
     fn stopped(&self, scene: &Scene<'_>) -> bool {

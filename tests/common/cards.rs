@@ -9,7 +9,8 @@ use mltop::diagnose::{Change, Engine, Settings};
 use mltop::model::inventory::{GpuInfo, LoaderInfo, ProcInfo, Role, RunInfo};
 use mltop::model::sample::{GpuProcSample, GpuSample, LoaderSample, ProcSample};
 use mltop::model::{
-    Bound, Finding, Frame, Gap, GpuId, Inventory, LoaderId, Pid, Reading, Rule, RunId, Sample, Stamp,
+    Bound, Finding, Frame, Gap, GpuId, Inventory, LoaderId, Pid, Reading, Rule, RunId, Sample,
+    Stamp,
 };
 
 pub(crate) const START_MS: i64 = 1_790_000_000_000;
@@ -74,8 +75,7 @@ impl Card {
         ..Self::HEALTHY
     };
     /// Nobody's.
-    pub(crate) const FREE: Self =
-        Self { power: 0.10, memory: 0.0, free: true, ..Self::IDLE };
+    pub(crate) const FREE: Self = Self { power: 0.10, memory: 0.0, free: true, ..Self::IDLE };
 }
 
 /// What a rank does.
@@ -184,10 +184,7 @@ impl Cards {
     pub(crate) fn tick(&mut self) -> Frame {
         self.now += 1;
         self.seq += 1;
-        let stamp = Stamp {
-            unix_ms: START_MS + self.now as i64 * 1000,
-            mono_ms: self.now * 1000,
-        };
+        let stamp = Stamp { unix_ms: START_MS + self.now as i64 * 1000, mono_ms: self.now * 1000 };
         let inventory = Arc::new(self.inventory());
         let mut sample = Sample { seq: self.seq, stamp, inventory, ..Sample::default() };
         sample.host.cpu_count = Reading::Is(64);
@@ -384,6 +381,13 @@ impl Cards {
 
 pub(crate) fn engine() -> Engine {
     Engine::new(Settings::default())
+}
+
+/// What is found in so many seconds.
+pub(crate) fn played(mut cards: Cards, seconds: u64) -> Vec<Finding> {
+    let mut engine = engine();
+    cards.run(&mut engine, seconds);
+    engine.findings().to_vec()
 }
 
 /// The findings of a rule, whether they last or not.

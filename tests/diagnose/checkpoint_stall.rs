@@ -1,12 +1,18 @@
 //! CHECKPOINT-STALL.
 
 use mltop::diagnose::Engine;
-use mltop::model::{Rule, Severity};
+use mltop::model::{Finding, Rule, Severity};
 
 use crate::cards::{Card, Cards, engine, nothing, of, only};
 
 /// Saves so many times: trains, and stands still while rank 0 writes.
-fn save(cards: &mut Cards, engine: &mut Engine, times: u32, (train, stand): (u64, u64), frames: bool) {
+fn save(
+    cards: &mut Cards,
+    engine: &mut Engine,
+    times: u32,
+    (train, stand): (u64, u64),
+    frames: bool,
+) {
     for _ in 0..times {
         cards.each(|rank| {
             (rank.card, rank.steps, rank.write) = (Card::HEALTHY, 4.0, 0.0);
@@ -25,6 +31,20 @@ fn save(cards: &mut Cards, engine: &mut Engine, times: u32, (train, stand): (u64
     cards.run(engine, 10);
 }
 
+/// Three saves of 20 s, two minutes apart.
+pub(crate) fn raises() -> Vec<Finding> {
+    let (mut cards, mut engine) = (Cards::new(4), engine());
+    save(&mut cards, &mut engine, 3, (120, 20), true);
+    engine.findings().to_vec()
+}
+
+/// Two of them.
+pub(crate) fn misses() -> Vec<Finding> {
+    let (mut cards, mut engine) = (Cards::new(4), engine());
+    save(&mut cards, &mut engine, 2, (120, 20), true);
+    engine.findings().to_vec()
+}
+
 #[test]
 fn the_third_save_that_holds_all_ranks_up_is_named_with_their_share_and_what_was_written() {
     let (mut cards, mut engine) = (Cards::new(4), engine());
@@ -33,7 +53,11 @@ fn the_third_save_that_holds_all_ranks_up_is_named_with_their_share_and_what_was
     save(&mut cards, &mut engine, 1, (120, 20), true);
     let finding = only(&engine, Rule::CheckpointStall);
     assert_eq!(finding.severity, Severity::Warn);
-    assert!(finding.title.contains("to save checkpoints 14 % of the time: 3 times, 20.0 s each"), "{}", finding.title);
+    assert!(
+        finding.title.contains("to save checkpoints 14 % of the time: 3 times, 20.0 s each"),
+        "{}",
+        finding.title
+    );
     assert!(finding.title.ends_with("and 3 others wait for it"), "{}", finding.title);
     assert!(finding.evidence[1].text.contains("1.5 GB/s"), "{:#?}", finding.evidence);
     assert!(finding.advice.contains("async_save"), "{}", finding.advice);

@@ -1,15 +1,39 @@
 //! CLOCK-THROTTLE.
 
-use mltop::model::{Rule, Severity};
+use mltop::model::{Finding, Rule, Severity};
 
 use crate::cards::{Card, Cards, engine, nothing, of, only};
 
 /// Trains for so many seconds, slowed down for a part of every ten.
-fn slowed(cards: &mut Cards, engine: &mut mltop::diagnose::Engine, seconds: u64, of_ten: u64, slow: Card) {
+fn slowed(
+    cards: &mut Cards,
+    engine: &mut mltop::diagnose::Engine,
+    seconds: u64,
+    of_ten: u64,
+    slow: Card,
+) {
     for second in 0..seconds {
         cards.ranks[0].card = if second % 10 < of_ten { slow } else { Card::HEALTHY };
         cards.run(engine, 1);
     }
+}
+
+/// A card that heat slows down, after five minutes in which nothing did.
+pub(crate) fn raises() -> Vec<Finding> {
+    let (mut cards, mut engine) = (Cards::new(1), engine());
+    cards.run(&mut engine, 300);
+    let slow = Card { bits: 0x40 | 0x8, megahertz: 1095, celsius: 88.0, ..Card::HEALTHY };
+    slowed(&mut cards, &mut engine, 110, 4, slow);
+    engine.findings().to_vec()
+}
+
+/// A clock as low at the power cap, in a cool card.
+pub(crate) fn misses() -> Vec<Finding> {
+    let (mut cards, mut engine) = (Cards::new(1), engine());
+    cards.run(&mut engine, 300);
+    cards.ranks[0].card = Card { bits: 0x4, megahertz: 1095, celsius: 70.0, ..Card::HEALTHY };
+    cards.run(&mut engine, 300);
+    engine.findings().to_vec()
 }
 
 #[test]

@@ -98,7 +98,10 @@ fn the_recording_is_named_idle_held_over_the_span_in_which_it_idles_and_nowhere_
     let named: Vec<(i64, i64)> = closed.iter().map(|f| (f.start_ms, f.end_ms.unwrap())).collect();
     assert_eq!(named.len(), truth.len(), "{named:?} and {truth:?}");
     for ((from, to), (start, end)) in truth.iter().zip(&named) {
-        assert!((from - start).abs() <= 15_000 && (to - end).abs() <= 15_000, "{named:?} {truth:?}");
+        assert!(
+            (from - start).abs() <= 15_000 && (to - end).abs() <= 15_000,
+            "{named:?} {truth:?}"
+        );
     }
     assert!(closed.iter().all(|finding| finding.rule == Rule::IdleHeld), "{closed:#?}");
     assert!(engine.findings().iter().all(|f| f.end_ms.is_some()), "it ends with memory freed");

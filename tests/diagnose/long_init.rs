@@ -1,7 +1,7 @@
 //! LONG-INIT.
 
 use mltop::diagnose::Engine;
-use mltop::model::{Rule, Severity};
+use mltop::model::{Finding, Rule, Severity};
 
 use crate::cards::{Card, Cards, engine, nothing, of, only};
 
@@ -12,6 +12,22 @@ fn starting() -> (Cards, Engine) {
     (cards.ranks[0].card, cards.ranks[0].loader) = (Card::IDLE, false);
     cards.ranks[0].main_runs = true;
     (cards, engine())
+}
+
+/// Eleven minutes without a step.
+pub(crate) fn raises() -> Vec<Finding> {
+    let (mut cards, mut engine) = starting();
+    cards.run(&mut engine, 660);
+    engine.findings().to_vec()
+}
+
+/// Nine, and then it trains.
+pub(crate) fn misses() -> Vec<Finding> {
+    let (mut cards, mut engine) = starting();
+    cards.run(&mut engine, 540);
+    (cards.ranks[0].card, cards.ranks[0].loader) = (Card::HEALTHY, true);
+    cards.run(&mut engine, 200);
+    engine.findings().to_vec()
 }
 
 #[test]

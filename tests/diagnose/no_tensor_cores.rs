@@ -1,13 +1,23 @@
 //! NO-TENSOR-CORES.
 
-use mltop::model::{Rule, Severity};
+use mltop::model::{Finding, Rule, Severity};
 
-use crate::cards::{Cards, engine, nothing, of, only};
+use crate::cards::{Cards, engine, nothing, of, only, played};
 
 fn with(tensor: f64, dram: f64) -> Cards {
     let mut cards = Cards::new(1);
     (cards.ranks[0].card.tensor, cards.ranks[0].card.dram) = (tensor, dram);
     cards
+}
+
+/// Ten minutes of float32.
+pub(crate) fn raises() -> Vec<Finding> {
+    played(with(0.0, 0.3), 600)
+}
+
+/// Ten minutes in which they are at work a little more than a tenth of the time.
+pub(crate) fn misses() -> Vec<Finding> {
+    played(with(0.12, 0.3), 600)
 }
 
 #[test]

@@ -9,7 +9,8 @@ use crate::cards::{Card, Cards, engine, nothing, of, only};
 fn with(ranks: usize, sm: f64, memory: f64) -> Cards {
     let mut cards = Cards::new(ranks);
     cards.each(|rank| {
-        rank.card = Card { sm: Some(sm), tensor: sm / 2.0, dram: sm / 2.0, memory, ..Card::HEALTHY };
+        rank.card =
+            Card { sm: Some(sm), tensor: sm / 2.0, dram: sm / 2.0, memory, ..Card::HEALTHY };
         rank.main = Some([0.0, 0.0, 0.0]);
     });
     cards
@@ -171,4 +172,3 @@ fn memory_that_is_never_half_used_is_oversized_with_what_would_be_enough() {
     train(&mut cards, &mut peak, 2400);
     nothing(&peak);
 }
-

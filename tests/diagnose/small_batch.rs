@@ -1,8 +1,8 @@
 //! SMALL-BATCH.
 
-use mltop::model::{Rule, Severity};
+use mltop::model::{Finding, Rule, Severity};
 
-use crate::cards::{Cards, engine, nothing, of, only};
+use crate::cards::{Cards, engine, nothing, of, only, played};
 
 fn with(util: f64, sm: Option<f64>, memory: f64) -> Cards {
     let mut cards = Cards::new(1);
@@ -10,6 +10,16 @@ fn with(util: f64, sm: Option<f64>, memory: f64) -> Cards {
     (card.util, card.sm, card.memory) = (util, sm, memory);
     (card.tensor, card.power) = (sm.unwrap_or_default() / 2.0, 0.35);
     cards
+}
+
+/// Ten minutes with a fifth of the multiprocessors and of the memory in use.
+pub(crate) fn raises() -> Vec<Finding> {
+    played(with(0.96, Some(0.18), 0.22), 600)
+}
+
+/// The same with three in five of the memory in use: neither room nor the lack of it.
+pub(crate) fn misses() -> Vec<Finding> {
+    played(with(0.96, Some(0.18), 0.60), 600)
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! STRAGGLER, and ranks that spin in NCCL.
 
 use mltop::diagnose::Engine;
-use mltop::model::{Rule, Severity};
+use mltop::model::{Finding, Rule, Severity};
 
 use crate::cards::{Card, Cards, engine, nothing, of, only};
 
@@ -19,6 +19,24 @@ fn partly(working: f64) -> Card {
     Card { power, util: 0.99, noise: 0.01, ..Card::HEALTHY }
 }
 
+/// Three ranks of four spin for the other 45 % of the time.
+pub(crate) fn raises() -> Vec<Finding> {
+    let (mut cards, mut engine) = trained();
+    for rank in [0, 1, 3] {
+        cards.ranks[rank].card = partly(0.55);
+    }
+    cards.run(&mut engine, 120);
+    engine.findings().to_vec()
+}
+
+/// All four do: nobody is late.
+pub(crate) fn misses() -> Vec<Finding> {
+    let (mut cards, mut engine) = trained();
+    cards.each(|rank| rank.card = partly(0.55));
+    cards.run(&mut engine, 120);
+    engine.findings().to_vec()
+}
+
 #[test]
 fn ranks_that_spin_for_a_late_one_are_told_from_ranks_that_work() {
     let (mut cards, mut engine) = trained();
@@ -29,7 +47,11 @@ fn ranks_that_spin_for_a_late_one_are_told_from_ranks_that_work() {
     let finding = only(&engine, Rule::Straggler);
     assert_eq!(finding.pid, Some(Cards::pid(2)));
     assert_eq!(finding.severity, Severity::High);
-    assert!(finding.title.starts_with("train.py (rank 2) is late, and the other 3 ranks"), "{}", finding.title);
+    assert!(
+        finding.title.starts_with("train.py (rank 2) is late, and the other 3 ranks"),
+        "{}",
+        finding.title
+    );
     assert!(!finding.title.contains(": it"), "no cause is known: {}", finding.title);
     assert!(finding.evidence[0].text.contains("99 % utilized"), "{:#?}", finding.evidence);
     assert!(finding.cost.is_some());

@@ -1,14 +1,24 @@
 //! UNUSED-GPU.
 
-use mltop::model::{Rule, Severity};
+use mltop::model::{Finding, Rule, Severity};
 
-use crate::cards::{Card, Cards, engine, nothing, of, only};
+use crate::cards::{Card, Cards, engine, nothing, of, only, played};
 
 fn with(visible: &'static [&'static str]) -> Cards {
     let mut cards = Cards::new(2);
     cards.spare = vec![Card::FREE, Card::FREE];
     cards.visible = visible;
     cards
+}
+
+/// Two of four cards that are listed are used.
+pub(crate) fn raises() -> Vec<Finding> {
+    played(with(&["0,1,2,3"]), 400)
+}
+
+/// Two of four cards are used, and no more are listed.
+pub(crate) fn misses() -> Vec<Finding> {
+    played(with(&["0,1"]), 400)
 }
 
 #[test]
@@ -19,7 +29,11 @@ fn cards_that_a_run_lists_and_does_not_use_are_named_with_their_number() {
     cards.run(&mut engine, 60);
     let finding = only(&engine, Rule::UnusedGpu);
     assert_eq!(finding.severity, Severity::High);
-    assert!(finding.title.starts_with("train.py keeps 2 of 4 GPUs at work: GPUs 2, 3"), "{}", finding.title);
+    assert!(
+        finding.title.starts_with("train.py keeps 2 of 4 GPUs at work: GPUs 2, 3"),
+        "{}",
+        finding.title
+    );
     assert!(finding.advice.contains("--nproc_per_node=4"), "{}", finding.advice);
     cards.run(&mut engine, 100);
     let cost = of(&engine, Rule::UnusedGpu)[0].cost.clone().unwrap();
@@ -40,7 +54,11 @@ fn a_list_of_identities_counts_as_one_of_numbers_does() {
     let (mut cards, mut engine) = (with(&["GPU-00000,GPU-00001,GPU-00003"]), engine());
     cards.run(&mut engine, 400);
     let finding = only(&engine, Rule::UnusedGpu);
-    assert!(finding.title.starts_with("train.py keeps 2 of 3 GPUs at work: GPU 3"), "{}", finding.title);
+    assert!(
+        finding.title.starts_with("train.py keeps 2 of 3 GPUs at work: GPU 3"),
+        "{}",
+        finding.title
+    );
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! VRAM-PRESSURE, by its level and by its growth.
 
 use mltop::diagnose::Engine;
-use mltop::model::{Rule, Severity};
+use mltop::model::{Finding, Rule, Severity};
 
 use crate::cards::{Cards, engine, nothing, of, only};
 
@@ -10,6 +10,16 @@ fn held(memory: f64) -> (Cards, Engine) {
     cards.ranks[0].card.memory = memory;
     cards.run(&mut engine, 120);
     (cards, engine)
+}
+
+/// A memory that is nearly full.
+pub(crate) fn raises() -> Vec<Finding> {
+    held(0.93).1.findings().to_vec()
+}
+
+/// A little less.
+pub(crate) fn misses() -> Vec<Finding> {
+    held(0.91).1.findings().to_vec()
 }
 
 #[test]
