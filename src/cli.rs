@@ -10,9 +10,11 @@ use clap::{
 
 use crate::model::Pid;
 
+mod check;
 mod record;
 mod session;
 
+pub use check::{Check, Level};
 pub(crate) use record::ring_size;
 pub use record::{Cut, Flight, FlightVerb, KeepOptions, Record, Ring, SyncWhen, Verify};
 pub use session::{Diff, Export, Form, Part, Replay, Report};
@@ -114,6 +116,11 @@ pub enum Verb {
     Replay(Replay),
     /// Tell what a recorded session came to: findings with evidence, runs, gaps.
     Report(Report),
+    /// Say whether anything is the matter, as an exit code: for CI, epilogues of a scheduler and cron.
+    ///
+    /// Watches what trains here for a while, or reads a recorded session; prints a line for each finding
+    /// with its evidence and its remedy.
+    Check(Check),
     /// Compare two sessions of the same training, before and after a change.
     Diff(Diff),
     /// Turn a recorded session into what other tools read.
@@ -214,7 +221,7 @@ pub struct Render {
     /// Seconds that the lanes show.
     #[arg(long, value_name = "TIME", default_value = "120s", value_parser = span)]
     pub zoom: Duration,
-    /// Which screen: 1 is the lanes, 3 the loaders.
+    /// Which screen: 1 is the lanes, 3 the loaders, 5 the findings.
     #[arg(long, value_name = "N", default_value = "1")]
     pub screen: u8,
     /// Where to: NAME.svg or NAME.txt.

@@ -23,7 +23,9 @@ pub enum Error {
     #[error("{0}")]
     Moment(String),
     /// A screen that is not there.
-    #[error("--screen {number}: there is no such screen; there are 1 (lanes) and 3 (loaders)")]
+    #[error(
+        "--screen {number}: there is no such screen; there are 1 (lanes), 3 (loaders) and 5 (findings)"
+    )]
     Screen {
         /// The number that was asked for.
         number: u8,
@@ -59,6 +61,9 @@ pub enum Error {
     /// Only one form of stream exists.
     #[error("only the plain form is there so far: use `mltop stream --plain`")]
     StreamForm,
+    /// A check that could not be made: never the exit code of a finding.
+    #[error(transparent)]
+    Check(Box<Self>),
     /// The demo cannot start its loop.
     #[error("the demo cannot start its training loop: {0}")]
     Demo(String),

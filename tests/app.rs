@@ -185,7 +185,8 @@ fn a_lane_without_data_says_why_and_what_to_do() {
     frame.sample = Arc::new(sample);
     let frame = Arc::new(frame);
     program.past.frames.push(Arc::clone(&frame));
-    let tick = Tick { frame, findings: Vec::new(), now: Vec::new(), oldest_ms: START_MONO_MS };
+    let (findings, now, watched) = Default::default();
+    let tick = Tick { frame, findings, now, watched, oldest_ms: START_MONO_MS };
     program.send(Msg::Tick(tick));
     let text = program.text(120, 36);
     assert!(text.contains("no NVIDIA driver: load the nvidia module"), "{text}");
@@ -204,6 +205,7 @@ fn a_gpu_that_does_not_answer_is_named_with_its_age() {
         frame: Arc::new(frame),
         findings: Vec::new(),
         now: Vec::new(),
+        watched: program.watched.clone(),
         oldest_ms: START_MONO_MS,
     };
     program.send(Msg::Tick(tick));

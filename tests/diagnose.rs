@@ -11,6 +11,8 @@
 mod cards;
 #[path = "diagnose/cases.rs"]
 mod cases;
+#[path = "diagnose/costs.rs"]
+mod costs;
 #[path = "diagnose/explained.rs"]
 mod explained;
 #[path = "diagnose/h100_traces.rs"]
@@ -19,6 +21,8 @@ mod h100_traces;
 mod idle_held;
 #[path = "diagnose/oversized.rs"]
 mod oversized;
+#[path = "diagnose/phases.rs"]
+mod phases;
 #[path = "common/scenario.rs"]
 mod scenario;
 #[path = "diagnose/timing.rs"]

@@ -8,6 +8,8 @@ mod arbitrary;
 mod cost;
 #[path = "recording/damage.rs"]
 mod damage;
+#[path = "bench/diagnosis.rs"]
+mod diagnosis;
 #[path = "recording/full.rs"]
 mod full;
 #[path = "common/golden.rs"]

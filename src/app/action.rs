@@ -118,7 +118,7 @@ impl Action {
                 "why: evidence, cause and remedy of the finding; or the chosen row in full"
             }
             Self::CopyAdvice => "copy the finding's advice to the clipboard",
-            Self::Dismiss => "put the finding aside",
+            Self::Dismiss => "put the finding aside; on its screen, take that back",
             Self::Back => "close, or one back: from a row, to now, to the lanes",
             Self::SelectUp => "row above",
             Self::SelectDown => "row below",
@@ -153,14 +153,17 @@ impl Action {
             Self::Pause => "pause",
             Self::ScrubLeft => "scrub",
             Self::ZoomIn => "zoom",
-            Self::PrevFinding => "findings",
+            Self::PrevFinding => "jump",
             Self::Enter => "why",
             Self::Live => "now",
             Self::GpuMode => "GPUs",
             Self::Expand => "ranks",
             Self::SelectUp => "rows",
+            Self::Dismiss => "aside",
+            Self::CopyAdvice => "copy",
             Self::Screen(1) => "lanes",
             Self::Screen(3) => "loaders",
+            Self::Screen(5) => "findings",
             _ => "",
         }
     }

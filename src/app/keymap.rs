@@ -115,7 +115,7 @@ mod tests {
         let why = Action::Screen(2).unavailable().unwrap();
         assert_eq!(why, "screen 2 (GPUs) is not in this version");
         for number in 0..=u8::MAX {
-            let there = matches!(number, 1 | 3);
+            let there = matches!(number, 1 | 3 | 5);
             assert_eq!(Action::Screen(number).unavailable().is_none(), there, "{number}");
         }
         assert_eq!(Action::Pause.unavailable(), None);

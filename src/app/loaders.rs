@@ -3,6 +3,7 @@
 use crate::model::{LoaderId, Pid, RunId};
 
 use super::state::{Overlay, ScreenKind, State};
+use super::stepped;
 
 /// One loader of the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,6 +120,9 @@ impl State {
 
     /// Goes back by one. False where nothing is chosen.
     pub(super) fn climb(&mut self) -> bool {
+        if self.screen == ScreenKind::Findings {
+            return self.chosen_finding.take().is_some();
+        }
         if self.screen != ScreenKind::Loaders || self.picked == Picked::default() {
             return false;
         }
@@ -126,14 +130,4 @@ impl State {
         self.picked = Picked { loader, ..Picked::default() };
         true
     }
-}
-
-/// The place `by` further among `count`; from nowhere, the first or the last.
-fn stepped(at: Option<usize>, by: isize, count: usize) -> Option<usize> {
-    let last = count.checked_sub(1)?;
-    Some(match at {
-        Some(at) => at.saturating_add_signed(by).min(last),
-        None if by < 0 => last,
-        None => 0,
-    })
 }

@@ -1,6 +1,7 @@
 //! State of the program, and the actions that move it.
 
 pub mod action;
+pub mod findings;
 pub mod key;
 pub mod keymap;
 pub mod loaders;
@@ -19,3 +20,13 @@ pub use rows::Row;
 pub use state::{Feed, GpuMode, Mark, Message, Overlay, Recording, ScreenKind, State, Whole};
 pub use transport::{Reach, Transport};
 pub use update::{Effect, Msg, Tick};
+
+/// The place `by` further among `count`; from nowhere, the first or the last.
+fn stepped(at: Option<usize>, by: isize, count: usize) -> Option<usize> {
+    let last = count.checked_sub(1)?;
+    Some(match at {
+        Some(at) => at.saturating_add_signed(by).min(last),
+        None if by < 0 => last,
+        None => 0,
+    })
+}

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::diagnose::RunState;
+use crate::diagnose::audit::{Audit, Watched};
 use crate::history::Bucket;
 use crate::model::{Finding, Frame, LoaderId, Rule, RunId};
 
@@ -32,17 +33,29 @@ pub enum ScreenKind {
     Lanes,
     /// One loader with its workers.
     Loaders,
+    /// What was found, and what it comes to.
+    Findings,
 }
 
 impl ScreenKind {
     /// Every screen that there is.
-    pub const ALL: [Self; 2] = [Self::Lanes, Self::Loaders];
+    pub const ALL: [Self; 3] = [Self::Lanes, Self::Loaders, Self::Findings];
 
     /// Its number: the key that leads to it.
     pub const fn number(self) -> u8 {
         match self {
             Self::Lanes => 1,
             Self::Loaders => 3,
+            Self::Findings => 5,
+        }
+    }
+
+    /// What it shows, in a word.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Lanes => "lanes",
+            Self::Loaders => "loaders",
+            Self::Findings => "findings",
         }
     }
 
@@ -140,6 +153,8 @@ pub struct Whole {
     pub span_ms: (u64, u64),
     /// Every finding of the session so far as it was gone through.
     pub findings: Vec<Finding>,
+    /// What was watched of it so far.
+    pub watched: Watched,
     /// GPU utilization in equal parts of the span, oldest first.
     pub overview: Vec<Option<Bucket>>,
     /// Whether all of it was gone through.
@@ -161,6 +176,8 @@ pub struct State {
     pub findings: Vec<Finding>,
     /// What each run does now.
     pub now: Vec<RunState>,
+    /// What was watched so far: the ground that the audit stands on.
+    pub watched: Watched,
     /// What the user marked, by time.
     pub marks: Vec<Mark>,
     /// The session as a whole, in a replay.
@@ -179,6 +196,9 @@ pub struct State {
     pub screen: ScreenKind,
     /// What the user chose on the screen of the loaders.
     pub picked: Picked,
+    /// The finding that the user chose on the screen of the findings, by its number; `None` leaves the
+    /// choice to their order.
+    pub chosen_finding: Option<u64>,
     /// What lies over the screen.
     pub overlay: Option<Overlay>,
     /// The line that the user types.
@@ -249,6 +269,19 @@ impl State {
             (Some(whole), Transport::Paused { .. }) => &whole.findings,
             _ => &self.findings,
         }
+    }
+
+    /// What was watched, as far as [`Self::known`] reaches.
+    pub fn watched(&self) -> &Watched {
+        match (&self.whole, self.transport) {
+            (Some(whole), Transport::Paused { .. }) => &whole.watched,
+            _ => &self.watched,
+        }
+    }
+
+    /// What the findings that are known come to.
+    pub fn audit(&self) -> Audit {
+        Audit::of(self.watched(), self.known(), |finding| self.is_aside(finding))
     }
 
     /// How far what is known reaches in time, by the monotonic clock.

@@ -160,6 +160,7 @@ impl State {
             let number = findings.iter().position(|other| *other == id).map_or(0, |at| at + 1);
             self.say(format!("finding {number} of {}{back}", findings.len()));
             self.focused = Some(id);
+            self.chosen_finding = Some(id);
             if matches!(self.overlay, Some(Overlay::Finding { .. })) {
                 self.overlay = Some(Overlay::Finding { id, scroll: 0 });
             }
@@ -185,6 +186,15 @@ impl State {
             findings.map(|finding| (finding.start_ms, finding.id)).chain(marks).collect();
         places.sort_unstable();
         places
+    }
+
+    /// Goes to the start of the finding with this number.
+    pub(super) fn go_to_id(&mut self, id: u64) -> Vec<Effect> {
+        let Some(start_ms) = self.finding(id).map(|finding| finding.start_ms) else {
+            return Vec::new();
+        };
+        self.focused = Some(id);
+        self.seek(self.mono_ms(start_ms))
     }
 
     /// Goes to a finding as a report counts them, from 1.

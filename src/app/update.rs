@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::diagnose::RunState;
+use crate::diagnose::audit::Watched;
 use crate::model::{Finding, Frame, Severity};
 
 use super::action::Action;
@@ -69,6 +70,8 @@ pub struct Tick {
     pub findings: Vec<Finding>,
     /// What each run does now.
     pub now: Vec<RunState>,
+    /// What was watched so far.
+    pub watched: Watched,
     /// The oldest moment that is kept, by the monotonic clock.
     pub oldest_ms: u64,
 }
@@ -106,6 +109,8 @@ pub enum Effect {
     Copy(String),
     /// Put the finding with this number aside.
     Dismiss(u64),
+    /// Take that back.
+    TakeBack(u64),
     /// Take the next theme, and answer with [`Msg::Theme`].
     NextTheme,
     /// Ring the terminal's bell.
@@ -184,6 +189,7 @@ impl State {
         self.oldest_ms = tick.oldest_ms;
         self.findings = tick.findings;
         self.now = tick.now;
+        self.watched = tick.watched;
         let newest = self.reach().now_ms;
         // What was said before the first sample was said at no time of the samples' clock.
         if first && let Some(message) = &mut self.message {
@@ -230,7 +236,7 @@ impl State {
             Action::ZoomOut => self.zoom(1),
             Action::PrevFinding => return self.jump(false),
             Action::NextFinding => return self.jump(true),
-            Action::Enter => self.enter(),
+            Action::Enter => return self.enter(),
             Action::CopyAdvice => return self.copy_advice(),
             Action::Dismiss => return self.dismiss(),
             Action::Back => self.back(),
@@ -308,7 +314,11 @@ impl State {
         self.transport = self.transport.rescaled(self.zoom_ms(), self.reach());
     }
 
-    fn enter(&mut self) {
+    fn enter(&mut self) -> Vec<Effect> {
+        let of_finding = matches!(self.overlay, None | Some(Overlay::Finding { .. }));
+        if self.screen == ScreenKind::Findings && of_finding {
+            return self.enter_finding();
+        }
         if self.overlay.is_some() {
             self.overlay = None;
         } else if self.drill() {
@@ -318,12 +328,15 @@ impl State {
         } else {
             self.say("no finding holds at this moment".to_owned());
         }
+        Vec::new()
     }
 
-    /// The finding that the user looks at: the open popup's, else the verdict's.
+    /// The finding that the user looks at: the open popup's, the chosen one of the list, else the
+    /// verdict's.
     fn looked_at(&self) -> Option<&Finding> {
         match self.overlay {
             Some(Overlay::Finding { id, .. }) => self.finding(id),
+            _ if self.screen == ScreenKind::Findings => self.picked_finding(),
             _ => self.verdict(),
         }
     }
@@ -339,6 +352,11 @@ impl State {
     }
 
     fn dismiss(&mut self) -> Vec<Effect> {
+        if self.screen == ScreenKind::Findings
+            && let Some(effect) = self.take_back()
+        {
+            return vec![effect];
+        }
         let Some(id) = self.looked_at().map(|finding| finding.id) else {
             self.say("no finding to put aside".to_owned());
             return Vec::new();
@@ -354,7 +372,8 @@ impl State {
         if self.overlay.take().is_some() || self.climb() {
             return;
         }
-        if self.screen != ScreenKind::Lanes && self.transport.cursor().is_none() {
+        let nowhere_else = self.transport.cursor().is_none() || self.is_replay();
+        if self.screen != ScreenKind::Lanes && nowhere_else {
             self.screen = ScreenKind::Lanes;
             return;
         }
@@ -378,8 +397,10 @@ impl State {
             *scroll = scroll.saturating_add_signed(by).min(SCROLL_MAX);
             return;
         }
-        if self.screen == ScreenKind::Loaders {
-            return self.move_among_loaders(by);
+        match self.screen {
+            ScreenKind::Loaders => return self.move_among_loaders(by),
+            ScreenKind::Findings => return self.move_among_findings(by),
+            ScreenKind::Lanes => {}
         }
         let last = rows(self).len().saturating_sub(1);
         self.selected = Some(match self.selected {
@@ -390,8 +411,10 @@ impl State {
     }
 
     fn expand(&mut self) {
-        if self.screen == ScreenKind::Loaders {
-            return self.cross_over();
+        match self.screen {
+            ScreenKind::Loaders => return self.cross_over(),
+            ScreenKind::Findings => return,
+            ScreenKind::Lanes => {}
         }
         let Some(row) = self.selected_row().or_else(|| rows(self).first().copied()) else { return };
         let Some(frame) = self.shown() else { return };
@@ -427,7 +450,8 @@ mod tests {
         let stamp = Stamp { unix_ms: 0, mono_ms };
         let sample = Arc::new(Sample { stamp, ..Sample::default() });
         let frame = Arc::new(Frame { sample, ..Frame::default() });
-        Msg::Tick(Tick { frame, findings: Vec::new(), now: Vec::new(), oldest_ms: mono_ms })
+        let (findings, now, watched) = Default::default();
+        Msg::Tick(Tick { frame, findings, now, watched, oldest_ms: mono_ms })
     }
 
     #[test]

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::Verdict;
+use super::audit::Watched;
 use super::ledger::Ledger;
 use super::now::{self, RunState};
 use super::rules::Rules;
 use super::settings::Settings;
 use super::trainer::Trainer;
-use crate::model::{Finding, Frame, Pid};
+use crate::model::{Finding, Frame, Pid, RunId};
 
 /// Trainers and runs watched at once.
 const MAX_TRAINERS: usize = 256;
@@ -34,13 +35,15 @@ pub struct Engine {
     rules: Rules,
     ledger: Ledger,
     now: Vec<RunState>,
+    watched: Watched,
 }
 
 impl Engine {
     /// An engine with these windows.
     pub fn new(settings: Settings) -> Self {
         let ledger = Ledger::new(settings.price_per_gpu_hour);
-        Self { settings, ledger, ..Self::default() }
+        let watched = Watched::new(&settings);
+        Self { settings, ledger, watched, ..Self::default() }
     }
 
     /// Takes a frame and tells what changed. A frame that is not newer than the one before is
@@ -58,6 +61,7 @@ impl Engine {
         self.say_now(frame);
         let trainers: Vec<&Trainer> = self.trainers.values().collect();
         self.rules.step(frame, &trainers, &self.settings, &mut self.ledger);
+        self.watched.push(frame, self.rules.starved.verdicts());
         self.ledger.take_changes()
     }
 
@@ -74,6 +78,21 @@ impl Engine {
     /// Puts a finding aside. False where there is none with this number.
     pub fn dismiss(&mut self, id: u64) -> bool {
         self.ledger.set_dismissed(id, true)
+    }
+
+    /// Takes back that a finding was put aside. False where there is none with this number.
+    pub fn take_back(&mut self, id: u64) -> bool {
+        self.ledger.set_dismissed(id, false)
+    }
+
+    /// What was watched so far: the ground that an audit stands on.
+    pub const fn watched(&self) -> &Watched {
+        &self.watched
+    }
+
+    /// What can be said by now of each run: whether its loop starves.
+    pub fn verdicts(&self) -> impl Iterator<Item = (RunId, Verdict)> {
+        self.rules.starved.verdicts()
     }
 
     /// What can be said by now over all runs: found where a finding is open, quiet where each run

@@ -11,6 +11,7 @@
 
 mod about;
 mod alarm;
+pub mod audit;
 mod cause;
 mod charge;
 mod checkpoint_stall;

@@ -154,6 +154,12 @@ impl Check for Starved {
 }
 
 impl Starved {
+    /// What can be said of each run.
+    pub(super) fn verdicts(&self) -> impl Iterator<Item = (RunId, Verdict)> {
+        let watches = self.watches.iter();
+        watches.map(|(run, watch)| (*run, watch.verdict.unwrap_or(Verdict::NeedMore)))
+    }
+
     /// The worst that can be said of a run.
     pub(super) fn verdict(&self) -> Verdict {
         let verdicts = self.watches.values();

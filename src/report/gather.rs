@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::diagnose::Change;
+use crate::diagnose::audit::{Audit, Watched};
+use crate::diagnose::{Change, Settings, Verdict};
 use crate::model::inventory::HostInfo;
-use crate::model::{Event, EventKind, Finding, Frame, Stamp};
+use crate::model::{Event, EventKind, Finding, Frame, RunId, Stamp};
 
 use super::lanes::Lanes;
 use super::runs::{Gpus, Runs};
@@ -22,6 +23,7 @@ const LATE: f64 = 2.5;
 pub struct Gather {
     from_ms: i64,
     findings: BTreeMap<u64, Finding>,
+    watched: Watched,
     lanes: Lanes,
     gpus: Gpus,
     runs: Runs,
@@ -34,10 +36,11 @@ pub struct Gather {
 
 impl Gather {
     /// For a session that is looked at from a moment on, in milliseconds since the Unix epoch.
-    pub fn new(about: About, from_ms: i64) -> Self {
+    pub fn new(about: About, from_ms: i64, settings: &Settings) -> Self {
         Self {
             from_ms,
             findings: BTreeMap::new(),
+            watched: Watched::new(settings),
             lanes: Lanes::new(POINTS),
             gpus: Gpus::default(),
             runs: Runs::default(),
@@ -49,8 +52,14 @@ impl Gather {
         }
     }
 
-    /// Takes a frame and what it changed. Frames before the span tell of findings only.
-    pub fn push(&mut self, frame: &Frame, changes: &[Change]) {
+    /// Takes a frame, what it changed, and what can be said of each run by then. Frames before the span
+    /// tell of findings only.
+    pub fn push(
+        &mut self,
+        frame: &Frame,
+        changes: &[Change],
+        verdicts: impl Iterator<Item = (RunId, Verdict)>,
+    ) {
         for change in changes {
             let (Change::Opened(finding) | Change::Updated(finding) | Change::Closed(finding)) =
                 change;
@@ -65,11 +74,21 @@ impl Gather {
         let follows = self.follows(frame);
         self.first.get_or_insert(stamp);
         self.last = Some((frame.sample.seq, stamp));
+        self.watched.push(frame, verdicts);
         self.report.ticks += 1;
         self.report.host = HostInfo::clone(&frame.sample.inventory.host);
         self.lanes.push(frame, follows);
         self.gpus.push(frame);
         self.runs.push(frame);
+    }
+
+    /// Takes findings as they stand at the end: what lasts is told as a change only now and then.
+    pub fn renew(&mut self, findings: &[Finding]) {
+        for finding in findings {
+            if let Some(known) = self.findings.get_mut(&finding.id) {
+                known.clone_from(finding);
+            }
+        }
     }
 
     /// Whether the tick comes right after the one before; else the stretch between is a gap.
@@ -122,6 +141,7 @@ impl Gather {
             .filter(|finding| within(finding.start_ms, finding.end_ms.unwrap_or(i64::MAX)))
             .collect();
         report.findings.sort_by_key(|finding| (finding.start_ms, finding.id));
+        report.audit = Audit::of(&self.watched, &report.findings, |_| false);
         report
     }
 }

@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use crate::diagnose::audit::{Audit, Grade, cost};
 use crate::history::Bucket;
 use crate::model::Finding;
 
@@ -45,6 +46,7 @@ fn write(report: &Report, out: &mut String) -> fmt::Result {
         )?;
     }
     list(words::about(report).into_iter().skip(1), out)?;
+    audit(&report.audit, out)?;
     findings(report, out)?;
     writeln!(
         out,
@@ -72,6 +74,34 @@ fn policy() -> String {
     )
 }
 
+fn audit(audit: &Audit, out: &mut String) -> fmt::Result {
+    writeln!(out, "<h2>Audit</h2>\n<p><strong>{}</strong></p>", Escaped(&safe(&audit.summary())))?;
+    write!(out, "<div class=\"scroll\"><table id=\"audit\"><thead><tr>")?;
+    for heading in words::AREA_HEADINGS {
+        write!(out, "<th>{heading}</th>")?;
+    }
+    writeln!(out, "</tr></thead><tbody>")?;
+    for part in &audit.areas {
+        let [grade, area, found, lost, seen] = &words::area(part)[..] else { continue };
+        let class =
+            part.grade.map_or_else(|| "none".to_owned(), |grade| grade.letter().to_string());
+        write!(out, "<tr><td class=\"grade {class}\">{grade}</td>")?;
+        for cell in [area, found, lost] {
+            write!(out, "<td>{}</td>", Escaped(cell))?;
+        }
+        writeln!(out, "<td class=\"wide\">{}</td></tr>", Escaped(seen))?;
+    }
+    writeln!(out, "</tbody></table></div>\n<p class=\"dim\">{}</p>", Escaped(Grade::RULE))?;
+    if audit.changes.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "<h3>Worth most</h3>\n<ol>")?;
+    for worth in &audit.changes {
+        writeln!(out, "<li>{}</li>", Escaped(&words::change(worth)))?;
+    }
+    writeln!(out, "</ol>")
+}
+
 fn findings(report: &Report, out: &mut String) -> fmt::Result {
     writeln!(out, "<h2>Findings</h2>")?;
     if report.findings.is_empty() {
@@ -96,7 +126,7 @@ fn finding(finding: &Finding, report: &Report, out: &mut String) -> fmt::Result 
     write!(out, "<button class=\"link\" data-from=\"{from}\" data-to=\"{to}\">")?;
     write!(out, "{}</button></td><td class=\"wide\">", Escaped(&words::when(finding, report)))?;
     write!(out, "<strong>{}</strong>", Escaped(&safe(&finding.title)))?;
-    for sentence in [&finding.advice, &finding.gain] {
+    for sentence in [&finding.advice, &finding.gain, &cost(finding)] {
         if !sentence.is_empty() {
             write!(out, "<p>{}</p>", Escaped(&safe(sentence)))?;
         }

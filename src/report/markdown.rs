@@ -2,6 +2,8 @@
 
 use std::fmt::{self, Write};
 
+use crate::diagnose::audit::{Grade, cost};
+
 use super::session::Report;
 use super::words::{self, safe};
 
@@ -21,6 +23,7 @@ fn write(report: &Report, out: &mut String) -> fmt::Result {
     if report.gpus.iter().any(|gpu| gpu.simulated) {
         writeln!(out, "- **SIMULATED GPU**: its figures are made by a simulation")?;
     }
+    audit(report, out)?;
     writeln!(out, "\n## Findings\n")?;
     if report.findings.is_empty() {
         writeln!(out, "None.")?;
@@ -33,7 +36,7 @@ fn write(report: &Report, out: &mut String) -> fmt::Result {
         for evidence in &finding.evidence {
             writeln!(out, "- {}", escaped(&evidence.text))?;
         }
-        for sentence in [&finding.advice, &finding.gain] {
+        for sentence in [&finding.advice, &finding.gain, &cost(finding)] {
             if !sentence.is_empty() {
                 writeln!(out, "\n{}", escaped(sentence))?;
             }
@@ -64,6 +67,19 @@ fn write(report: &Report, out: &mut String) -> fmt::Result {
             .try_for_each(|gap| writeln!(out, "- {}", escaped(&words::gap(gap, report))))?;
     }
     Ok(())
+}
+
+fn audit(report: &Report, out: &mut String) -> fmt::Result {
+    let audit = &report.audit;
+    writeln!(out, "\n## Audit\n\n{}\n", escaped(&audit.summary()))?;
+    table(&words::AREA_HEADINGS, audit.areas.iter().map(words::area), out)?;
+    if !audit.changes.is_empty() {
+        writeln!(out, "\nWorth most:\n")?;
+    }
+    for (at, worth) in audit.changes.iter().enumerate() {
+        writeln!(out, "{}. {}", at + 1, escaped(&words::change(worth)))?;
+    }
+    writeln!(out, "\n{}", escaped(Grade::RULE))
 }
 
 fn table(

@@ -2,6 +2,7 @@
 
 use serde::{Serialize, Serializer};
 
+use crate::diagnose::audit::Audit;
 use crate::model::inventory::HostInfo;
 use crate::model::{Event, Finding, GpuId, Pid, RunId};
 
@@ -39,6 +40,8 @@ pub struct Report {
     pub ticks: u64,
     /// The GPUs that were there at any time.
     pub gpus: Vec<GpuPart>,
+    /// What the findings come to, by area.
+    pub audit: Audit,
     /// The training jobs that were there at any time.
     pub runs: Vec<RunPart>,
     /// What was found, by the start; derived anew from the raw samples.

@@ -4,6 +4,8 @@ use std::fmt::{self, Write};
 
 use unicode_width::UnicodeWidthStr;
 
+use crate::diagnose::audit::{Audit, Grade, cost};
+
 use super::session::Report;
 use super::words::{self, safe};
 
@@ -25,6 +27,7 @@ fn write(report: &Report, out: &mut String) -> fmt::Result {
     if report.gpus.iter().any(|gpu| gpu.simulated) {
         writeln!(out, "\nSIMULATED GPU: its figures are made by a simulation.")?;
     }
+    audit(&report.audit, out)?;
     findings(report, out)?;
     heading("Runs", out)?;
     if report.runs.is_empty() {
@@ -55,6 +58,25 @@ fn write(report: &Report, out: &mut String) -> fmt::Result {
     Ok(())
 }
 
+fn audit(audit: &Audit, out: &mut String) -> fmt::Result {
+    heading("Audit", out)?;
+    writeln!(out, "{}\n", audit.summary())?;
+    for part in &audit.areas {
+        let [grade, area, found, lost, seen] = &words::area(part)[..] else { continue };
+        let found = if found.is_empty() { found.clone() } else { format!("{found} found") };
+        writeln!(out, "{}", format!(" {grade}  {area:<15}{found:<10}{lost}").trim_end())?;
+        broken(seen, 4, out)?;
+    }
+    if !audit.changes.is_empty() {
+        writeln!(out, "\nWorth most:")?;
+        for (at, worth) in audit.changes.iter().enumerate() {
+            broken(&format!("{}. {}", at + 1, words::change(worth)), 1, out)?;
+        }
+    }
+    writeln!(out)?;
+    broken(Grade::RULE, 0, out)
+}
+
 fn findings(report: &Report, out: &mut String) -> fmt::Result {
     heading("Findings", out)?;
     if report.findings.is_empty() {
@@ -64,7 +86,7 @@ fn findings(report: &Report, out: &mut String) -> fmt::Result {
         let severity = finding.severity.code();
         let when = words::when(finding, report);
         writeln!(out, "{:>2}  {severity:<9}{}   {when}", at + 1, words::rule(finding))?;
-        for sentence in [&finding.title, &finding.advice, &finding.gain] {
+        for sentence in [&finding.title, &finding.advice, &finding.gain, &cost(finding)] {
             broken(&safe(sentence), 4, out)?;
         }
         for evidence in &finding.evidence {

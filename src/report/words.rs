@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use crate::diagnose::audit::{AreaPart, Worth, gpu_time, money};
 use crate::fmt;
 use crate::model::text::clean;
 use crate::model::{Finding, GpuId, Pid};
@@ -79,6 +80,41 @@ pub(super) fn about(report: &Report) -> Vec<(&'static str, String)> {
         rows.push(("written by", safe(&about.writer)));
     }
     rows
+}
+
+/// An area as one line: its grade, its name, how much was found and lost there, and what was seen; what
+/// is missing to judge it first.
+pub(super) fn area(part: &AreaPart) -> Vec<String> {
+    let lost = Some(part.lost).filter(|lost| lost.high_gpu_seconds > 0.0);
+    let lost = lost.map_or_else(String::new, |lost| {
+        let money = lost.money.map_or_else(String::new, |amount| format!(", {}", money(amount)));
+        format!("{} ({}){money}", gpu_time(lost.gpu_seconds), share(lost.ratio))
+    });
+    let found = match part.findings.len() {
+        0 if part.grade.is_none() => String::new(),
+        0 => "none".to_owned(),
+        count => count.to_string(),
+    };
+    let lacks = if part.missing.is_empty() { "" } else { "Not enough evidence." };
+    let seen = [lacks, &part.missing, &part.seen].map(safe);
+    let seen = seen.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
+    let grade = part.grade.map_or_else(|| fmt::NONE.to_owned(), |grade| grade.letter().to_string());
+    vec![grade, part.area.code().to_owned(), found, lost, seen]
+}
+
+/// The headings of [`area`].
+pub(super) const AREA_HEADINGS: [&str; 5] = ["grade", "area", "found", "lost", "seen"];
+
+/// A change that is worth much: what it would give back at most, and what to do.
+pub(super) fn change(worth: &Worth) -> String {
+    let lost = Some(worth.lost).filter(|lost| lost.high_gpu_seconds > 0.0);
+    let gives = lost.map_or_else(String::new, |lost| {
+        let money =
+            lost.high_money().map_or_else(String::new, |amount| format!(", {}", money(amount)));
+        format!("Up to {}{money}: ", gpu_time(lost.high_gpu_seconds))
+    });
+    let cause = worth.cause.map_or_else(String::new, |cause| format!(" · {}", cause.code()));
+    format!("{gives}{} ({}{cause})", safe(&worth.advice), worth.rule.code())
 }
 
 /// A GPU as one line.

@@ -280,6 +280,9 @@ impl<'a> Live<'a> {
             Effect::Dismiss(id) => {
                 self.pipeline.engine.dismiss(id);
             }
+            Effect::TakeBack(id) => {
+                self.pipeline.engine.take_back(id);
+            }
             Effect::NextTheme => {
                 self.looks.next_theme();
                 self.styles = self.looks.styles();

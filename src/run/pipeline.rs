@@ -60,6 +60,8 @@ impl Pipeline {
     /// The newest frame with the verdict on it, for the state. `oldest_ms` is the oldest moment that
     /// can be gone back to.
     pub(super) fn tick(&self, frame: Arc<Frame>, oldest_ms: u64) -> Tick {
-        Tick { frame, findings: self.engine.findings().to_vec(), now: self.engine.now(), oldest_ms }
+        let engine = &self.engine;
+        let (findings, watched) = (engine.findings().to_vec(), engine.watched().clone());
+        Tick { frame, findings, now: engine.now(), watched, oldest_ms }
     }
 }

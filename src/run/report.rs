@@ -36,13 +36,16 @@ fn of(recorded: &Recorded, wanted: &cli::Part, settings: &Settings) -> Result<Re
         about.interval_ms = head.interval_ms;
     }
     about.end = file.end().map(|end| end.reason.clone());
-    let mut gather = Gather::new(about, *part.start());
+    let settings = recorded.settings(settings);
+    let mut gather = Gather::new(about, *part.start(), &settings);
     let (first, last) = file.span();
     let samples = file.samples(first.mono_ms, last.mono_ms);
     let samples = samples.take_while(|sample| sample.stamp.unix_ms <= *part.end());
-    Pipeline::new(recorded.settings(settings)).play(samples, |_, frame, changes| {
-        gather.push(frame, changes);
+    let mut pipeline = Pipeline::new(settings);
+    pipeline.play(samples, |pipeline, frame, changes| {
+        gather.push(frame, changes, pipeline.engine.verdicts());
     });
+    gather.renew(pipeline.engine.findings());
     let mut report = gather.finish(&file.events());
     // Damage shows itself where it is read.
     report.about.damage = damage(&file.health());

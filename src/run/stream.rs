@@ -70,7 +70,7 @@ pub(super) fn session(first: &Sample, interval: Duration, short_windows: bool) -
 }
 
 /// The next sample; `None` at the end of the time or of the samples.
-fn next(samples: &Receiver<Arc<Sample>>, end: Option<Instant>) -> Option<Arc<Sample>> {
+pub(super) fn next(samples: &Receiver<Arc<Sample>>, end: Option<Instant>) -> Option<Arc<Sample>> {
     let Some(end) = end else { return samples.recv().ok() };
     samples.recv_timeout(end.saturating_duration_since(Instant::now())).ok()
 }

@@ -3,6 +3,7 @@
 use crate::app::rows::rows;
 use crate::app::{GpuMode, ScreenKind, State};
 
+use super::findings;
 use super::focus::Look;
 use super::footer::footer;
 use super::header::header;
@@ -43,7 +44,7 @@ fn without_strip(state: &State, past: &dyn Plotted, width: u16, height: u16) -> 
         return screen;
     }
     let columns = match state.screen {
-        ScreenKind::Lanes => usize::from(width.saturating_sub(2)),
+        ScreenKind::Lanes | ScreenKind::Findings => usize::from(width.saturating_sub(2)),
         ScreenKind::Loaders => loaders::columns(width),
     };
     let look = Look::new(state, past, columns);
@@ -53,10 +54,10 @@ fn without_strip(state: &State, past: &dyn Plotted, width: u16, height: u16) -> 
         put(&mut screen, whole, Body::Text(rows));
         return screen;
     }
-    if state.screen == ScreenKind::Loaders {
-        loaders::put(&mut screen, &look);
-    } else {
-        lanes(&mut screen, &look);
+    match state.screen {
+        ScreenKind::Lanes => lanes(&mut screen, &look),
+        ScreenKind::Loaders => loaders::put(&mut screen, &look),
+        ScreenKind::Findings => findings::put(&mut screen, &look),
     }
     if let Some(part) = popup(&look, width, height) {
         put(&mut screen, part.area, part.body);

@@ -9,7 +9,7 @@ use super::screen::{Line, Role, TextRow, span, strong};
 use super::text::{line_width, safe, tail, width as columns, word};
 
 /// What the footer lists while there is room, the most wanted first. Two actions share one word.
-const LISTED: [(Action, Option<Action>); 12] = [
+const LISTED: [(Action, Option<Action>); 15] = [
     (Action::Pause, None),
     (Action::ScrubLeft, Some(Action::ScrubRight)),
     (Action::ZoomIn, Some(Action::ZoomOut)),
@@ -17,11 +17,14 @@ const LISTED: [(Action, Option<Action>); 12] = [
     (Action::Help, None),
     (Action::Quit, None),
     (Action::Screen(3), None),
+    (Action::Screen(5), None),
     (Action::Screen(1), None),
     (Action::PrevFinding, Some(Action::NextFinding)),
     (Action::SelectUp, Some(Action::SelectDown)),
     (Action::GpuMode, None),
     (Action::Expand, None),
+    (Action::Dismiss, None),
+    (Action::CopyAdvice, None),
 ];
 
 /// The row.
@@ -62,6 +65,7 @@ pub(super) fn footer(look: &Look<'_>, width: usize) -> TextRow {
 /// The word for an action on the screen that is shown; `None` where it is of another one.
 fn said(look: &Look<'_>, action: Action) -> Option<&'static str> {
     let loaders = look.state.screen == ScreenKind::Loaders;
+    let findings = look.state.screen == ScreenKind::Findings;
     let several = loaders && loader_rows(look.state).len() > 1;
     Some(match action {
         Action::Pause if !look.live() && look.state.is_replay() => "play",
@@ -70,7 +74,11 @@ fn said(look: &Look<'_>, action: Action) -> Option<&'static str> {
         Action::SelectUp if loaders => "workers",
         Action::Enter if loaders && look.state.picked != Picked::default() => "more",
         Action::Expand if several => "loaders or workers",
-        Action::GpuMode | Action::Expand if loaders => return None,
+        Action::SelectUp if findings => "choose",
+        Action::Enter if findings => "evidence",
+        Action::GpuMode | Action::Expand if loaders || findings => return None,
+        Action::ScrubLeft | Action::ZoomIn if findings => return None,
+        Action::Dismiss | Action::CopyAdvice if !findings => return None,
         _ => action.short(),
     })
 }

@@ -2,6 +2,7 @@
 
 mod build;
 mod disk_lane;
+mod findings;
 mod focus;
 mod footer;
 mod gpu_lanes;

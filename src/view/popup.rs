@@ -1,7 +1,7 @@
 //! What lies over a screen: the keys, a finding in full, a worker in full.
 
 use crate::app::keymap::keys_of;
-use crate::app::{Action, Overlay};
+use crate::app::{Action, Overlay, ScreenKind};
 use crate::diagnose;
 use crate::fmt;
 use crate::model::Finding;
@@ -136,8 +136,14 @@ fn finding_rows(look: &Look<'_>, finding: &Finding, columns: usize) -> Vec<TextR
     }
     paragraph("What to change", &finding.advice, Role::Text);
     paragraph("What it would give", &finding.gain, Role::Good);
+    paragraph("What it has cost", &diagnose::audit::cost(finding), Role::Blocked);
     rows.push(row(Line::new()));
-    rows.push(row(vec![
+    let mut keys = Line::new();
+    if look.state.screen == ScreenKind::Findings {
+        keys.push(strong(" Enter", Role::Key));
+        keys.push(span(" its span on the lanes  ", Role::Dim));
+    }
+    keys.extend([
         strong(" y", Role::Key),
         span(" copy the advice   ", Role::Dim),
         strong("x", Role::Key),
@@ -146,7 +152,8 @@ fn finding_rows(look: &Look<'_>, finding: &Finding, columns: usize) -> Vec<TextR
         span(" others   ", Role::Dim),
         strong("Esc", Role::Key),
         span(" close", Role::Dim),
-    ]));
+    ]);
+    rows.push(row(super::text::cut_line(keys, columns)));
     rows
 }
 

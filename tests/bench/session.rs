@@ -25,7 +25,7 @@ const DAY: u64 = 24 * HOUR;
 /// A box in training at second `seq`: eight GPUs at work that stall now and then, eight ranks and their
 /// 24 workers, eight processes that do little, four loaders, one busy disk of two. Values move as those
 /// of real boxes do: whole percents, hundredths of CPU seconds, pages, counts of looks.
-fn busy(seq: u64) -> Sample {
+pub(crate) fn busy(seq: u64) -> Sample {
     let dice = &mut Dice::new(seq + 1);
     let mut sample = golden::busy(seq.min(1));
     sample.seq = seq;
@@ -166,7 +166,7 @@ fn kib(name: &str) -> u64 {
 }
 
 /// CPU time of this process.
-fn cpu() -> Duration {
+pub(crate) fn cpu() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
@@ -181,7 +181,7 @@ fn best<T>(times: u32, mut work: impl FnMut() -> T) -> Duration {
     best
 }
 
-fn say(what: &str, figure: &dyn std::fmt::Display, most: &str) {
+pub(crate) fn say(what: &str, figure: &dyn std::fmt::Display, most: &str) {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{what:<46} {figure:>12}   (at most {most})").unwrap();
 }

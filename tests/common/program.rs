@@ -1,9 +1,11 @@
 //! The program without its loop: keys and ticks in, screens out.
+#![allow(dead_code, reason = "each test program uses its part")]
 
 use std::sync::Arc;
 
 use mltop::app::{Effect, Key, Msg, State, Tick};
-use mltop::diagnose::{Doing, RunState};
+use mltop::diagnose::audit::Watched;
+use mltop::diagnose::{Doing, RunState, Settings, Verdict};
 use mltop::model::{Bound, Cause, Evidence, Finding, Pid, Reading, Rule, RunId, Severity};
 use mltop::view::build;
 use mltop::view::screen::{Area, Body, Line, Part, Role, Screen};
@@ -17,6 +19,7 @@ pub(crate) struct Program {
     pub(crate) state: State,
     pub(crate) past: Past,
     pub(crate) findings: Vec<Finding>,
+    pub(crate) watched: Watched,
     pub(crate) effects: Vec<Effect>,
 }
 
@@ -24,7 +27,8 @@ impl Program {
     pub(crate) fn new(world: World) -> Self {
         let past = Past::default();
         let state = State::new(120, 36);
-        Self { world, state, past, findings: Vec::new(), effects: Vec::new() }
+        let watched = Watched::new(&Settings::default());
+        Self { world, state, past, findings: Vec::new(), watched, effects: Vec::new() }
     }
 
     /// A program that has watched so many ticks.
@@ -50,7 +54,10 @@ impl Program {
         }];
         let now = if self.world.run.is_some() { now } else { Vec::new() };
         let findings = self.findings.clone();
-        self.send(Msg::Tick(Tick { frame, findings, now, oldest_ms: START_MONO_MS }));
+        let running = self.world.run.is_some().then_some((RunId(1), Verdict::Quiet));
+        self.watched.push(&frame, running.into_iter());
+        let watched = self.watched.clone();
+        self.send(Msg::Tick(Tick { frame, findings, now, watched, oldest_ms: START_MONO_MS }));
     }
 
     pub(crate) fn send(&mut self, msg: Msg) {

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use crate::app::Whole;
+use crate::diagnose::audit::Watched;
 use crate::diagnose::{Change, Engine, Settings};
 use crate::history::Bucket;
 use crate::model::{Finding, Sample};
@@ -148,7 +149,7 @@ impl Work {
                 if self.sender.is_closed() {
                     return false;
                 }
-                let whole = whole(file, findings, &self.overview, false);
+                let whole = whole(file, findings, pipeline.engine.watched(), &self.overview, false);
                 let _ = self.sender.send(Arc::new(whole));
                 reported = Instant::now();
             }
@@ -157,7 +158,8 @@ impl Work {
     }
 
     fn report(&self, complete: bool) -> bool {
-        let whole = whole(&self.file, &self.findings, &self.overview, complete);
+        let watched = self.pipeline.engine.watched();
+        let whole = whole(&self.file, &self.findings, watched, &self.overview, complete);
         self.sender.send(Arc::new(whole)).is_ok()
     }
 }
@@ -165,6 +167,7 @@ impl Work {
 fn whole(
     file: &SessionFile,
     findings: &[Finding],
+    watched: &Watched,
     overview: &[Option<Bucket>],
     complete: bool,
 ) -> Whole {
@@ -172,6 +175,7 @@ fn whole(
     Whole {
         span_ms: (first.mono_ms, last.mono_ms),
         findings: findings.to_vec(),
+        watched: watched.clone(),
         overview: overview.to_vec(),
         complete,
     }

@@ -1,0 +1,82 @@
+//! `mltop check`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use crate::model::{Pid, Severity};
+
+/// The fields of `--json`, for the long help.
+const FIELDS: &str = "\
+Exit codes: 0 clean, 1 a finding, 2 wrong usage or input, 3 not enough evidence.
+
+Fields of --json:
+  outcome      clean, finding or not-enough-evidence
+  exit_code    0, 1 or 3
+  reason       the outcome as a sentence; remedy: what would make it better known, or empty
+  source       name of the session's file, or live
+  seconds      watched, gaps left out
+  runs[]       run, name, seconds, judged_seconds: with evidence enough to say whether it starves
+  findings[]   as in a session: rule, cause, severity, run, pid, start_ms, end_ms (null while it
+               lasts), title, evidence[] (series, entity, value, limit, text), advice, gain, cost
+  audit        from_ms, to_ms, seconds, gpu_seconds, lost, grade, and
+     .areas[]    area, grade (A to F, null without evidence), seen, missing, findings[], put_aside, lost
+     .changes[]  advice, rule, cause, area, run, severity, findings[], lost, gain: the most worth first
+     lost is low_gpu_seconds, gpu_seconds, high_gpu_seconds, ratio, money (null without a price)";
+
+/// `mltop check`
+#[derive(Debug, Args)]
+#[command(after_long_help = FIELDS)]
+pub struct Check {
+    /// A recorded session; or of the flight ring `last-night`, or `@03:12`. Without one, what trains
+    /// here now is watched.
+    #[arg(value_name = "FILE", conflicts_with_all = ["time", "interval"])]
+    pub file: Option<PathBuf>,
+    /// How long to watch.
+    #[arg(long = "for", id = "time", value_name = "TIME", default_value = "60s", value_parser = time)]
+    pub time: Duration,
+    /// Judge the run of this training process alone.
+    #[arg(long, value_name = "PID", value_parser = super::pid, allow_negative_numbers = true)]
+    pub pid: Option<Pid>,
+    /// Let findings pass that are less severe than this.
+    #[arg(long, value_name = "LEVEL", default_value = "info")]
+    pub severity: Level,
+    /// As one JSON object.
+    #[arg(long)]
+    pub json: bool,
+    /// Time between ticks.
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = super::interval)]
+    pub interval: Duration,
+}
+
+/// Severities as an argument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[expect(missing_docs, reason = "each is the severity of its name")]
+pub enum Level {
+    Info,
+    Warn,
+    High,
+    Critical,
+}
+
+impl Level {
+    /// The severity of its name.
+    pub const fn severity(self) -> Severity {
+        match self {
+            Self::Info => Severity::Info,
+            Self::Warn => Severity::Warn,
+            Self::High => Severity::High,
+            Self::Critical => Severity::Critical,
+        }
+    }
+}
+
+fn time(text: &str) -> Result<Duration, String> {
+    let time = super::span(text)?;
+    if (Duration::from_secs(1)..=Duration::from_hours(24)).contains(&time) {
+        Ok(time)
+    } else {
+        Err(format!("{text} is out of range: 1s to 24h"))
+    }
+}

@@ -1,0 +1,233 @@
+//! What was watched: for how long, of which runs, and what was measured of them. The ground on which
+//! "nothing found" stands or does not.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::diagnose::Verdict;
+use crate::diagnose::settings::Settings;
+use crate::model::inventory::RunInfo;
+use crate::model::{Bound, Finding, Frame, GpuId, Pid, Reading, RunId};
+
+/// Runs that are told apart.
+const MAX_RUNS: usize = 256;
+/// Holding less than this of a GPU is a context, not a job.
+const HELD_BYTES: u64 = 512 << 20;
+/// Sizing windows that must agree, and points that make one.
+const SIZING_POINTS: f64 = 2.0 * 15.0;
+/// Below so long a presence a run is a start that failed or a helper, and need not be judged.
+const BRIEF_SECONDS: f64 = 30.0;
+
+/// A mean over time.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Mean {
+    sum: f64,
+    /// Seconds in which it was measured.
+    pub(super) seconds: f64,
+}
+
+impl Mean {
+    fn add(&mut self, value: Reading<f64>, seconds: f64) {
+        if let Some(value) = value.ok().filter(|value| value.is_finite()) {
+            self.sum += value * seconds;
+            self.seconds += seconds;
+        }
+    }
+
+    /// The mean; `None` where nothing was measured.
+    pub(super) fn get(self) -> Option<f64> {
+        (self.seconds > 0.0).then(|| self.sum / self.seconds)
+    }
+}
+
+/// What was watched of one run.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct WatchedRun {
+    /// Its name.
+    pub name: Box<str>,
+    /// Seconds in which it was there.
+    pub seconds: f64,
+    /// Seconds in which there was evidence enough to say whether its loop starves.
+    pub judged_seconds: f64,
+}
+
+impl WatchedRun {
+    /// Whether it was there for so short a time that nothing is missed by not judging it.
+    pub const fn is_brief(&self) -> bool {
+        self.seconds < BRIEF_SECONDS
+    }
+}
+
+/// What was watched.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Watched {
+    /// The first moment, in milliseconds since the Unix epoch.
+    pub from_ms: i64,
+    /// The last one.
+    pub to_ms: i64,
+    /// Seconds, gaps left out.
+    pub seconds: f64,
+    /// Seconds of the GPUs in use: those that a training ran on or a process held memory of.
+    pub gpu_seconds: f64,
+    /// Seconds in which a training was there.
+    pub training_seconds: f64,
+    /// The runs.
+    pub runs: BTreeMap<RunId, WatchedRun>,
+    /// The trainer whose run alone is watched; `None` where all are.
+    only: Option<Pid>,
+    /// Seconds of training without which nothing is said of the size of a GPU.
+    pub sizing_seconds: f64,
+    /// Share of time in which loops waited for data.
+    pub(super) wait: Mean,
+    /// How it relates to the truth.
+    pub(super) wait_bound: Option<Bound>,
+    /// Workers on a CPU, without a CPU, at a disk, at a network, without work.
+    pub(super) workers: [Mean; 5],
+    /// Share of time with a kernel on a GPU in use.
+    pub(super) busy: Mean,
+    /// The most of its memory that a GPU in use had taken.
+    pub(super) memory_peak_ratio: Option<f64>,
+    /// Share of time in which main threads were in a validation or a test.
+    pub(super) validation: Mean,
+}
+
+impl Watched {
+    /// Nothing watched yet, with these windows.
+    pub fn new(settings: &Settings) -> Self {
+        Self { sizing_seconds: SIZING_POINTS * settings.sizing_point, ..Self::default() }
+    }
+
+    /// The same, of the run of one trainer alone.
+    pub fn only(settings: &Settings, trainer: Option<Pid>) -> Self {
+        Self { only: trainer, ..Self::new(settings) }
+    }
+
+    fn is_watched(&self, info: &RunInfo) -> bool {
+        self.only.is_none_or(|pid| info.trainers.contains(&pid))
+    }
+
+    /// Takes a frame in, with what can be said of each run by then.
+    pub fn push(&mut self, frame: &Frame, verdicts: impl Iterator<Item = (RunId, Verdict)>) {
+        let unix_ms = frame.sample.stamp.unix_ms;
+        if self.from_ms == 0 {
+            self.from_ms = unix_ms;
+        }
+        self.to_ms = unix_ms;
+        let Some(seconds) = frame.span_seconds.filter(|seconds| *seconds > 0.0) else { return };
+        self.seconds += seconds;
+        let runs = frame.sample.inventory.runs.iter().map(|info| &**info);
+        let runs: Vec<&RunInfo> = runs.filter(|info| self.is_watched(info)).collect();
+        if !runs.is_empty() {
+            self.training_seconds += seconds;
+        }
+        for info in &runs {
+            self.run(info, seconds);
+        }
+        for (run, verdict) in verdicts {
+            if let Some(run) = self.runs.get_mut(&run).filter(|_| verdict != Verdict::NeedMore) {
+                run.judged_seconds += seconds;
+            }
+        }
+        self.loops(frame, &runs, seconds);
+        self.gpus(frame, &used(frame, &runs, self.only.is_some()), seconds);
+    }
+
+    fn run(&mut self, info: &RunInfo, seconds: f64) {
+        if self.runs.len() >= MAX_RUNS && !self.runs.contains_key(&info.run) {
+            return;
+        }
+        let run = self.runs.entry(info.run).or_default();
+        run.seconds += seconds;
+        if run.name != info.name {
+            run.name.clone_from(&info.name);
+        }
+    }
+
+    fn loops(&mut self, frame: &Frame, runs: &[&RunInfo], seconds: f64) {
+        for info in runs {
+            for pid in &info.trainers {
+                let Some(row) = frame.moving_loader(*pid) else { continue };
+                let Some(rates) = frame.loader(row.loader) else { continue };
+                self.wait.add(rates.wait_ratio, seconds);
+                if rates.wait_ratio.ok().is_some() {
+                    // A lower bound within is a lower bound of the whole.
+                    let bound = row.wait_bound.ok().unwrap_or(Bound::Doubtful);
+                    let known = self.wait_bound.get_or_insert(bound);
+                    if *known == Bound::Exact {
+                        *known = bound;
+                    }
+                }
+                let shares = [
+                    rates.worker_run_ratio,
+                    rates.worker_runq_ratio,
+                    rates.worker_disk_ratio,
+                    rates.worker_net_ratio,
+                    rates.worker_idle_ratio,
+                ];
+                for (mean, share) in self.workers.iter_mut().zip(shares) {
+                    mean.add(share, seconds);
+                }
+                self.validation.add(rates.main_validation_ratio, seconds);
+            }
+        }
+    }
+
+    fn gpus(&mut self, frame: &Frame, used: &BTreeSet<GpuId>, seconds: f64) {
+        for row in frame.sample.gpus.iter().filter(|row| used.contains(&row.gpu)) {
+            self.gpu_seconds += seconds;
+            self.busy.add(row.utilization_ratio, seconds);
+            let rates = frame.gpus.iter().find(|rates| rates.gpu == row.gpu);
+            if let Some(ratio) = rates.and_then(|rates| rates.memory_used_ratio.ok()) {
+                let most = self.memory_peak_ratio.get_or_insert(ratio);
+                *most = most.max(ratio);
+            }
+        }
+    }
+
+    /// Seconds in which the loops of runs were judged, over all runs.
+    pub fn judged_seconds(&self) -> f64 {
+        self.runs.values().map(|run| run.judged_seconds).sum()
+    }
+
+    /// The runs of which it cannot be said whether their loops starve, those left out that were there
+    /// for a moment only.
+    pub fn not_judged(&self) -> impl Iterator<Item = &WatchedRun> {
+        self.runs.values().filter(|run| run.judged_seconds <= 0.0 && !run.is_brief())
+    }
+
+    /// Whether a finding is of what was watched, and lies within it, if only in part.
+    pub fn holds(&self, finding: &Finding) -> bool {
+        let of_trainer = |pid: Pid| {
+            let of_run = finding.run.is_some_and(|run| self.runs.contains_key(&run));
+            of_run || finding.pid == Some(pid)
+        };
+        self.only.is_none_or(of_trainer)
+            && finding.start_ms <= self.to_ms
+            && finding.end_ms.is_none_or(|end| end >= self.from_ms)
+    }
+
+    /// The share of a finding's time that lies within.
+    pub(super) fn share_within(&self, finding: &Finding) -> f64 {
+        let end = finding.end_ms.unwrap_or(self.to_ms);
+        let whole = end.saturating_sub(finding.start_ms);
+        let from = finding.start_ms.max(self.from_ms);
+        let within = end.min(self.to_ms).saturating_sub(from);
+        if whole <= 0 { 1.0 } else { (within.max(0) as f64 / whole as f64).clamp(0.0, 1.0) }
+    }
+}
+
+/// The GPUs in use: those that a process holds memory of; of some runs alone, those of their ranks.
+/// Where nobody tells who holds what, a training is taken to run on all.
+fn used(frame: &Frame, runs: &[&RunInfo], alone: bool) -> BTreeSet<GpuId> {
+    let held = |bytes: Reading<u64>| bytes.ok().is_none_or(|bytes| bytes >= HELD_BYTES);
+    let rows = frame.sample.gpu_procs.iter().filter(|row| held(row.memory_used_bytes));
+    let used: BTreeSet<GpuId> = if alone {
+        let trainers = runs.iter().flat_map(|info| &info.trainers);
+        trainers.flat_map(|pid| frame.sample.rank_gpus(*pid)).collect()
+    } else {
+        rows.map(|row| row.gpu).collect()
+    };
+    if used.is_empty() && !runs.is_empty() {
+        return frame.sample.gpus.iter().map(|row| row.gpu).collect();
+    }
+    used
+}

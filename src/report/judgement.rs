@@ -1,0 +1,194 @@
+//! What `mltop check` says: clean, a finding, or not enough evidence, for scripts and schedulers.
+
+use serde::Serialize;
+
+use crate::diagnose::audit::{Audit, Watched, WatchedRun};
+use crate::fmt;
+use crate::model::{Event, Finding, RunId, Severity};
+
+use super::words::{self, safe};
+
+/// What can be said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// The evidence is there, and nothing was found.
+    Clean,
+    /// Something was found.
+    Finding,
+    /// Nothing was found, and the evidence is not enough to say that nothing is there.
+    NotEnoughEvidence,
+}
+
+impl Outcome {
+    /// The exit code that stands for it. 2 is left to what was asked for wrongly.
+    pub const fn exit_code(self) -> u8 {
+        match self {
+            Self::Clean => 0,
+            Self::Finding => 1,
+            Self::NotEnoughEvidence => 3,
+        }
+    }
+
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Clean => "CLEAN",
+            Self::Finding => "FOUND",
+            Self::NotEnoughEvidence => "NOT ENOUGH EVIDENCE",
+        }
+    }
+}
+
+/// The judgement of what was watched.
+#[derive(Clone, Debug, Serialize)]
+pub struct Judgement {
+    /// Clean, a finding, or not enough evidence.
+    pub outcome: Outcome,
+    /// The exit code: 0 clean, 1 a finding, 3 not enough evidence.
+    pub exit_code: u8,
+    /// The outcome as a sentence.
+    pub reason: String,
+    /// What would make it better known; empty where it is known.
+    pub remedy: String,
+    /// Name of the session's file; `live` where a training was watched.
+    pub source: String,
+    /// Seconds watched, gaps left out.
+    pub seconds: f64,
+    /// The runs that were watched.
+    pub runs: Vec<JudgedRun>,
+    /// What was found, by the start, in the form of a session's events.
+    pub findings: Vec<Event>,
+    /// The audit by area.
+    pub audit: Audit,
+}
+
+/// One run that was watched.
+#[derive(Clone, Debug, Serialize)]
+pub struct JudgedRun {
+    /// Its number.
+    pub run: RunId,
+    /// Its name.
+    pub name: String,
+    /// Seconds in which it was there.
+    pub seconds: f64,
+    /// Seconds in which there was evidence enough to say whether its loop starves.
+    pub judged_seconds: f64,
+}
+
+impl Judgement {
+    /// Judges what was watched. Findings below a severity are left out, as if there were none.
+    pub fn of(watched: &Watched, findings: &[Finding], least: Severity, source: &str) -> Self {
+        let mut found: Vec<&Finding> = findings
+            .iter()
+            .filter(|finding| watched.holds(finding) && finding.severity >= least)
+            .collect();
+        found.sort_by_key(|finding| (finding.start_ms, finding.id));
+        let audit = Audit::of(watched, findings, |finding| finding.severity < least);
+        let lacks = lacks(watched);
+        let (outcome, (reason, remedy)) = match lacks {
+            _ if !found.is_empty() => (Outcome::Finding, (audit.summary(), String::new())),
+            Some(words) => (Outcome::NotEnoughEvidence, words),
+            None => (Outcome::Clean, (audit.summary(), String::new())),
+        };
+        let run = |(run, of): (&RunId, &WatchedRun)| JudgedRun {
+            run: *run,
+            name: safe(&of.name),
+            seconds: of.seconds,
+            judged_seconds: of.judged_seconds,
+        };
+        let end = |finding: &Finding| finding.end_ms.unwrap_or(watched.to_ms);
+        Self {
+            outcome,
+            exit_code: outcome.exit_code(),
+            reason,
+            remedy,
+            source: source.to_owned(),
+            seconds: watched.seconds,
+            runs: watched.runs.iter().map(run).collect(),
+            findings: found.iter().map(|finding| finding.to_event(end(finding))).collect(),
+            audit,
+        }
+    }
+
+    /// A line for each finding with evidence and remedy, one for the grades, one for the outcome.
+    pub fn plain(&self) -> String {
+        let mut out = String::new();
+        for finding in &self.findings {
+            out += &line(finding, self.audit.to_ms);
+            out.push('\n');
+        }
+        let grades = self.audit.areas.iter().map(|part| {
+            let letter =
+                part.grade.map_or_else(|| fmt::NONE.into(), |grade| grade.letter().to_string());
+            format!("{} {letter}", part.area.code())
+        });
+        out += &format!("grades: {}\n", grades.collect::<Vec<_>>().join(", "));
+        out += &format!("{}: {}", self.outcome.word(), self.reason);
+        if !self.remedy.is_empty() {
+            out += &format!(" {}", self.remedy);
+        }
+        out.push('\n');
+        out
+    }
+
+    /// All of it as one JSON object.
+    pub fn json(&self) -> String {
+        super::plain_json(self)
+    }
+}
+
+/// What is missing to say that nothing is there, and what would help; `None` where nothing is.
+fn lacks(watched: &Watched) -> Option<(String, String)> {
+    let seconds = fmt::ago(watched.seconds as u64);
+    if watched.runs.is_empty() {
+        let reason = format!("No training was seen in {seconds}.");
+        let remedy = "Check while one runs, or name its process with --pid; mltop doctor says what can \
+                      be seen here.";
+        return Some((reason, remedy.to_owned()));
+    }
+    let none = watched.judged_seconds() <= 0.0;
+    let names: Vec<String> = if none {
+        watched.runs.values().map(|run| safe(&run.name)).collect()
+    } else {
+        watched.not_judged().map(|run| safe(&run.name)).collect()
+    };
+    (!names.is_empty()).then(|| {
+        let reason = format!(
+            "Whether {} waits for data cannot be said after {seconds}.",
+            names.into_iter().take(4).collect::<Vec<_>>().join(", ")
+        );
+        let remedy = "A longer look may do (--for 5m): warm-up is left out, and 10 to 30 s behind it are \
+                      needed; mltop doctor says what of the loader can be read.";
+        (reason, remedy.to_owned())
+    })
+}
+
+/// A finding as one line.
+fn line(finding: &Event, until_ms: i64) -> String {
+    let severity = finding.severity.map_or("", Severity::code);
+    let cause = finding.cause.as_deref().map_or_else(String::new, |cause| format!("/{cause}"));
+    let rule = finding.rule.as_deref().unwrap_or_default();
+    let from = words::moment(finding.start_ms);
+    let lasted = match finding.end_ms {
+        Some(end) => format!("for {}", words::span(finding.start_ms, end)),
+        None => format!("for {} and still", words::span(finding.start_ms, until_ms)),
+    };
+    let evidence: Vec<String> = finding.evidence.iter().map(|part| safe(&part.text)).collect();
+    let mut text =
+        format!("{severity} {rule}{cause} {from} UTC {lasted}: {}", ended(&finding.title));
+    for (name, part) in
+        [("evidence", &evidence.join("; ")), ("remedy", &finding.advice), ("gain", &finding.gain)]
+    {
+        if !part.is_empty() {
+            text += &format!(" {name}: {}", ended(part));
+        }
+    }
+    text
+}
+
+/// A sentence with its full stop.
+fn ended(text: &str) -> String {
+    let text = safe(text);
+    let stop = if text.is_empty() || text.ends_with(['.', '!', '?']) { "" } else { "." };
+    format!("{}{stop}", text.trim_end())
+}

@@ -1,0 +1,157 @@
+//! `mltop check`: what it says, and with which exit code, of sessions and of what runs here.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should stop")]
+
+#[path = "common/sessions.rs"]
+mod sessions;
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+use sessions::Made;
+
+fn check(file: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_mltop"))
+        .arg("check")
+        .arg(file)
+        .args(arguments)
+        .output()
+        .unwrap()
+}
+
+fn made(made: &Made) -> (tempfile::TempDir, std::path::PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = made.write(folder.path(), "a.mltop.jsonl.zst");
+    (folder, file)
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+#[test]
+fn a_starved_session_ends_with_1_and_a_line_with_evidence_and_remedy() {
+    let (_folder, file) = made(&Made::default());
+    let output = check(&file, &[]);
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    let line = text.lines().find(|line| line.contains("STARVED")).unwrap();
+    for part in ["2026-11-22 14:0", " UTC for ", "train.py", "evidence: ", "remedy: ", "gain: "] {
+        assert!(line.contains(part), "no '{part}' in {line}");
+    }
+    assert!(text.contains("grades: ingestion "), "{text}");
+    assert!(text.lines().last().unwrap().starts_with("FOUND: "), "{text}");
+}
+
+#[test]
+fn a_healthy_session_ends_with_0_and_says_how_long_it_was_watched() {
+    let (_folder, file) = made(&Made { starved: 0..0, ..Made::default() });
+    let output = check(&file, &[]);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    assert!(said(&output).contains("CLEAN: Nothing found in 4 min"), "{}", said(&output));
+}
+
+#[test]
+fn a_session_that_is_too_short_ends_with_3_and_says_what_is_missing() {
+    let (_folder, file) = made(&Made { ticks: 4, starved: 0..0, ..Made::default() });
+    let output = check(&file, &[]);
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(3), "{text}");
+    assert!(text.contains("NOT ENOUGH EVIDENCE: ") && text.contains("--for 5m"), "{text}");
+}
+
+#[test]
+fn a_session_without_a_training_is_not_clean() {
+    let (_folder, file) = made(&Made { gpus: 0, starved: 0..0, ..Made::default() });
+    let output = check(&file, &[]);
+    assert_eq!(output.status.code(), Some(3), "{}", said(&output));
+}
+
+#[test]
+fn a_severity_lets_pass_what_is_less_severe() {
+    let (_folder, file) = made(&Made::default());
+    let severe = check(&file, &["--severity", "warn"]);
+    assert_eq!(severe.status.code(), Some(1), "{}", said(&severe));
+    let (_folder, file) = made(&Made { starved: 0..0, ..Made::default() });
+    assert_eq!(check(&file, &["--severity", "critical"]).status.code(), Some(0));
+}
+
+#[test]
+fn json_has_the_fields_that_the_help_names() {
+    let (_folder, file) = made(&Made::default());
+    let output = check(&file, &["--json"]);
+    assert_eq!(output.status.code(), Some(1));
+    let value: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(value["outcome"], "finding");
+    assert_eq!(value["exit_code"], 1);
+    assert_eq!(value["findings"][0]["rule"], "STARVED");
+    assert!(value["runs"][0]["judged_seconds"].as_f64().unwrap() > 60.0);
+    assert_eq!(value["audit"]["areas"].as_array().unwrap().len(), 5);
+    assert!(!value["audit"]["changes"][0]["advice"].as_str().unwrap().is_empty());
+    let help =
+        Command::new(env!("CARGO_BIN_EXE_mltop")).args(["check", "--help"]).output().unwrap();
+    let help = said(&help);
+    for object in
+        [&value, &value["audit"], &value["audit"]["areas"][0], &value["audit"]["changes"][0]]
+    {
+        for field in object.as_object().unwrap().keys() {
+            assert!(help.contains(field), "{field} is not in the help:\n{help}");
+        }
+    }
+}
+
+#[test]
+fn one_trainer_alone_is_judged_with_its_run_and_another_one_is_refused_by_name() {
+    let (_folder, file) = made(&Made::default());
+    assert_eq!(check(&file, &["--pid", "41000"]).status.code(), Some(1));
+    let refused = check(&file, &["--pid", "7"]);
+    assert_eq!(refused.status.code(), Some(2));
+    let why = String::from_utf8(refused.stderr).unwrap();
+    assert!(why.contains("--pid 7") && why.contains("41000, 41100"), "{why}");
+}
+
+#[test]
+fn what_cannot_be_checked_ends_with_2_and_never_with_1() {
+    let folder = tempfile::tempdir().unwrap();
+    let nonsense = folder.path().join("nonsense");
+    fs::write(&nonsense, "no session").unwrap();
+    for (file, arguments) in [
+        (nonsense.as_path(), &[] as &[&str]),
+        (&folder.path().join("missing"), &[]),
+        (folder.path(), &[]),
+        (&nonsense, &["--for", "10s"]),
+        (&nonsense, &["--severity", "loud"]),
+    ] {
+        let output = check(file, arguments);
+        let why = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {why}");
+        assert!(!why.is_empty() && output.stdout.is_empty());
+    }
+    for arguments in [
+        ["--pid", "4194305", "--for", "1s"],
+        ["--pid", &std::process::id().to_string(), "--for", "1s"],
+        ["--pid", "-3", "--for", "1s"],
+        ["--interval", "1s", "--for", "0s"],
+        ["--interval", "1s", "--for", "9999h"],
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mltop"));
+        let output = command.arg("check").args(arguments).output().unwrap();
+        let why = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {why}");
+        assert!(output.stdout.is_empty());
+    }
+}
+
+#[test]
+fn a_box_on_which_nothing_trains_is_not_clean_either() {
+    // Others may train here: the process that is looked at must then be one that does not.
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mltop"));
+    let output = command.args(["check", "--for", "1s", "--interval", "500ms"]).output().unwrap();
+    let text = said(&output);
+    // Within a second no window is full.
+    assert_eq!(output.status.code(), Some(3), "{text}");
+    assert!(text.contains("NOT ENOUGH EVIDENCE: "), "{text}");
+}
