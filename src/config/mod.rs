@@ -8,7 +8,7 @@ mod text;
 use thiserror::Error;
 use toml::{Table, Value};
 
-use crate::diagnose::{About, Settings, Threshold, causes, rules};
+use crate::diagnose::{Settings, Threshold, abouts};
 
 use keys::{FLAGS, Flag, WINDOWS, Window};
 
@@ -184,10 +184,6 @@ fn sections() -> impl Iterator<Item = &'static str> {
     let mut sections: Vec<&str> = FLAGS.iter().map(|flag| flag.section).collect();
     sections.dedup();
     sections.into_iter().chain(["windows", "rules"])
-}
-
-fn abouts() -> impl Iterator<Item = &'static About> {
-    rules().iter().chain(causes()).copied()
 }
 
 /// The thresholds of a rule, and of a cause that has its name.

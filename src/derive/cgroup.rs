@@ -1,6 +1,6 @@
 //! Control groups.
 
-use super::counter::{rate, rises, share, share_of_time};
+use super::counter::{rate, rise, rises, share, share_of_time};
 use crate::model::frame::CgroupRates;
 use crate::model::reading::{Gap, Reading};
 use crate::model::sample::CgroupSample;
@@ -8,11 +8,14 @@ use crate::model::sample::CgroupSample;
 pub(super) fn rates(prev: Option<&CgroupSample>, now: &CgroupSample, seconds: f64) -> CgroupRates {
     let (usage, periods, throttled_periods, throttled) = rises!(prev, now;
         cpu_usage_seconds_total, periods_total, throttled_periods_total, throttled_seconds_total);
+    let refaults =
+        rise(prev.map(|prev| prev.refault_file_pages_total), now.refault_file_pages_total);
     CgroupRates {
         cgroup: now.cgroup.clone(),
         cpu_cores: rate(usage, seconds),
         throttled_ratio: throttled_share(throttled, usage, seconds),
         throttled_periods_ratio: share(throttled_periods, periods, Gap::NotApplicable),
+        refault_file_pages_per_second: rate(refaults, seconds),
     }
 }
 

@@ -26,6 +26,7 @@ pub(super) fn rates(prev: Option<&HostSample>, now: &HostSample, seconds: f64) -
         psi_memory_full_ratio: share_of_time(risen!(psi_memory_full_seconds_total), seconds),
         major_faults_per_second: rate(risen!(major_faults_total), seconds),
         refault_file_pages_per_second: rate(risen!(refault_file_pages_total), seconds),
+        swap_in_pages_per_second: rate(risen!(swap_in_pages_total), seconds),
         // Of one core: mltop and its collectors together may pass 1.
         mltop_cpu_ratio: rate(risen!(mltop_cpu_seconds_total), seconds),
     }

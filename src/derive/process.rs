@@ -1,6 +1,6 @@
 //! Processes.
 
-use super::counter::{rate, rises};
+use super::counter::{rate, rise, rises};
 use crate::model::Sample;
 use crate::model::frame::ProcRates;
 use crate::model::id::Pid;
@@ -21,9 +21,11 @@ pub(super) fn rates(prev: Option<&ProcSample>, now: &ProcSample, seconds: f64) -
     let (cpu, run_delay, read_bytes, read_chars, read_calls, write_bytes, faults) = rises!(prev, now;
         cpu_seconds_total, run_delay_seconds_total, read_bytes_total, read_chars_total,
         read_calls_total, write_bytes_total, major_faults_total);
+    let main = rise(prev.map(|prev| prev.main_cpu_seconds_total), now.main_cpu_seconds_total);
     ProcRates {
         pid: now.pid,
         cpu_cores: rate(cpu, seconds),
+        main_cpu_cores: rate(main, seconds),
         run_delay_ratio: rate(run_delay, seconds),
         read_bytes_per_second: rate(read_bytes, seconds),
         read_chars_per_second: rate(read_chars, seconds),

@@ -84,7 +84,7 @@ impl Threshold {
             "share" => format!("{} %", plain(value * 100.0)),
             "seconds" if value >= 120.0 => format!("{} min", plain(value / 60.0)),
             "seconds" => format!("{} s", plain(value)),
-            "bytes" => super::words::memory(value),
+            "bytes" => super::words::size(value),
             "bytes/s" => super::words::rate(value),
             "1/s" => format!("{} a second", plain(value)),
             "times" => format!("{} times", plain(value)),

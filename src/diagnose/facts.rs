@@ -1,6 +1,7 @@
 //! What a window of ticks says.
 
 use super::tick::{Counts, Gate, Tick, share};
+use super::used::Used;
 use crate::model::Bound;
 
 /// A tick whose share of waiting is below this one belongs to no wait.
@@ -38,6 +39,8 @@ pub(super) struct Facts {
     pub idle_waiting: Option<f64>,
     /// Over the ticks in which the loop waits.
     pub shares: Option<WorkerShares>,
+    /// Over all ticks.
+    pub all_shares: Option<WorkerShares>,
     /// Of the ticks in which the loop waits, those with batches finished out of order.
     pub stash: Option<f64>,
     /// Separate waits, and the seconds of the longest.
@@ -52,6 +55,14 @@ pub(super) struct Facts {
     pub disk_wait: Option<f64>,
     pub disk_queue: Option<f64>,
     pub disk_busy: Option<f64>,
+    /// What the processes use while the loop waits.
+    pub used: Used,
+    /// Where the main thread is while the loop waits: on a CPU, at a disk, at a network. Shares of the
+    /// waiting.
+    pub main_waits: Option<[f64; 3]>,
+    /// Of the looks at the main thread's stack those outside of the model, compiling, checkpoints and
+    /// the start of workers; and those in logging.
+    pub main_outside: Option<(f64, f64)>,
 }
 
 /// A mean weighted by time.
@@ -104,6 +115,7 @@ impl Facts {
             empty: share(all.empty, all.looks),
             idle_waiting: share(all.wait_idle, all.wait_worker),
             shares: worker_shares(&of_waiting),
+            all_shares: worker_shares(&all),
             stash: (stash.1 > 0).then(|| stash.0 as f64 / stash.1 as f64),
             waits,
             longest_wait,
@@ -116,6 +128,9 @@ impl Facts {
             disk_wait: mean(&waiting, |tick| tick.disk.wait),
             disk_queue: mean(&waiting, |tick| tick.disk.queue),
             disk_busy: mean(&waiting, |tick| tick.disk.busy),
+            used: Used::of(&waiting),
+            main_waits: main_waits(&of_waiting),
+            main_outside: main_outside(&all),
         })
     }
 }
@@ -163,6 +178,8 @@ fn total(ticks: &[&Tick]) -> Counts {
     };
     let states: &[fn(&Counts) -> Option<f32>] =
         &[|c| c.run, |c| c.runq, |c| c.disk, |c| c.net, |c| c.idle, |c| c.other];
+    let main_wait: &[fn(&Counts) -> Option<f32>] =
+        &[|c| c.wait_run, |c| c.wait_disk, |c| c.wait_net, |c| c.main_wait];
     Counts {
         looks: sum(&[|c| c.looks, |c| c.wait], 0),
         wait: sum(&[|c| c.looks, |c| c.wait], 1),
@@ -178,12 +195,31 @@ fn total(ticks: &[&Tick]) -> Counts {
         net: sum(states, 3),
         idle: sum(states, 4),
         other: sum(states, 5),
+        wait_run: sum(main_wait, 0),
+        wait_disk: sum(main_wait, 1),
+        wait_net: sum(main_wait, 2),
+        main_wait: sum(main_wait, 3),
         main: sum(&[|c| c.main], 0),
         main_workers: sum(&[|c| c.main_workers, |c| c.main], 0),
+        main_model: sum(&[|c| c.main_model, |c| c.main], 0),
+        main_logging: sum(&[|c| c.main_logging, |c| c.main], 0),
         main_compile: sum(&[|c| c.main_compile, |c| c.main], 0),
         main_checkpoint: sum(&[|c| c.main_checkpoint, |c| c.main], 0),
         main_validation: sum(&[|c| c.main_validation, |c| c.main], 0),
     }
+}
+
+fn main_waits(counts: &Counts) -> Option<[f64; 3]> {
+    let share = |part| share(part, counts.main_wait);
+    Some([share(counts.wait_run)?, share(counts.wait_disk)?, share(counts.wait_net)?])
+}
+
+fn main_outside(counts: &Counts) -> Option<(f64, f64)> {
+    let share = |part| share(part, counts.main);
+    let parts =
+        [counts.main_model, counts.main_workers, counts.main_compile, counts.main_checkpoint];
+    let inside: Option<f64> = parts.into_iter().map(share).sum();
+    Some((1.0 - inside?.min(1.0), share(counts.main_logging)?))
 }
 
 fn worker_shares(counts: &Counts) -> Option<WorkerShares> {

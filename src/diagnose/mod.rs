@@ -17,6 +17,7 @@ mod charge;
 mod checkpoint_stall;
 mod clock_throttle;
 mod engine;
+mod epochs;
 mod facts;
 mod gate;
 mod idle_held;
@@ -37,11 +38,13 @@ mod settings;
 mod small_batch;
 mod starved;
 mod straggler;
+mod supply;
 mod surroundings;
 mod tick;
 mod trainer;
 mod unfed;
 mod unused_gpu;
+mod used;
 mod vram_pressure;
 mod words;
 
@@ -49,7 +52,7 @@ pub use about::{About, Threshold, UNITS};
 pub use cause::{about_cause, causes, workers_enough};
 pub use engine::{Change, Engine};
 pub use now::{Doing, RunState};
-pub use rules::{about, rules};
+pub use rules::{about, abouts, is_rule, rules};
 pub use settings::{Settings, Timing};
 
 /// What the evidence allows to say.

@@ -73,7 +73,9 @@ pub(super) struct Offers {
 /// where `slices` are a way for the job.
 pub(super) fn offers(card: &GpuInfo, need: &Need, slowest: f64, slices: bool) -> Offers {
     let bytes = card.memory_bytes.unwrap_or_default() as f64;
-    let cut = mig::sliced(&card.name, bytes, card.multiprocessors).filter(|_| slices);
+    let cut = mig::sliced(&card.name, bytes, card.multiprocessors);
+    // A slice is not cut again.
+    let cut = cut.filter(|_| slices && card.mig.is_none());
     let parts =
         cut.into_iter().flat_map(|cut| cut.into.iter().map(move |part| of_slice(cut, part, need)));
     let cards = mig::smaller_cards(&card.name).into_iter();

@@ -5,8 +5,13 @@
 //! the time (see [`Ledger`]), so a rule that names the root stands before those of its consequences.
 
 use super::about::About;
+use super::cause::causes;
 use super::ledger::Ledger;
 use super::settings::Settings;
+use super::supply::{
+    self, cache_thrash, cold_cache, cpu_oversubscribed, cpu_quota, epoch_respawn, host_memory,
+    main_thread, repeated_prep, small_files, transfer_bound,
+};
 use super::trainer::Trainer;
 use super::{
     checkpoint_stall, clock_throttle, idle_held, long_init, no_tensor_cores, oversized,
@@ -79,6 +84,12 @@ macro_rules! rules {
 
 rules! {
     starved: starved::Starved, [starved::ABOUT];
+    supply: supply::Supply, [
+        small_files::ABOUT, cache_thrash::ABOUT, cold_cache::ABOUT, main_thread::ABOUT,
+        epoch_respawn::ABOUT, transfer_bound::ABOUT, repeated_prep::ABOUT, cpu_quota::ABOUT,
+        cpu_oversubscribed::ABOUT
+    ];
+    host_memory: host_memory::HostMemory, [host_memory::ABOUT];
     checkpoint_stall: checkpoint_stall::CheckpointStall, [checkpoint_stall::ABOUT];
     straggler: straggler::Straggler, [straggler::ABOUT];
     clock_throttle: clock_throttle::ClockThrottle, [clock_throttle::ABOUT];
@@ -100,6 +111,17 @@ fn starving(ledger: &Ledger) -> Vec<(RunId, Option<Cause>)> {
 /// All rules, explained, in the order in which they are asked.
 pub fn rules() -> &'static [&'static About] {
     RULES
+}
+
+/// All rules and causes, explained, each once: a rule that STARVED names as a cause, too, comes with
+/// the rules.
+pub fn abouts() -> impl Iterator<Item = &'static About> {
+    rules().iter().copied().chain(causes().iter().copied().filter(|about| !is_rule(about)))
+}
+
+/// Whether a rule has this explanation, be it a cause, too.
+pub fn is_rule(about: &About) -> bool {
+    rules().iter().any(|rule| std::ptr::eq(*rule, about))
 }
 
 /// A rule, explained; `None` for one that this version does not look for.

@@ -50,6 +50,11 @@ const COVER: f64 = 0.4;
 const LOOKS: f64 = 20.0;
 /// A single wait shorter than this is an event (the first batch of an epoch), not a rate.
 const SINGLE_WAIT: f64 = 5.0;
+/// From so many times the threshold on a shortage is clear. Before, it must hold longer by this factor.
+const CLEAR_CUT: f64 = 2.0;
+const UNCLEAR_HOLD: f64 = 2.0;
+/// Parts of the short window and of the others in each of which one that is not clear must show.
+const PARTS: (u32, u32) = (2, 3);
 /// Fewer steps than this in a window are no ground for the highest severity.
 const CRITICAL_STEPS: f64 = 20.0;
 /// Cause and worst rank are left as they are unless another is worse by this much.
@@ -109,12 +114,26 @@ struct Judged {
     blocked: f64,
     loss: Loss,
     timing: Timing,
+    /// Whether the loop waits in every part of the window.
+    lasts: bool,
 }
 
 impl Judged {
     fn raises(&self, settings: &Settings) -> bool {
         let spread = self.facts.waits >= 2 || self.facts.longest_wait >= SINGLE_WAIT;
-        self.blocked >= settings.of(&BLOCKED) && self.loss.middle() >= settings.of(&LOST) && spread
+        let shares =
+            self.blocked >= settings.of(&BLOCKED) && self.loss.middle() >= settings.of(&LOST);
+        shares && spread
+    }
+
+    /// How long it must hold. A loader with a tenth to spare falls short for some seconds now and then,
+    /// by chance: below [`CLEAR_CUT`] it takes longer, and a shortage must show all over the window.
+    fn hold(&self, settings: &Settings) -> f64 {
+        match self.lasts {
+            _ if self.blocked >= CLEAR_CUT * settings.of(&BLOCKED) => self.timing.raise,
+            true => UNCLEAR_HOLD * self.timing.raise,
+            false => f64::INFINITY,
+        }
     }
 
     fn clears(&self, settings: &Settings) -> bool {
@@ -202,7 +221,8 @@ impl Watch {
         self.seen = Some((stamp.mono_ms, stamp.unix_ms));
         let (raises, clears) = (worst.raises(settings), worst.clears(settings));
         let timing = worst.timing;
-        let edge = self.latch.step(stamp.mono_ms, (raises, timing.raise), (clears, timing.clear));
+        let hold = worst.hold(settings);
+        let edge = self.latch.step(stamp.mono_ms, (raises, hold), (clears, timing.clear));
         self.verdict = Some(match (self.latch.is_on(), worst.blocked < settings.of(&BLOCKED)) {
             (true, _) => Verdict::Found,
             (false, true) => Verdict::Quiet,
@@ -334,7 +354,22 @@ fn judge(trainer: &Trainer, now_ms: u64, since_ms: u64, settings: &Settings) -> 
     }
     let blocked = facts.blocked?;
     let loss = Loss::of(blocked, facts.gpu);
-    Some(Judged { pid: trainer.pid, blocked, loss, timing, facts })
+    let lasts = lasts(trainer, now_ms, timing, settings);
+    Some(Judged { pid: trainer.pid, blocked, loss, timing, facts, lasts })
+}
+
+/// Whether the loop waits as much as the threshold in each part of the window.
+fn lasts(trainer: &Trainer, now_ms: u64, timing: Timing, settings: &Settings) -> bool {
+    let least = settings.of(&BLOCKED);
+    let parts = if timing == settings.fast { PARTS.0 } else { PARTS.1 };
+    (0..parts).all(|part| {
+        let length = timing.window * 1e3 / f64::from(parts);
+        let from = now_ms.saturating_sub((length * f64::from(part + 1)) as u64);
+        let to = now_ms.saturating_sub((length * f64::from(part)) as u64);
+        let ticks = trainer.recent(now_ms, timing.window);
+        let facts = Facts::of(ticks.filter(|tick| from < tick.mono_ms && tick.mono_ms <= to));
+        facts.and_then(|facts| facts.blocked).is_some_and(|blocked| blocked >= least)
+    })
 }
 
 fn words_of(
@@ -345,6 +380,9 @@ fn words_of(
     why: Explained,
 ) -> Said {
     let severity = worst.loss.severity(worst.facts.steps, worst.facts.bound);
+    // What mends itself with the next epoch is worth knowing, and no more.
+    let passes = why.cause == Cause::ColdCache;
+    let severity = severity.filter(|_| !passes);
     let mut evidence = measured(trainer, worst, scene.settings.of(&BLOCKED));
     evidence.extend(why.evidence);
     let mark = worst.facts.bound.mark();

@@ -59,7 +59,24 @@ pub(super) fn read_limit(frame: &Frame, pid: Pid) -> Option<f64> {
     limits.min().map(|limit| limit as f64)
 }
 
-fn cgroups_of(frame: &Frame, pid: Pid) -> impl Iterator<Item = (&CgroupSample, &CgroupRates)> {
+/// Bytes that processes do not hold below the tightest memory limit: free, or page cache. `None` where
+/// that is not known of the box or of a limit.
+pub(super) fn memory_room(frame: &Frame, pid: Pid) -> Option<f64> {
+    let mut room = frame.sample.host.memory_available_bytes.ok()? as f64;
+    for (group, _) in cgroups_of(frame, pid) {
+        if let Some(limit) = group.memory_limit_bytes.ok() {
+            let (used, cache) =
+                group.memory_current_bytes.ok().zip(group.memory_file_bytes.ok())?;
+            room = room.min((limit.saturating_sub(used) + cache) as f64);
+        }
+    }
+    Some(room)
+}
+
+pub(super) fn cgroups_of(
+    frame: &Frame,
+    pid: Pid,
+) -> impl Iterator<Item = (&CgroupSample, &CgroupRates)> {
     let path = frame.sample.inventory.proc(pid).and_then(|info| info.cgroup.as_deref());
     let both = frame.sample.cgroups.iter().zip(&frame.cgroups);
     both.filter(move |(group, _)| path.is_some_and(|path| is_above(&group.cgroup, path)))

@@ -1,5 +1,6 @@
 //! What is kept of one tick of one trainer: a few numbers, not the frame.
 
+use super::used::UseTick;
 use crate::model::sample::LoaderSample;
 use crate::model::{Bound, Reading};
 
@@ -29,6 +30,11 @@ pub(super) struct Counts {
     pub empty: Option<f32>,
     pub wait_idle: Option<f32>,
     pub wait_worker: Option<f32>,
+    /// Waiting with the main thread on a CPU, at a disk, at a network, and waiting at all.
+    pub wait_run: Option<f32>,
+    pub wait_disk: Option<f32>,
+    pub wait_net: Option<f32>,
+    pub main_wait: Option<f32>,
     pub steps: Option<f32>,
     /// Depths that the looks saw, added up.
     pub ready: Option<f32>,
@@ -43,6 +49,9 @@ pub(super) struct Counts {
     pub main: Option<f32>,
     pub main_workers: Option<f32>,
     pub main_compile: Option<f32>,
+    /// In the model itself: forward, backward, optimizer, the other ranks, imports.
+    pub main_model: Option<f32>,
+    pub main_logging: Option<f32>,
     pub main_checkpoint: Option<f32>,
     pub main_validation: Option<f32>,
 }
@@ -60,6 +69,10 @@ impl Counts {
             empty: added(before.empty_samples_total, now.empty_samples_total),
             wait_idle: added(before.wait_idle_samples_total, now.wait_idle_samples_total),
             wait_worker: added(before.wait_worker_samples_total, now.wait_worker_samples_total),
+            wait_run: added(before.wait_run_samples_total, now.wait_run_samples_total),
+            wait_disk: added(before.wait_disk_samples_total, now.wait_disk_samples_total),
+            wait_net: added(before.wait_net_samples_total, now.wait_net_samples_total),
+            main_wait: added(before.wait_samples_total, now.wait_samples_total),
             steps: added(before.steps_total, now.steps_total),
             ready: added(before.ready_sum, now.ready_sum),
             run: added(before.worker_run_samples_total, now.worker_run_samples_total),
@@ -70,6 +83,16 @@ impl Counts {
             other: added(before.worker_other_samples_total, now.worker_other_samples_total),
             main: added(before.main_samples_total, now.main_samples_total),
             main_workers: added(before.main_workers_samples_total, now.main_workers_samples_total),
+            main_model: [
+                added(before.main_forward_samples_total, now.main_forward_samples_total),
+                added(before.main_backward_samples_total, now.main_backward_samples_total),
+                added(before.main_optimizer_samples_total, now.main_optimizer_samples_total),
+                added(before.main_collective_samples_total, now.main_collective_samples_total),
+                added(before.main_import_samples_total, now.main_import_samples_total),
+            ]
+            .into_iter()
+            .sum(),
+            main_logging: added(before.main_logging_samples_total, now.main_logging_samples_total),
             main_compile: added(before.main_compile_samples_total, now.main_compile_samples_total),
             main_checkpoint: added(
                 before.main_checkpoint_samples_total,
@@ -143,4 +166,6 @@ pub(super) struct Tick {
     /// Bytes a second that the workers read from storage.
     pub read: Option<f32>,
     pub disk: DiskTick,
+    /// What its processes use.
+    pub uses: UseTick,
 }

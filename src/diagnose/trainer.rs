@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use super::epochs::{self, Epochs};
 use super::facts::Facts;
 use super::gate::{CHECKPOINT_BYTES_PER_SECOND, Gates, Moment};
 use super::settings::{Settings, Timing};
 use super::surroundings as around;
 use super::tick::{Counts, Gate, Tick};
+use super::used::UseTick;
 use crate::model::frame::DiskRates;
 use crate::model::inventory::{LoaderInfo, Storage};
 use crate::model::sample::LoaderSample;
@@ -44,13 +46,19 @@ pub(super) struct Trainer {
     pub(super) disk: Option<(Box<str>, bool)>,
     pub(super) gpus: Vec<GpuId>,
     pub(super) read_limit: Option<f64>,
+    /// Bytes of memory that the page cache may still take or has, below the tightest limit.
+    pub(super) memory_room: Option<f64>,
     pub(super) write: Option<f64>,
     pub(super) workers: Option<u32>,
     pub(super) prefetch: Option<u64>,
+    /// Whether a thread copies its batches to pinned memory, where known.
+    pub(super) pinned: Option<bool>,
     /// The box has a GPU at all.
     pub(super) box_has_gpu: bool,
     pub(super) seen_ms: u64,
     pub(super) gates: Gates,
+    /// What the epochs of its loaders took.
+    pub(super) epochs: Epochs,
     ticks: VecDeque<Tick>,
     before: BTreeMap<LoaderId, LoaderSample>,
     floors: BTreeMap<Box<str>, f64>,
@@ -66,12 +74,15 @@ impl Trainer {
             disk: None,
             gpus: Vec::new(),
             read_limit: None,
+            memory_room: None,
             write: None,
             workers: None,
             prefetch: None,
+            pinned: None,
             box_has_gpu: false,
             seen_ms: 0,
             gates: Gates::default(),
+            epochs: Epochs::default(),
             ticks: VecDeque::new(),
             before: BTreeMap::new(),
             floors: BTreeMap::new(),
@@ -93,6 +104,7 @@ impl Trainer {
         self.gpus = around::gpus_of(frame, self.pid, &infos);
         self.box_has_gpu = !sample.gpus.is_empty();
         self.read_limit = around::read_limit(frame, self.pid);
+        self.memory_room = around::memory_room(frame, self.pid);
         self.write = around::writes(frame, self.pid);
         let rows: Vec<&LoaderSample> =
             sample.loaders.iter().filter(|row| row.pid == self.pid).collect();
@@ -151,6 +163,7 @@ impl Trainer {
         self.loader = Some(row.loader);
         self.storage = info.and_then(|info| info.storage.first().cloned());
         self.prefetch = row.prefetch_factor.ok();
+        self.pinned = row.pinned.ok();
         let disk = around::disk_of(frame, self.storage.as_ref());
         self.note_disk(disk);
         let pids: &[Pid] = info.map_or(&[], |info| &info.workers);
@@ -175,7 +188,7 @@ impl Trainer {
         let capacity = row.capacity.ok().filter(|capacity| *capacity > 0);
         let ready = row.ready.ok().zip(capacity);
         let depth = counts.mean_depth().zip(capacity);
-        self.ticks.push_back(Tick {
+        let tick = Tick {
             mono_ms: stamp.mono_ms,
             unix_ms: stamp.unix_ms,
             span: span as f32,
@@ -189,7 +202,12 @@ impl Trainer {
             cpu: around::cpu(frame, self.pid),
             read: around::reads(frame, pids),
             disk: disk.map(around::disk_tick).unwrap_or_default(),
-        });
+            uses: UseTick::of(frame, self.pid, pids, disk, &self.gpus),
+        };
+        let age_ms = frame.sample.inventory.proc(self.pid).and_then(|info| info.start_ms);
+        let age_ms = age_ms.map(|start_ms| stamp.unix_ms.saturating_sub(start_ms));
+        self.epochs.see(&epochs::Moment { stamp, row, tick: &tick, age_ms });
+        self.ticks.push_back(tick);
     }
 
     fn note_disk(&mut self, disk: Option<&DiskRates>) {

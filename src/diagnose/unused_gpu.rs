@@ -20,8 +20,8 @@ pub(super) static ABOUT: About = About {
     what: "A GPU that a run may use has no process and no work, while others of the run are busy.",
     when: "Raised where, for 5 min after the warm-up, no process holds memory of the GPU and no kernel runs \
            on it in any look, while another GPU of the run is busy {sibling} of the time or more. High where \
-           the run's environment lists the GPU (CUDA_VISIBLE_DEVICES), a warning where it only does not rule \
-           it out. Cleared by the first use.",
+           the run was given the GPU by name (CUDA_VISIBLE_DEVICES, a devices control group), a warning where \
+           nothing that can be read keeps it from the run. Cleared by the first use.",
     remedy: "torchrun --nproc_per_node= the number of GPUs, CUDA_VISIBLE_DEVICES; or give the GPU back.",
     source: "a proposal",
     thresholds: &[&SIBLING],
@@ -53,12 +53,12 @@ struct Watch {
     last_unix_ms: i64,
 }
 
-/// Which GPUs a run's environment lets it use.
+/// Which GPUs a run may use.
 #[derive(Clone, Debug, PartialEq)]
 enum Visible {
-    /// These, by name.
-    Listed(BTreeSet<GpuId>),
-    /// All: nothing restricts it.
+    /// These, and what says so.
+    Listed(BTreeSet<GpuId>, Box<str>),
+    /// All: nothing limits it, or what does cannot be read.
     All,
     /// It cannot be told.
     Unknown,
@@ -118,7 +118,7 @@ impl Watch {
         let visible = visible(scene.frame, run);
         for row in &scene.frame.sample.gpus {
             let may = match &visible {
-                Visible::Listed(gpus) => gpus.contains(&row.gpu),
+                Visible::Listed(gpus, _) => gpus.contains(&row.gpu),
                 Visible::All | Visible::Unknown => true,
             };
             let idles = warm && may && is_unused(scene.frame, row.gpu) && told.insert(row.gpu);
@@ -174,43 +174,16 @@ fn is_unused(frame: &Frame, gpu: GpuId) -> bool {
     !held && idle.is_some_and(|util| util < USED)
 }
 
-/// The GPUs that any rank of a run may use.
+/// The GPUs that a run was given.
 fn visible(frame: &Frame, run: RunId) -> Visible {
-    let inventory = &frame.sample.inventory;
-    let lists = inventory.run(run).map_or(&[][..], |info| &info.visible_gpus);
-    if lists.is_empty() {
-        return Visible::Unknown;
-    }
-    let mut gpus = BTreeSet::new();
-    for list in lists {
-        if &**list == "all" {
-            return Visible::All;
+    let given = frame.sample.inventory.run(run).and_then(|info| info.given.as_ref());
+    match given {
+        Some(given) if given.doubt.is_empty() => {
+            Visible::Listed(given.gpus.iter().copied().collect(), given.by.clone())
         }
-        for word in list.split(',').map(str::trim).filter(|word| !word.is_empty()) {
-            match named(frame, word) {
-                Ok(Some(gpu)) => _ = gpus.insert(gpu),
-                // CUDA's list ends at the first word that names nothing.
-                Ok(None) => break,
-                Err(()) => return Visible::Unknown,
-            }
-        }
+        Some(_) => Visible::Unknown,
+        None => Visible::All,
     }
-    Visible::Listed(gpus)
-}
-
-/// The GPU that a word of CUDA_VISIBLE_DEVICES names: an index, or the start of a UUID. CUDA numbers the
-/// fastest first, so that an index tells nothing where the GPUs differ.
-fn named(frame: &Frame, word: &str) -> Result<Option<GpuId>, ()> {
-    let gpus = &frame.sample.inventory.gpus;
-    if word.starts_with("MIG") {
-        return Err(());
-    }
-    if word.starts_with("GPU-") {
-        return Ok(gpus.iter().find(|gpu| gpu.uuid.starts_with(word)).map(|gpu| gpu.gpu));
-    }
-    let Ok(index) = word.parse::<usize>() else { return Ok(None) };
-    let alike = gpus.windows(2).all(|pair| pair[0].name == pair[1].name);
-    if alike { Ok(gpus.get(index).map(|gpu| gpu.gpu)) } else { Err(()) }
 }
 
 #[expect(clippy::too_many_arguments, reason = "all of what one sentence says")]
@@ -233,16 +206,16 @@ fn said(
         if ids.len() == 1 { format!("GPU {}", ids[0]) } else { format!("GPUs {}", ids.join(", ")) };
     let seconds = (scene.frame.sample.stamp.unix_ms - from) as f64 / 1e3;
     let (listed, may) = match visible {
-        Visible::Listed(_) => (true, "its CUDA_VISIBLE_DEVICES lists"),
-        Visible::All => (false, "nothing in its environment rules out"),
-        Visible::Unknown => (false, "it may or may not be allowed to use"),
+        Visible::Listed(_, by) => (true, format!("which its {} gives it", words::name(by))),
+        Visible::All => (false, "which nothing that can be read keeps from it".into()),
+        Visible::Unknown => (false, "which it may or may not be allowed to use".into()),
     };
     let all = used + unused.len();
     Said {
         severity: if listed { Severity::High } else { Severity::Warn },
         run: Some(run),
         title: format!(
-            "{name} keeps {used} of {all} GPUs at work: {gpus}, which {may}, had no process and no work for \
+            "{name} keeps {used} of {all} GPUs at work: {gpus}, {may}, had no process and no work for \
              {}",
             words::duration(seconds)
         ),

@@ -49,6 +49,15 @@ pub(super) fn memory(bytes: f64) -> String {
     }
 }
 
+/// `23 KiB`, `38 GiB`
+pub(super) fn size(bytes: f64) -> String {
+    match bytes {
+        b if b < 1024.0 => format!("{b:.0} B"),
+        b if b < f64::from(1 << 20) => format!("{:.0} KiB", b / 1024.0),
+        b => memory(b),
+    }
+}
+
 /// `8.1 ms`
 pub(super) fn milliseconds(seconds: f64) -> String {
     let ms = seconds * 1e3;
@@ -62,6 +71,23 @@ pub(super) fn duration(seconds: f64) -> String {
         (0, 0) => format!("{seconds:.0} s"),
         (0, minutes) => format!("{minutes} min"),
         (hours, minutes) => format!("{hours} h {minutes} min"),
+    }
+}
+
+/// `840 s`, `12 h`: CPU time, which may pass the clock's.
+pub(super) fn cpu_time(seconds: f64) -> String {
+    match seconds {
+        s if s >= 7200.0 => format!("{:.0} core-hours", s / 3600.0),
+        s => format!("{s:.0} core-seconds"),
+    }
+}
+
+/// `950`, `64 000`, `1.28 million`
+pub(super) fn count(count: u64) -> String {
+    match count {
+        c if c >= 1_000_000 => format!("{:.2} million", c as f64 / 1e6),
+        c if c >= 10_000 => format!("{} {:03}", c / 1000, c % 1000),
+        c => c.to_string(),
     }
 }
 

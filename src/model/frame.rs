@@ -66,6 +66,7 @@ section! {
         psi_memory_full_ratio: Reading<f64> => Rate, Ratio, 3, "Share of time in which all tasks waited for memory.";
         major_faults_per_second: Reading<f64> => Rate, PerSecond, 1, "Page faults that needed I/O.";
         refault_file_pages_per_second: Reading<f64> => Rate, PerSecond, 1, "File pages read again soon after they were evicted.";
+        swap_in_pages_per_second: Reading<f64> => Rate, PerSecond, 1, "Pages swapped in.";
         mltop_cpu_ratio: Reading<f64> => Rate, Ratio, 4, "CPU time of mltop itself, of one core.";
     }
 }
@@ -77,6 +78,7 @@ section! {
         cpu_cores: Reading<f64> => Rate, None, 2, "CPU time used, in cores.";
         throttled_ratio: Reading<f64> => Rate, Ratio, 3, "Share of time in which the group was throttled.";
         throttled_periods_ratio: Reading<f64> => Rate, Ratio, 3, "Share of scheduling periods in which the quota ran out.";
+        refault_file_pages_per_second: Reading<f64> => Rate, PerSecond, 1, "File pages of the group read again soon after they were evicted.";
     }
 }
 
@@ -114,6 +116,18 @@ section! {
         pcie_link_bytes_per_second: Reading<f64> => Rate, BytesPerSecond, 0, "What the link in use now can carry, one way.";
         pcie_rx_ratio: Reading<f64> => Rate, Ratio, 3, "Host to GPU, of the link in use now.";
         pcie_tx_ratio: Reading<f64> => Rate, Ratio, 3, "GPU to host, of the link in use now.";
+        nvlink_rx_bytes_per_second: Reading<f64> => Rate, BytesPerSecond, 0, "Received over all NVLinks, from the best source.";
+        nvlink_tx_bytes_per_second: Reading<f64> => Rate, BytesPerSecond, 0, "Sent over all NVLinks, from the best source.";
+        nvlink_rx_ratio: Reading<f64> => Rate, Ratio, 3, "Received, of what all NVLinks together carry.";
+        nvlink_tx_ratio: Reading<f64> => Rate, Ratio, 3, "Sent, of what all NVLinks together carry.";
+        utilization_mean_ratio: Reading<f64> => Rate, Ratio, 3, "Mean utilization over the tick, from the driver's buffered samples.";
+        idle_ratio: Reading<f64> => Rate, Ratio, 3, "Share of the buffered samples of the tick in which no kernel ran.";
+        power_mean_watts: Reading<f64> => Rate, Watts, 1, "Mean power over the tick, from the energy.";
+        power_throttle_ratio: Reading<f64> => Rate, Ratio, 3, "Share of time in which clocks were held down to keep to the power limit.";
+        thermal_throttle_ratio: Reading<f64> => Rate, Ratio, 3, "Share of time in which clocks were held down by heat.";
+        sm_clock_ratio: Reading<f64> => Rate, Ratio, 3, "Clock of the multiprocessors of their highest.";
+        driver_calls_per_second: Reading<f64> => Rate, PerSecond, 1, "Calls that mltop makes to the driver for this GPU.";
+        driver_ratio: Reading<f64> => Rate, Ratio, 4, "Share of time spent in these calls.";
     }
 }
 
@@ -122,6 +136,7 @@ section! {
     ProcRates, "procs" {
         pid: Pid => Id, None, 0, "Process id.";
         cpu_cores: Reading<f64> => Rate, None, 3, "CPU time used, in cores.";
+        main_cpu_cores: Reading<f64> => Rate, None, 3, "CPU time of the main thread alone, in cores.";
         run_delay_ratio: Reading<f64> => Rate, Ratio, 3, "Time ready to run without a CPU, of one thread's time.";
         read_bytes_per_second: Reading<f64> => Rate, BytesPerSecond, 0, "Bytes read from storage.";
         read_chars_per_second: Reading<f64> => Rate, BytesPerSecond, 0, "Bytes that read calls returned.";

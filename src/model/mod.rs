@@ -2,6 +2,7 @@
 
 pub mod finding;
 pub mod frame;
+pub mod gpu;
 pub mod id;
 pub mod inventory;
 pub mod metric;

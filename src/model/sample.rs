@@ -11,6 +11,8 @@ use super::inventory::Inventory;
 use super::metric::{round, section, states};
 use super::reading::Reading;
 
+pub use super::gpu::{GpuProcKind, GpuProcSample, GpuSample, PcieSource};
+
 /// Everything that one tick read.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sample {
@@ -76,6 +78,7 @@ section! {
         runnable: Reading<u64> => Gauge, None, 0, "Threads running or ready to run (/proc/loadavg).";
         memory_total_bytes: Reading<u64> => Gauge, Bytes, 0, "Installed memory (/proc/meminfo MemTotal).";
         memory_available_bytes: Reading<u64> => Gauge, Bytes, 0, "Memory that can be had without swapping (/proc/meminfo MemAvailable).";
+        memory_free_bytes: Reading<u64> => Gauge, Bytes, 0, "Memory that nothing uses, not even as page cache (/proc/meminfo MemFree).";
         memory_cached_bytes: Reading<u64> => Gauge, Bytes, 0, "Page cache, shared memory included (/proc/meminfo Cached).";
         swap_total_bytes: Reading<u64> => Gauge, Bytes, 0, "Swap space (/proc/meminfo SwapTotal).";
         swap_free_bytes: Reading<u64> => Gauge, Bytes, 0, "Unused swap space (/proc/meminfo SwapFree).";
@@ -107,6 +110,8 @@ section! {
         throttled_seconds_total: Reading<f64> => Counter, Seconds, 3, "Time in which the group was throttled (cpu.stat throttled_usec or throttled_time).";
         memory_limit_bytes: Reading<u64> => Gauge, Bytes, 0, "Memory limit (memory.max, memory.limit_in_bytes). Not applicable where there is none.";
         memory_current_bytes: Reading<u64> => Gauge, Bytes, 0, "Memory charged to the group (memory.current, memory.usage_in_bytes).";
+        memory_file_bytes: Reading<u64> => Gauge, Bytes, 0, "Page cache charged to the group (memory.stat file, total_cache).";
+        refault_file_pages_total: Reading<u64> => Counter, None, 0, "File pages of the group that were read again soon after they were evicted (memory.stat workingset_refault_file).";
         io_read_limit_bytes_per_second: Reading<u64> => Gauge, BytesPerSecond, 0, "Lowest read limit on any device (io.max rbps, blkio.throttle.read_bps_device). Not applicable where there is none.";
     }
 }
@@ -137,18 +142,6 @@ section! {
 }
 
 states! {
-    /// Where a PCIe rate comes from.
-    PcieSource {
-        /// GPM: the hardware's own average between two samples.
-        Gpm = "gpm",
-        /// The driver's byte counters, polled faster than they wrap.
-        Counter = "counter",
-        /// `nvmlDeviceGetPcieThroughput`: a look of 20 ms.
-        Snapshot = "snapshot",
-    }
-}
-
-states! {
     /// How a value relates to the truth.
     Bound {
         /// It is the value.
@@ -171,50 +164,6 @@ impl Bound {
             Self::Lower => "≥",
             Self::Doubtful => "~",
         }
-    }
-}
-
-section! {
-    /// One GPU.
-    GpuSample, "gpus" {
-        gpu: GpuId => Id, None, 0, "Index in the vendor's library.";
-        utilization_ratio: Reading<f64> => Gauge, Ratio, 3, "Share of the last sampling period in which at least one kernel ran (NVML utilization.gpu). Says nothing about how much of the GPU it used.";
-        memory_controller_ratio: Reading<f64> => Gauge, Ratio, 3, "Share of the last sampling period in which device memory was read or written (NVML utilization.memory).";
-        sm_active_ratio: Reading<f64> => Gauge, Ratio, 3, "Mean share of multiprocessors with at least one warp (GPM SM_UTIL).";
-        sm_occupancy_ratio: Reading<f64> => Gauge, Ratio, 3, "Resident warps of the possible ones (GPM SM_OCCUPANCY).";
-        tensor_active_ratio: Reading<f64> => Gauge, Ratio, 3, "Share of cycles in which a tensor pipe was busy (GPM ANY_TENSOR_UTIL).";
-        dram_active_ratio: Reading<f64> => Gauge, Ratio, 3, "Share of cycles in which device memory moved data (GPM DRAM_BW_UTIL).";
-        memory_used_bytes: Reading<u64> => Gauge, Bytes, 0, "Device memory in use, without what the driver reserves where the driver tells them apart.";
-        memory_total_bytes: Reading<u64> => Gauge, Bytes, 0, "Device memory.";
-        memory_reserved_bytes: Reading<u64> => Gauge, Bytes, 0, "Device memory that the driver keeps for itself (R510 and later).";
-        power_watts: Reading<f64> => Gauge, Watts, 1, "Power draw at the moment of the read; where the driver tells only its average, that.";
-        power_limit_watts: Reading<f64> => Gauge, Watts, 1, "Power limit in force.";
-        energy_joules_total: Reading<f64> => Counter, Joules, 1, "Energy since the driver was loaded.";
-        temperature_celsius: Reading<f64> => Gauge, Celsius, 0, "Temperature of the GPU die.";
-        sm_clock_hertz: Reading<u64> => Gauge, Hertz, 0, "Clock of the multiprocessors.";
-        sm_clock_max_hertz: Reading<u64> => Gauge, Hertz, 0, "Highest clock of the multiprocessors.";
-        memory_clock_hertz: Reading<u64> => Gauge, Hertz, 0, "Clock of the device memory.";
-        throttle_reasons: Reading<u64> => State, None, 0, "Why the clocks are where they are, as NVML's bits (clocksEventReasons).";
-        pcie_rx_bytes_total: Reading<u64> => Counter, Bytes, 0, "Bytes received over PCIe (host to GPU), headers included; widened from the driver's 32-bit counter.";
-        pcie_tx_bytes_total: Reading<u64> => Counter, Bytes, 0, "Bytes sent over PCIe (GPU to host), headers included; widened from the driver's 32-bit counter.";
-        pcie_rx_bytes_per_second: Reading<f64> => Gauge, BytesPerSecond, 0, "Rate received, where the source gives a rate and no count (GPM, snapshot).";
-        pcie_tx_bytes_per_second: Reading<f64> => Gauge, BytesPerSecond, 0, "Rate sent, where the source gives a rate and no count (GPM, snapshot).";
-        pcie_source: Reading<PcieSource> => State, None, 0, "Where the PCIe figures come from.";
-        pcie_bound: Reading<Bound> => State, None, 0, "How the PCIe figures relate to the truth: lower where a counter may have wrapped unseen.";
-        pcie_link_gen: Reading<u64> => Gauge, None, 0, "PCIe generation in use now; falls when the GPU idles.";
-        pcie_link_width: Reading<u64> => Gauge, None, 0, "PCIe lanes in use now.";
-        pcie_link_gen_max: Reading<u64> => Gauge, None, 0, "PCIe generation that GPU and slot can do.";
-        pcie_link_width_max: Reading<u64> => Gauge, None, 0, "PCIe lanes that GPU and slot can do.";
-        age_seconds: Reading<f64> => Gauge, Seconds, 2, "How old the figures of this row are. A driver that does not answer shows here.";
-    }
-}
-
-section! {
-    /// What one process holds of one GPU.
-    GpuProcSample, "gpu_procs" {
-        gpu: GpuId => Id, None, 0, "Index of the GPU.";
-        pid: Pid => Id, None, 0, "The process. In a container the driver may give pids of the host.";
-        memory_used_bytes: Reading<u64> => Gauge, Bytes, 0, "Device memory that it holds.";
     }
 }
 
@@ -246,6 +195,7 @@ section! {
         pid: Pid => Id, None, 0, "Process id.";
         state: Reading<ProcState> => State, None, 0, "State of the main thread (stat).";
         cpu_seconds_total: Reading<f64> => Counter, Seconds, 2, "CPU time in user mode and kernel, all threads (stat).";
+        main_cpu_seconds_total: Reading<f64> => Counter, Seconds, 3, "CPU time of the main thread alone (task/PID/schedstat).";
         threads: Reading<u64> => Gauge, None, 0, "Threads (stat).";
         rss_bytes: Reading<u64> => Gauge, Bytes, 0, "Resident memory, shared pages counted in full (stat).";
         major_faults_total: Reading<u64> => Counter, None, 0, "Page faults that needed I/O (stat).";
@@ -345,6 +295,9 @@ section! {
         delivery_samples_total: Reading<u64> => Counter, None, 0, "Of those, looks that found a batch ready: the hand-over is what takes time.";
         wait_idle_samples_total: Reading<u64> => Counter, None, 0, "Looks at a worker without work while the loop waited.";
         wait_worker_samples_total: Reading<u64> => Counter, None, 0, "Looks at a worker while the loop waited.";
+        wait_run_samples_total: Reading<u64> => Counter, None, 0, "Looks that found the loop waiting with its main thread on a CPU: it prepares or unpacks the batch itself.";
+        wait_disk_samples_total: Reading<u64> => Counter, None, 0, "Looks that found the loop waiting with its main thread waiting for a disk.";
+        wait_net_samples_total: Reading<u64> => Counter, None, 0, "Looks that found the loop waiting with its main thread waiting for a network, a network filesystem or FUSE; of a loader with workers, its result queue too.";
         worker_run_samples_total: Reading<u64> => Counter, None, 0, "Looks that found a worker on a CPU.";
         worker_runq_samples_total: Reading<u64> => Counter, None, 0, "Looks that found a worker ready to run, by its share of run-queue delay.";
         worker_disk_samples_total: Reading<u64> => Counter, None, 0, "Looks that found a worker waiting for a disk (state D, or a page of a file).";

@@ -2,8 +2,8 @@
 
 use std::fmt::{self, Write};
 
-use crate::diagnose::{About, Settings, causes, rules};
-use crate::model::Area;
+use crate::diagnose::{About, Settings, about_cause, abouts, causes, is_rule, rules};
+use crate::model::{Area, Cause};
 
 use super::text::broken;
 
@@ -22,13 +22,15 @@ fn write_list(out: &mut String) -> fmt::Result {
     for area in Area::ALL {
         let of_area = |about: &&&About| about.area == *area;
         let rules: Vec<&&About> = rules().iter().filter(of_area).collect();
-        let causes: Vec<&&About> = causes().iter().filter(of_area).collect();
+        let causes = causes().iter().filter(of_area).filter(|about| !is_rule(about));
+        let causes: Vec<&&About> = causes.collect();
         if rules.is_empty() && causes.is_empty() {
             continue;
         }
         writeln!(out, "{}{}", if out.is_empty() { "" } else { "\n" }, area.code())?;
         for about in rules {
-            writeln!(out, "  {:<CODE$}{}", about.code, about.what)?;
+            let both = if is_cause(about) { "+ " } else { "" };
+            writeln!(out, "  {both}{:<1$}{2}", about.code, CODE - both.len(), about.what)?;
         }
         for about in causes {
             writeln!(out, "  · {:<1$}{2}", about.code, CODE - 2, about.what)?;
@@ -36,7 +38,7 @@ fn write_list(out: &mut String) -> fmt::Result {
     }
     writeln!(
         out,
-        "\n· is a cause of STARVED. `mltop explain RULE` tells when, and from which values on."
+        "\n· is a cause of STARVED, + is one and a finding of its own. `mltop explain RULE` tells when, and from which values on."
     )
 }
 
@@ -44,26 +46,36 @@ fn write_list(out: &mut String) -> fmt::Result {
 pub fn table() -> String {
     let mut out = String::from("| finding | area | what it says |\n|---|---|---|\n");
     for about in rules() {
-        let _ = writeln!(out, "| {} | {} | {} |", about.code, about.area.code(), about.what);
+        let area = about.area.code();
+        let both = if is_cause(about) { ", also why STARVED" } else { "" };
+        let _ = writeln!(out, "| {} | {area}{both} | {} |", about.code, about.what);
     }
-    for about in causes() {
+    for about in causes().iter().filter(|about| !is_rule(about)) {
         let area = about.area.code();
         let _ = writeln!(out, "| {} | {area}, why STARVED | {} |", about.code, about.what);
     }
     out
 }
 
-/// A rule or a cause with the thresholds in force. Of a code that is both, both.
+/// Whether STARVED names it as its cause.
+fn is_cause(about: &About) -> bool {
+    let cause = Cause::from_code(about.code).and_then(about_cause);
+    cause.is_some_and(|cause| std::ptr::eq(cause, about))
+}
+
+/// A rule or a cause with the thresholds in force.
 pub fn explain(code: &str, settings: &Settings) -> Option<String> {
-    let both = [(rules(), "a finding"), (causes(), "a cause of STARVED")];
     let mut out = String::new();
-    for (abouts, kind) in both {
-        for about in abouts.iter().filter(|about| about.code.eq_ignore_ascii_case(code)) {
-            if !out.is_empty() {
-                out.push('\n');
-            }
-            let _ = write_about(about, kind, settings, &mut out);
+    for about in abouts().filter(|about| about.code.eq_ignore_ascii_case(code)) {
+        let kind = match (is_rule(about), is_cause(about)) {
+            (true, true) => "a finding, and a cause of STARVED",
+            (true, false) => "a finding",
+            _ => "a cause of STARVED",
+        };
+        if !out.is_empty() {
+            out.push('\n');
         }
+        let _ = write_about(about, kind, settings, &mut out);
     }
     (!out.is_empty()).then_some(out)
 }
@@ -96,5 +108,5 @@ fn write_about(about: &About, kind: &str, settings: &Settings, out: &mut String)
 
 /// Every word that [`explain`] knows.
 pub fn codes() -> impl Iterator<Item = &'static str> {
-    rules().iter().chain(causes()).map(|about| about.code)
+    abouts().map(|about| about.code)
 }

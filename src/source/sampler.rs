@@ -18,7 +18,7 @@ use super::machine::{Cgroups, Machine, ProcStat, Procs};
 use super::root::Roots;
 use super::simulated::SimulatedGpu;
 use super::trainer::{Found, ProcSeen, Trainers};
-use crate::model::inventory::{ProcInfo, Role, SourceStatus};
+use crate::model::inventory::{GpuInfo, ProcInfo, Role, RunInfo, SourceStatus};
 use crate::model::sample::GpuProcSample;
 use crate::model::{Inventory, Pid, Reading, Sample, Stamp};
 
@@ -186,12 +186,13 @@ impl Sources {
         let groups: BTreeSet<&Box<str>> = self.groups.values().collect();
         sample.cgroups = self.cgroups.read(&groups.into_iter().cloned().collect::<Vec<_>>());
         let seen_status = [gpu_look.status, found.status.clone(), loader_look.status];
+        let runs = self.runs(&found, &gpu_look.infos);
         let inventory = Inventory {
             host: Arc::clone(&self.inventory.host),
             gpus: gpu_look.infos,
             disks: self.machine.disk_infos(),
             procs: self.proc_infos(&found, &recorded),
-            runs: found.runs.clone(),
+            runs,
             loaders: loader_look.infos,
             sources: seen_status.into_iter().map(Arc::new).collect(),
         };
@@ -203,6 +204,15 @@ impl Sources {
         sample.dur_us = begun.elapsed().as_micros() as u64;
         self.seq += 1;
         sample
+    }
+
+    /// The jobs, with the GPUs that they were given.
+    fn runs(&self, found: &Found, gpus: &[Arc<GpuInfo>]) -> Vec<Arc<RunInfo>> {
+        let runs = found.runs.iter().map(|run| match self.trainers.given(run, gpus) {
+            Some(given) => Arc::new(RunInfo { given: Some(given), ..RunInfo::clone(run) }),
+            None => Arc::clone(run),
+        });
+        runs.collect()
     }
 
     /// The control groups that bound the trainers.

@@ -10,7 +10,9 @@ use mltop::model::inventory::{
     Storage,
 };
 use mltop::model::metric::{Cell, Section};
-use mltop::model::sample::{Activity, Bound, PcieSource, ProcState, ReadySource, WaitSource};
+use mltop::model::sample::{
+    Activity, Bound, GpuProcKind, PcieSource, ProcState, ReadySource, WaitSource,
+};
 use mltop::model::{Gap, GpuId, Inventory, LoaderId, Pid, RunId, Sample, Stamp};
 use proptest::prelude::{Strategy, any};
 
@@ -65,6 +67,7 @@ impl Dice {
 /// Every word that some state column knows.
 fn codes() -> Vec<&'static str> {
     let mut codes = Vec::new();
+    codes.extend(GpuProcKind::ALL.iter().map(|state| state.code()));
     codes.extend(PcieSource::ALL.iter().map(|state| state.code()));
     codes.extend(Bound::ALL.iter().map(|state| state.code()));
     codes.extend(ProcState::ALL.iter().map(|state| state.code()));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use mltop::derive;
 use mltop::diagnose::{Change, Engine, Settings};
-use mltop::model::inventory::{GpuInfo, LoaderInfo, ProcInfo, Role, RunInfo};
+use mltop::model::inventory::{GivenGpus, GpuInfo, LoaderInfo, ProcInfo, Role, RunInfo};
 use mltop::model::sample::{GpuProcSample, GpuSample, LoaderSample, ProcSample};
 use mltop::model::{
     Bound, Finding, Frame, Gap, GpuId, Inventory, LoaderId, Pid, Reading, Rule, RunId, Sample,
@@ -108,8 +108,8 @@ pub(crate) struct Cards {
     pub(crate) multiprocessors: Option<u32>,
     pub(crate) gibibytes: f64,
     pub(crate) watts: f64,
-    /// What the environment says of the GPUs that may be used.
-    pub(crate) visible: &'static [&'static str],
+    /// The GPUs that the run was given, where anything says so, and why that may not be right.
+    pub(crate) given: Option<(&'static [u32], &'static str)>,
     pub(crate) kind: &'static str,
     pub(crate) world: Option<u32>,
     /// The age of the processes when they are first seen, in seconds.
@@ -147,7 +147,7 @@ impl Cards {
             multiprocessors: Some(132),
             gibibytes: 79.6,
             watts: 700.0,
-            visible: &["all"],
+            given: None,
             kind: "pytorch",
             world: None,
             age: 3600,
@@ -218,6 +218,7 @@ impl Cards {
                 gpu: GpuId(at as u32),
                 pid: Self::pid(at),
                 memory_used_bytes: Reading::Is(self.bytes(held)),
+                ..GpuProcSample::default()
             });
         }
         sample.gpus.push(card);
@@ -327,7 +328,11 @@ impl Cards {
             run: RunId(1),
             name: "train.py".into(),
             trainers: (0..self.ranks.len()).map(Self::pid).collect(),
-            visible_gpus: self.visible.iter().map(|list| (*list).into()).collect(),
+            given: self.given.map(|(gpus, doubt)| GivenGpus {
+                gpus: gpus.iter().copied().map(GpuId).collect(),
+                by: "CUDA_VISIBLE_DEVICES".into(),
+                doubt: doubt.into(),
+            }),
             world_size: self.world,
             ..RunInfo::default()
         }));

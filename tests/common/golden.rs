@@ -263,6 +263,7 @@ fn tick(seq: u64) -> Sample {
             gpu: GpuId(0),
             pid: Pid(4711),
             memory_used_bytes: Is(30_000_000_000),
+            ..GpuProcSample::default()
         }],
         procs: vec![
             ProcSample { pid: Pid(4711), state: Is(ProcState::Sleeping), ..ProcSample::default() },

@@ -51,7 +51,7 @@ impl Drop for Throttle {
 }
 
 /// `major:minor` of the whole disk behind a path.
-fn whole_disk(path: &Path) -> Option<String> {
+pub(crate) fn whole_disk(path: &Path) -> Option<String> {
     let device = fs::metadata(path).ok()?.dev();
     let number = format!("{}:{}", rustix::fs::major(device), rustix::fs::minor(device));
     let Ok(entry) = fs::canonicalize(format!("/sys/dev/block/{number}")) else {

@@ -24,6 +24,7 @@ use mltop::diagnose::Engine;
 use mltop::model::{Cause, Finding, Rule};
 
 use crate::scenario::{Load, Scenario};
+use crate::supply::{cpu, epochs, gpu, memory, reads};
 
 mod checkpoint_stall;
 mod clock_throttle;
@@ -63,6 +64,16 @@ cases! {
     delivery_bound: "DELIVERY-BOUND", starved::delivery, starved::quick_delivery;
     mixed: "MIXED", starved::half_and_half, starved::disk, instead Cause::DiskBound;
     unattributed: "UNATTRIBUTED", starved::lock, starved::half_and_half, instead Cause::Mixed;
+    small_files: "SMALL-FILES", reads::small_files, reads::larger_files;
+    cache_thrash: "CACHE-THRASH", epochs::thrashing, epochs::hardly_thrashing;
+    cold_cache: "COLD-CACHE", epochs::cold, epochs::as_cold;
+    main_thread: "MAIN-THREAD", gpu::main_thread, gpu::quick_main_thread;
+    epoch_respawn: "EPOCH-RESPAWN", epochs::respawn, epochs::quick_respawn;
+    transfer_bound: "TRANSFER-BOUND", gpu::full_link, gpu::link_with_room;
+    repeated_prep: "REPEATED-PREP", epochs::repeated, epochs::not_repeated;
+    cpu_quota: "CPU-QUOTA", cpu::throttled, cpu::hardly_throttled;
+    cpu_oversubscribed: "CPU-OVERSUBSCRIBED", cpu::in_line, cpu::hardly_more_threads_than_cores;
+    host_memory: "HOST-MEMORY", memory::short, memory::nearly_short;
     idle_held: "IDLE-HELD", sized::idle, sized::nearly_idle;
     oversized_compute: "OVERSIZED-COMPUTE", sized::few_multiprocessors, sized::many_multiprocessors;
     oversized_memory: "OVERSIZED-VRAM", sized::little_memory, sized::half_the_memory;

@@ -49,6 +49,7 @@ fn frame(row: &Row, before: Option<&Row>) -> Frame {
             gpu: GpuId(0),
             pid: Pid(7),
             memory_used_bytes: Reading::Is(row.held),
+            ..GpuProcSample::default()
         }],
         ..Sample::default()
     };

@@ -37,6 +37,7 @@ parser.add_argument("--ctx", default=None)
 args = parser.parse_args()
 
 import torch
+from gpu import pin_without_a_gpu
 from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_info
 
 BATCH = 4
@@ -180,19 +181,6 @@ class Watcher(threading.Thread):
     def stop(self):
         self.over = True
         self.join()
-
-
-def pin_without_a_gpu():
-    """Lets torch start its pin thread where there is no accelerator; the copy is a plain one."""
-    torch.Tensor.pin_memory = lambda self, *a, **k: self.clone()
-    if hasattr(torch, "accelerator"):
-        torch.accelerator.is_available = lambda: True
-        torch.accelerator.current_accelerator = lambda *a: torch.device("cpu")
-        torch.accelerator.current_device_index = lambda: 0
-        torch.accelerator.set_device_index = lambda i: None
-    torch.cuda.is_available = lambda: True
-    torch.cuda.current_device = lambda: 0
-    torch.cuda.set_device = lambda i: None
 
 
 def main():

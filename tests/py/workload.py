@@ -25,6 +25,7 @@ import threading
 import time
 
 import torch
+from gpu import Gpu
 from torch.utils.data import DataLoader, Dataset
 
 BATCH = 4
@@ -93,42 +94,6 @@ class Samples(Dataset):
         return torch.full((64,), float(index)), index % 10
 
 
-class Gpu:
-    """Tells the stand-in what the loop's GPU does, from the true time in its steps."""
-
-    def __init__(self):
-        self.busy = 0.0
-        self.since = None
-        self.lock = threading.Lock()
-        if args.control:
-            threading.Thread(target=self.report, daemon=True).start()
-
-    def step(self, seconds):
-        with self.lock:
-            self.since = time.monotonic()
-        time.sleep(seconds)
-        with self.lock:
-            self.busy += time.monotonic() - self.since
-            self.since = None
-
-    def seconds(self):
-        with self.lock:
-            running = time.monotonic() - self.since if self.since else 0.0
-            return self.busy + running
-
-    def report(self):
-        last, at = 0.0, time.monotonic()
-        while True:
-            time.sleep(0.5)
-            busy, now = self.seconds(), time.monotonic()
-            share = min(1.0, (busy - last) / (now - at))
-            last, at = busy, now
-            text = f"gpu 0 util={share * 100:.0f} power={90_000 + 500_000 * share:.0f}\n"
-            with open(args.control + ".new", "w") as file:
-                file.write(text)
-            os.replace(args.control + ".new", args.control)
-
-
 def loader(samples, workers):
     return iter(
         DataLoader(samples, batch_size=BATCH, num_workers=workers, prefetch_factor=args.prefetch)
@@ -162,7 +127,7 @@ class Phases:
 
 def main():
     torch.set_num_threads(1)
-    gpu, samples, phases = Gpu(), Samples(), Phases()
+    gpu, samples, phases = Gpu(args.control), Samples(), Phases()
     batches, log = None, open(args.steps_log, "w", buffering=1) if args.steps_log else None
     while (part := phases.named.get()) is not None:
         name, seconds = part

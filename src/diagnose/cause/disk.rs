@@ -86,6 +86,12 @@ pub(super) fn test(case: &Case<'_>) -> Option<Explained> {
     Some(Explained { cause: Cause::DiskBound, because, advice: advice.into(), evidence })
 }
 
+/// The same, where it is a control group's limit on bytes: larger files do not help against that.
+pub(super) fn at_byte_limit(case: &Case<'_>) -> Option<Explained> {
+    limit_of_cgroup(case)?;
+    test(case)
+}
+
 /// The ceiling that the reads stand at; `None` where none shows.
 pub(super) fn ceiling(case: &Case<'_>) -> Option<Ceiling> {
     limit_of_cgroup(case).or_else(|| saturated_device(case))

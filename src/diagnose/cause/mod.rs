@@ -16,6 +16,9 @@ pub use workers::workers_enough;
 use super::about::{About, Threshold};
 use super::facts::{Facts, WorkerShares};
 use super::settings::Settings;
+use super::supply::{
+    cache_thrash, cold_cache, cpu_oversubscribed, cpu_quota, main_thread, small_files,
+};
 use super::trainer::Trainer;
 use super::words;
 use crate::model::{Cause, Evidence, Rule};
@@ -24,8 +27,14 @@ use crate::model::{Cause, Evidence, Rule};
 static CAUSES: &[&About] = &[
     &delivery::ABOUT,
     &head_of_line::ABOUT,
+    &main_thread::ABOUT,
     &remote::ABOUT,
+    &cache_thrash::ABOUT,
+    &small_files::ABOUT,
+    &cold_cache::ABOUT,
     &disk::ABOUT,
+    &cpu_quota::ABOUT,
+    &cpu_oversubscribed::ABOUT,
     &prep::ABOUT,
     &workers::ABOUT,
     &rest::MIXED,
@@ -87,12 +96,24 @@ pub(super) fn explain(case: &Case<'_>) -> Explained {
     workers::without_workers(case)
         .or_else(|| delivery::test(case))
         .or_else(|| rest::unread(case))
+        .or_else(|| main_thread::cause(case))
         .or_else(|| head_of_line::test(case))
         .or_else(|| remote::test(case))
+        .or_else(|| cache_thrash::cause(case))
+        .or_else(|| disk::at_byte_limit(case))
+        .or_else(|| small_files::cause(case))
+        .or_else(|| cold_cache::cause(case))
         .or_else(|| disk::test(case))
+        .or_else(|| cpu_quota::cause(case))
+        .or_else(|| cpu_oversubscribed::cause(case))
         .or_else(|| prep::test(case))
         .or_else(|| workers::test(case))
         .unwrap_or_else(|| rest::mixed_or_unknown(case))
+}
+
+/// Whether the disk, or a limit on it, is at its ceiling.
+pub(super) fn at_ceiling(case: &Case<'_>) -> bool {
+    disk::ceiling(case).is_some()
 }
 
 impl Case<'_> {

@@ -22,6 +22,9 @@ pub(super) static ABOUT: About = About {
 /// A worker needs no more of a core than this share of it is on the CPU; at least this much.
 const LEAST_CORE: f64 = 0.05;
 
+/// A part of the loading below this share is not worth a word.
+const LEAST_PART: f64 = 0.10;
+
 /// Workers without work for less of their time than this are all busy.
 static IDLE: Threshold = Threshold {
     code: Cause::TooFewWorkers.code(),
@@ -31,20 +34,65 @@ static IDLE: Threshold = Threshold {
     what: "Share of the workers' time without work, at most.",
 };
 
-/// No worker at all: the loop loads in its own process.
+/// No worker at all: the loop loads in its own process. Where its main thread is meanwhile tells what
+/// the loading consists of.
 pub(super) fn without_workers(case: &Case<'_>) -> Option<Explained> {
     case.workers.filter(|workers| *workers == 0)?;
     let text = "the training process loads its data itself (num_workers=0)".to_owned();
-    let evidence =
-        words::evidence(case.facts.span, "loaders.workers", case.entity(), 0.0, None, text.clone());
+    let span = case.facts.span;
+    let mut evidence =
+        vec![words::evidence(span, "loaders.workers", case.entity(), 0.0, None, text.clone())];
+    let mut because = text;
+    if let Some([run, disk, net]) = case.facts.main_waits {
+        let parts = [
+            (run, "loaders.wait_run_samples_total", "preparing samples on a CPU"),
+            (disk, "loaders.wait_disk_samples_total", "waiting for a disk"),
+            (net, "loaders.wait_net_samples_total", "waiting for a network"),
+        ];
+        let said = parts.into_iter().filter(|(share, ..)| *share >= LEAST_PART);
+        let list: Vec<String> = said
+            .map(|(share, series, what)| {
+                let text = format!("{} of it {what}", words::percent(share));
+                evidence.push(words::evidence(
+                    span,
+                    series,
+                    case.entity(),
+                    share,
+                    None,
+                    text.clone(),
+                ));
+                text
+            })
+            .collect();
+        if !list.is_empty() {
+            because = format!("{because}, {}", list.join(" and "));
+        }
+    }
     Some(Explained {
         cause: Cause::TooFewWorkers,
-        because: text,
-        advice: "Set num_workers to 2 at first, then 4, so that loading runs beside the step \
-                 (multiprocessing_context=\"forkserver\" where CUDA is already in use)."
-            .into(),
-        evidence: vec![evidence],
+        because,
+        advice: first_workers(case.facts.cpu.map(|(_, left)| left)),
+        evidence,
     })
+}
+
+/// The first workers of a loop that has none, as far as there are cores for them.
+fn first_workers(cores_left: Option<f64>) -> String {
+    let context = "(multiprocessing_context=\"forkserver\" where CUDA is already in use)";
+    match cores_left {
+        Some(left) if left < 1.0 => format!(
+            "No core is left for a worker: free one first, then set num_workers=1 so that loading runs \
+             beside the step {context}."
+        ),
+        Some(left) if left < 4.0 => format!(
+            "Set num_workers to {:.0}, as many as there are cores left, so that loading runs beside the \
+             step {context}.",
+            left.floor()
+        ),
+        _ => format!(
+            "Set num_workers to 2 at first, then 4, so that loading runs beside the step {context}."
+        ),
+    }
 }
 
 pub(super) fn test(case: &Case<'_>) -> Option<Explained> {

@@ -18,6 +18,8 @@ pub(super) struct Counts {
     empty: u64,
     wait: u64,
     delivery: u64,
+    /// Waits with the main thread on a CPU, at a disk, at a network.
+    wait_at: [u64; 3],
     wait_idle: u64,
     wait_worker: u64,
     running: u64,
@@ -48,6 +50,17 @@ impl Counts {
         self.empty += if ready == Some(0) { weight } else { 0 };
         self.wait += if waiting { weight } else { 0 };
         self.delivery += if waiting && delivery { weight } else { 0 };
+    }
+
+    /// A look at the main thread while the loop waited.
+    pub(super) fn main_while_waiting(&mut self, at: WorkerAt, weight: u64) {
+        let [run, disk, net] = &mut self.wait_at;
+        match at {
+            WorkerAt::Run => *run += weight,
+            WorkerAt::Disk => *disk += weight,
+            WorkerAt::Net => *net += weight,
+            WorkerAt::Idle | WorkerAt::Other | WorkerAt::Dead => {}
+        }
     }
 
     /// A wait that the source counted itself, in place of looks at it.
@@ -100,6 +113,10 @@ impl Counts {
         row.empty_samples_total = Reading::Is(self.empty);
         row.wait_samples_total = Reading::Is(self.wait);
         row.delivery_samples_total = Reading::Is(self.delivery);
+        let [run, disk, net] = self.wait_at;
+        row.wait_run_samples_total = Reading::Is(run);
+        row.wait_disk_samples_total = Reading::Is(disk);
+        row.wait_net_samples_total = Reading::Is(net);
         row.wait_idle_samples_total = Reading::Is(self.wait_idle);
         row.wait_worker_samples_total = Reading::Is(self.wait_worker);
         // Shares of looks add up to whole looks; what is not whole yet still counts as running.

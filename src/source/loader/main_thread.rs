@@ -7,7 +7,7 @@ use crate::model::sample::ProcState;
 use crate::model::{Gap, Pid, Reading};
 use crate::source::root::Roots;
 
-use super::place::{MainAt, main_at};
+use super::place::{MainAt, WorkerAt, main_at, worker_at};
 use super::places::{Places, Wchan};
 use super::proc;
 
@@ -16,6 +16,8 @@ use super::proc;
 pub(super) struct Seen {
     /// In the kernel; `None` where that is not told.
     pub(super) at: Option<MainAt>,
+    /// What it would be doing there if it loaded its data itself.
+    pub(super) loads: Option<WorkerAt>,
     /// A signal or a debugger stopped it.
     pub(super) stopped: bool,
 }
@@ -47,14 +49,14 @@ impl MainThread {
             }
             if matches!(stat.state, ProcState::Stopped | ProcState::Traced) {
                 self.say("stopped");
-                return Ok(Seen { at: Some(MainAt::Other), stopped: true });
+                return Ok(Seen { at: Some(MainAt::Other), loads: None, stopped: true });
             }
             if stat.state != ProcState::Running && name.as_str().is_empty() {
                 // It may have gone to sleep between the two reads.
                 name = places.wchan(self.pid, &self.folder).unwrap_or(Wchan::NONE);
                 if name.as_str().is_empty() {
                     self.word = Reading::Not(Gap::Unsupported);
-                    return Ok(Seen { at: None, stopped: false });
+                    return Ok(Seen { at: None, loads: None, stopped: false });
                 }
             }
         }
@@ -66,7 +68,9 @@ impl MainThread {
             _ if stopped => "stopped",
             _ => name.as_str(),
         });
-        Ok(Seen { at: Some(at), stopped })
+        let state = if at == MainAt::Running { ProcState::Running } else { ProcState::Sleeping };
+        let loads = Some(worker_at(state, name.as_str(), true, false)).filter(|_| !stopped);
+        Ok(Seen { at: Some(at), loads, stopped })
     }
 
     fn say(&mut self, word: &str) {

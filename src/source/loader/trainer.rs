@@ -11,6 +11,7 @@ use super::beat::{Pace, SLOTS, Turn};
 use super::ladder::Climb;
 use super::main_thread::{MainThread, Seen as MainSeen};
 use super::pipes::{self, Tools};
+use super::place::WorkerAt;
 use super::rung::{Depth, Inside, Known, Ladder, Loop};
 use super::tracked::{Seen, Tracked, Wait};
 
@@ -91,6 +92,8 @@ struct OneLook {
     target: Option<LoaderId>,
     /// The process is stopped.
     stopped: bool,
+    /// What the main thread does, if it loads its data itself.
+    loads: Option<WorkerAt>,
     /// The loader whose queue was read with it, by its key.
     depth: Option<(u64, Result<Depth, Gap>)>,
 }
@@ -269,7 +272,7 @@ impl Trainer {
             self.current = target;
         }
         let depth = key.map(|key| (key, looked.depth));
-        let one = OneLook { seen, target, stopped: main.stopped, depth };
+        let one = OneLook { seen, target, stopped: main.stopped, loads: main.loads, depth };
         self.count_by_rung(shared, one, sources, weights);
     }
 
@@ -277,7 +280,7 @@ impl Trainer {
     fn count_by_rung(
         &mut self,
         shared: &mut Shared<'_>,
-        OneLook { seen, target, stopped, depth }: OneLook,
+        OneLook { seen, target, stopped, loads, depth }: OneLook,
         sources: (ReadySource, WaitSource),
         (weight, workers): (u64, Option<u64>),
     ) {
@@ -300,6 +303,9 @@ impl Trainer {
             let delivery = waiting && seen.delivery;
             let wait = Wait { waiting, delivery, stopped, sources, weight, workers };
             loader.by_rung(&mut shared.tools, depth, since, wait);
+            if let Some(at) = loads.filter(|_| waiting) {
+                loader.counts.main_while_waiting(at, weight);
+            }
             lost |= loader.gone.is_some();
         }
         // Between two epochs the loader in use is gone for a while; the loop starts its workers then.

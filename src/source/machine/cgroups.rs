@@ -126,6 +126,7 @@ impl Cgroups {
             ..CgroupSample::default()
         };
         self.cpu(&path, &mut row);
+        self.memory_stat(&path, &mut row);
         row.cpu_usage_seconds_total = self.cpu_usage(&path);
         row.cgroup = path;
         row
@@ -298,6 +299,27 @@ impl Cgroups {
                 found => found,
             }
         })
+    }
+
+    /// The page cache of the group, and how often it lost what was wanted again.
+    fn memory_stat(&mut self, path: &str, row: &mut CgroupSample) {
+        let read = self.at("memory", path, |slurp, folder, v2| {
+            let text = match slurp.text(&folder.join("memory.stat")) {
+                Ok(text) => text,
+                // A group without the controller has no such file.
+                Err(Gap::Lost) => return Reading::Not(Gap::Unsupported),
+                Err(gap) => return Reading::Not(gap),
+            };
+            // What ends in the groups below counts too, as it does in version 2.
+            let [file, refaults] = if v2 {
+                ["file", "workingset_refault_file"]
+            } else {
+                ["total_cache", "total_workingset_refault_file"]
+            };
+            Reading::Is((value_of(text, file), value_of(text, refaults)))
+        });
+        row.memory_file_bytes = read.and_then(|(file, _)| file);
+        row.refault_file_pages_total = read.and_then(|(_, refaults)| refaults);
     }
 
     fn own_io(slurp: &mut Slurp, folder: &Path, v2: bool) -> Reading<u64> {

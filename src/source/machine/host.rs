@@ -88,6 +88,7 @@ fn meminfo(text: Result<&str, Gap>, host: &mut HostSample) {
     };
     host.memory_total_bytes = bytes("MemTotal");
     host.memory_available_bytes = bytes("MemAvailable");
+    host.memory_free_bytes = bytes("MemFree");
     host.memory_cached_bytes = bytes("Cached");
     host.swap_total_bytes = bytes("SwapTotal");
     host.swap_free_bytes = bytes("SwapFree");

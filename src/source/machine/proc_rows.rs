@@ -30,12 +30,13 @@ impl Procs {
             Ok(stat) => {
                 fill(&mut row, &stat);
                 self.fill_io(&mut row);
-                row.run_delay_seconds_total = if has_ended(stat.state) {
-                    Reading::Not(Gap::Lost)
+                let of_threads = if has_ended(stat.state) {
+                    (Reading::Not(Gap::Lost), Reading::Not(Gap::Lost))
                 } else {
                     let key = (pid, stat.start_ticks, stat.threads);
                     self.delays.seconds(&self.roots.proc, &mut self.slurp, key, self.now_ms)
                 };
+                (row.run_delay_seconds_total, row.main_cpu_seconds_total) = of_threads;
             }
             Err(gap) => all_gaps(&mut row, gap),
         }
@@ -90,6 +91,7 @@ fn all_gaps(row: &mut ProcSample, gap: Gap) {
     row.rss_bytes = Reading::Not(gap);
     row.major_faults_total = Reading::Not(gap);
     row.run_delay_seconds_total = Reading::Not(gap);
+    row.main_cpu_seconds_total = Reading::Not(gap);
     row.read_bytes_total = Reading::Not(gap);
     row.read_chars_total = Reading::Not(gap);
     row.read_calls_total = Reading::Not(gap);

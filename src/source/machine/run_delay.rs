@@ -1,4 +1,4 @@
-//! Time that threads were ready to run and had no CPU.
+//! Time that threads were ready to run and had no CPU, and time that the main thread had one.
 //!
 //! `/proc/PID/schedstat` speaks for the first thread only, so the threads are summed here.
 
@@ -24,6 +24,7 @@ const STANDS_MS: u64 = 900;
 /// One thread of a process.
 #[derive(Debug)]
 struct Thread {
+    run_ns: u64,
     delay_ns: u64,
     /// Its `schedstat`, where it is kept open: see [`super::kept`].
     file: Option<File>,
@@ -57,14 +58,15 @@ impl RunDelays {
         self.kept = self.sums.values().map(Sum::kept).sum();
     }
 
-    /// Seconds of one process; the threads that ended meanwhile stay in the sum.
+    /// Seconds of one process that its threads were ready without a CPU, and that its main thread had
+    /// one; the threads that ended meanwhile stay in the sum.
     pub(super) fn seconds(
         &mut self,
         proc: &Path,
         slurp: &mut Slurp,
         (pid, start_ticks, threads): (Pid, u64, u64),
         now_ms: u64,
-    ) -> Reading<f64> {
+    ) -> (Reading<f64>, Reading<f64>) {
         let sum = self.sums.entry(pid).or_default();
         if sum.start_ticks != start_ticks {
             *sum = Sum { start_ticks, ..Sum::default() };
@@ -76,7 +78,7 @@ impl RunDelays {
                     sum.used_ms = now_ms;
                     sum.read_ms = 0;
                     sum.threads.clear();
-                    return Reading::Not(Gap::Late);
+                    return (Reading::Not(Gap::Late), Reading::Not(Gap::Late));
                 }
                 self.budget -= threads;
             }
@@ -86,7 +88,11 @@ impl RunDelays {
             sum.read_ms = now_ms.max(1);
         }
         sum.used_ms = now_ms;
-        sum.gap.map_or(Reading::Is(sum.total_ns as f64 / 1e9), Reading::Not)
+        if let Some(gap) = sum.gap {
+            return (Reading::Not(gap), Reading::Not(gap));
+        }
+        let main = sum.threads.get(&pid.0).map(|thread| thread.run_ns as f64 / 1e9);
+        (Reading::Is(sum.total_ns as f64 / 1e9), Reading::from_option(main, Gap::Lost))
     }
 }
 
@@ -149,16 +155,17 @@ impl Sum {
     /// Adds what the threads waited since the read before, from their kept files. False where a
     /// file is missing or its thread ended: then nothing was added.
     fn add_kept(&mut self, slurp: &mut Slurp) -> bool {
-        let delays: Option<Vec<u64>> = self
+        let read: Option<Vec<(u64, u64)>> = self
             .threads
             .values()
             .map(|thread| {
                 slurp.fill_record(thread.file.as_ref()?).ok()?;
-                Some(schedstat(slurp.filled())?.1)
+                schedstat(slurp.filled())
             })
             .collect();
-        let Some(delays) = delays else { return false };
-        for (thread, delay_ns) in self.threads.values_mut().zip(delays) {
+        let Some(read) = read else { return false };
+        for (thread, (run_ns, delay_ns)) in self.threads.values_mut().zip(read) {
+            thread.run_ns = run_ns;
             self.total_ns = self.total_ns.saturating_add(delay_ns.saturating_sub(thread.delay_ns));
             thread.delay_ns = delay_ns;
         }
@@ -180,8 +187,8 @@ impl Sum {
 fn read(slurp: &mut Slurp, path: &Path, keep: bool) -> Result<Thread, Gap> {
     let file = File::open(path).map_err(|error| Gap::from(&error))?;
     slurp.fill_record(&file)?;
-    let (_, delay_ns) = schedstat(slurp.filled()).ok_or(Gap::Failed)?;
-    Ok(Thread { delay_ns, file: keep.then_some(file) })
+    let (run_ns, delay_ns) = schedstat(slurp.filled()).ok_or(Gap::Failed)?;
+    Ok(Thread { run_ns, delay_ns, file: keep.then_some(file) })
 }
 
 /// Time on a CPU and time ready without one, in nanoseconds: the first two of the three numbers in
@@ -202,7 +209,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_second_number_is_the_delay() {
+    fn the_first_number_is_time_on_a_cpu_and_the_second_the_delay() {
         assert_eq!(schedstat(b"175438004 11540193 446\n"), Some((175_438_004, 11_540_193)));
         assert_eq!(schedstat(b"175438004 1154"), None);
     }

@@ -25,8 +25,6 @@ pub(super) struct Job {
     pub(super) launcher: Box<str>,
     pub(super) trainers: Vec<Pid>,
     pub(super) world_size: Option<u32>,
-    /// What its ranks' environments say of the GPUs that they may use.
-    pub(super) visible_gpus: Vec<Box<str>>,
 }
 
 /// The roles of all processes of training jobs, and the jobs.
@@ -76,12 +74,6 @@ impl World<'_> {
         ["WORLD_SIZE", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_NTASKS"]
             .iter()
             .find_map(|name| self.variable(pid, name)?.parse().ok())
-    }
-
-    /// The GPUs that a process may use, as its environment lists them; `all` where it lists none.
-    fn visible_gpus(&self, pid: Pid) -> Option<Box<str>> {
-        let env = self.facts.get(&pid)?.env.as_ref().ok()?;
-        Some(env.get("CUDA_VISIBLE_DEVICES").cloned().unwrap_or_else(|| "all".into()))
     }
 
     /// Sorts everybody out.
@@ -183,8 +175,6 @@ impl World<'_> {
             let job = jobs.entry(key.clone()).or_insert_with(|| Job { key, ..Job::default() });
             job.trainers.push(pid);
             job.world_size = job.world_size.or_else(|| self.world_size(pid));
-            let visible = self.visible_gpus(pid).filter(|list| !job.visible_gpus.contains(list));
-            job.visible_gpus.extend(visible);
             if job.name.is_empty() {
                 job.name = self.job_name(pid, launcher);
             }

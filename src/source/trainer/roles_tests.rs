@@ -171,19 +171,3 @@ fn a_trainer_of_another_user_is_known_by_its_named_workers() {
     all.facts.get_mut(&Pid(10)).unwrap().ml = Reading::Not(crate::model::Gap::Denied);
     assert_eq!(of(&all.sorted(), Role::Trainer), [10]);
 }
-
-#[test]
-fn a_run_may_use_the_gpus_that_its_ranks_list_and_all_where_none_is_listed() {
-    let roles = Machine::default()
-        .add(10, 1, "torchrun", "python /usr/bin/torchrun train.py", true)
-        .add(11, 10, "python", "python train.py", true)
-        .add(12, 10, "python", "python train.py", true)
-        .env(11, "RANK", "0")
-        .env(12, "RANK", "1")
-        .env(11, "CUDA_VISIBLE_DEVICES", "0,1,2")
-        .env(12, "CUDA_VISIBLE_DEVICES", "0,1,2")
-        .sorted();
-    assert_eq!(roles.jobs[0].visible_gpus, ["0,1,2".into()]);
-    let lone = Machine::default().add(10, 1, "python", "python train.py", true).sorted();
-    assert_eq!(lone.jobs[0].visible_gpus, ["all".into()]);
-}

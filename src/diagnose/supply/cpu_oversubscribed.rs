@@ -1,0 +1,153 @@
+//! CPU-OVERSUBSCRIBED: more threads want to run than there are cores, and wait for one another.
+
+use super::{Sight, View};
+use crate::diagnose::about::{About, Threshold};
+use crate::diagnose::cause::{Case, EXPLAINS, Explained};
+use crate::diagnose::ledger::Said;
+use crate::diagnose::settings::Settings;
+use crate::diagnose::used::Used;
+use crate::diagnose::words;
+use crate::model::{Cause, Evidence, Rule, Severity};
+
+pub(in crate::diagnose) static ABOUT: About = About {
+    code: Rule::CpuOversubscribed.code(),
+    area: Rule::CpuOversubscribed.area(),
+    what: "More threads want to run than the job has cores for, so that workers stand in line for a CPU.",
+    when: "Raised where workers are ready to run without a CPU {queued} of their time or more and, both \
+           at once, threads that run or are ready are more than {threads} the cores that the job may use, \
+           for 10 s over a window of 30 s; cleared below half of the former for 20 s. Named as the cause \
+           of STARVED where the workers are on a CPU, or ready for one, 60 % or more of their busy time.",
+    remedy: "Set OMP_NUM_THREADS=1 and cv2.setNumThreads(0) in the workers (torch.set_num_threads(1) is \
+             DataLoader's own default), start fewer workers, or keep other jobs off these cores with a \
+             cpuset.",
+    source: "a proposal; both conditions are asked for, as either alone is common in healthy runs",
+    thresholds: &[&QUEUED, &THREADS],
+};
+
+static QUEUED: Threshold = Threshold {
+    code: Rule::CpuOversubscribed.code(),
+    name: "queued",
+    default: 0.20,
+    unit: "share",
+    what: "Share of the workers' time in which they are ready to run and have no CPU.",
+};
+static THREADS: Threshold = Threshold {
+    code: Rule::CpuOversubscribed.code(),
+    name: "threads",
+    default: 1.5,
+    unit: "times",
+    what: "Threads that run or are ready, of the cores that the job may use.",
+};
+
+/// How crowded the cores are.
+struct Crowd {
+    /// Share of the workers' time in the run queue.
+    queued: f64,
+    /// Threads that run or are ready to, and cores for them.
+    threads: f64,
+    cores: f64,
+    /// They are the job's own, not the whole box's.
+    own: bool,
+}
+
+impl Crowd {
+    /// `None` where the run queue or the threads cannot be read. The job's own threads count; where
+    /// they are few, those of the box do, on the box's cores.
+    fn of(queued: f64, used: &Used, settings: &Settings) -> Option<Self> {
+        let cores = used.cap?;
+        let most = settings.of(&THREADS) * cores;
+        let own = used.runnable.map(|threads| Self { queued, threads, cores, own: true });
+        let of_box = used.box_runnable.filter(|_| used.quota.is_none());
+        let of_box = of_box.map(|threads| Self { queued, threads, cores, own: false });
+        match own {
+            Some(own) if own.threads > most => Some(own),
+            own => of_box.filter(|of_box| of_box.threads > most).or(own),
+        }
+    }
+
+    fn holds(&self, settings: &Settings) -> bool {
+        self.queued >= settings.of(&QUEUED) && self.threads > settings.of(&THREADS) * self.cores
+    }
+
+    fn words(&self) -> String {
+        format!(
+            "{:.0} threads {} want to run on {:.0} cores, and its workers stand in line for a CPU {} of \
+             their time",
+            self.threads,
+            if self.own { "of it" } else { "of all jobs" },
+            self.cores,
+            words::percent(self.queued)
+        )
+    }
+
+    fn evidence(&self, span: (i64, i64), entity: String, settings: &Settings) -> Vec<Evidence> {
+        let limit = settings.of(&THREADS) * self.cores;
+        let series = if self.own { "procs.run_delay_seconds_total" } else { "host.runnable" };
+        let text = format!("{:.1} threads on {:.0} cores", self.threads, self.cores);
+        let queued = format!("workers {} in the run queue", words::percent(self.queued));
+        vec![
+            words::evidence(
+                span,
+                "loaders.worker_runq_ratio",
+                entity,
+                self.queued,
+                Some(settings.of(&QUEUED)),
+                queued,
+            ),
+            words::evidence(span, series, "host", self.threads, Some(limit), text),
+        ]
+    }
+
+    fn advice(&self, workers: Option<u64>) -> String {
+        if !self.own {
+            return "Keep other jobs off these cores with a cpuset, or move one of them; of this job's \
+                    workers, start no more than there are cores left."
+                .into();
+        }
+        let fit = (self.cores as u64).saturating_sub(1).max(1);
+        match workers.filter(|workers| *workers > fit) {
+            Some(workers) => format!(
+                "Lower num_workers from {workers} to {fit}, one core less than there are, and set \
+                 OMP_NUM_THREADS=1 and cv2.setNumThreads(0) so that each worker is one thread."
+            ),
+            None => "Set OMP_NUM_THREADS=1 and cv2.setNumThreads(0) in the workers, so that each is one \
+                     thread: the cores are enough for the workers, and not for the threads that they start."
+                .into(),
+        }
+    }
+}
+
+/// Why a loop starves, where it is this.
+pub(in crate::diagnose) fn cause(case: &Case<'_>) -> Option<Explained> {
+    case.prep().filter(|share| *share >= case.of(&EXPLAINS))?;
+    let crowd = Crowd::of(case.shares?.runq, &case.facts.used, case.settings)?;
+    crowd.holds(case.settings).then(|| Explained {
+        cause: Cause::CpuOversubscribed,
+        because: crowd.words(),
+        advice: crowd.advice(case.workers),
+        evidence: crowd.evidence(case.facts.span, case.entity(), case.settings),
+    })
+}
+
+pub(super) fn look(view: &View<'_>) -> Option<Sight> {
+    if view.starves() {
+        return Some(Sight::Told);
+    }
+    let facts = view.fed()?;
+    let settings = view.scene.settings;
+    let crowd = Crowd::of(facts.all_shares?.runq, &view.used, settings)?;
+    if crowd.queued < settings.of(&QUEUED) / 2.0 || crowd.threads <= crowd.cores {
+        return Some(Sight::Gone);
+    }
+    if !crowd.holds(settings) {
+        return Some(Sight::Fading);
+    }
+    let said = Said {
+        severity: Severity::Warn,
+        title: format!("{} is short of cores: {}", view.name(), crowd.words()),
+        evidence: crowd.evidence(facts.span, view.entity(), settings),
+        advice: crowd.advice(view.trainer.workers.map(u64::from)),
+        ..Said::of(Rule::CpuOversubscribed)
+    };
+    Some(view.here(crowd.queued, said))
+}
