@@ -12,7 +12,7 @@ const LEAST: (u16, u16) = (72, 20);
 const LIST_LEAST: u16 = 5;
 const DETAIL_LEAST: u16 = 4;
 /// The fewest rows of the lanes: two with their rules and plots of two rows, and the axis; and the most.
-const LANES: std::ops::RangeInclusive<u16> = 7..=15;
+const LANES: std::ops::RangeInclusive<u16> = 7..=24;
 
 /// The places.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
