@@ -4,7 +4,12 @@ use crate::dice::Dice;
 use crate::load::{Act, Load, Parts, Phase, Plan, Reads};
 
 /// Seeds of each scenario: of ten, six are for tuning and four for the score.
-pub(crate) const SEEDS: u64 = 10;
+const SEEDS: u64 = 10;
+
+/// The seeds that are kept for the score.
+pub(crate) fn held_out() -> Vec<u64> {
+    (0..SEEDS).filter(|seed| is_held_out(*seed)).collect()
+}
 
 /// Whether a seed is kept for the score.
 pub(crate) fn is_held_out(seed: u64) -> bool {
