@@ -16,6 +16,7 @@ const RECORDING: &str = "src/demo/demo.mltop.zst";
 /// What is seen at which moment of the recording, over how long a time axis.
 const STARVED: (&str, &str, &str) = ("starved", "78s", "60s");
 const LOADERS: (&str, &str, &str) = ("loaders", "78s", "60s");
+const FINDINGS: (&str, &str, &str) = ("findings", "170s", "120s");
 const HEALTHY: (&str, &str, &str) = ("healthy", "39s", "30s");
 
 fn picture(scene: (&str, &str, &str), screen: &str, size: &str, theme: &str) {
@@ -63,9 +64,17 @@ fn the_pictures_of_the_loaders_are_current() {
 }
 
 #[test]
+fn the_pictures_of_the_findings_are_current() {
+    for size in ["200x50", "120x36", "80x24"] {
+        picture(FINDINGS, "5", size, "dark");
+    }
+}
+
+#[test]
 fn the_pictures_on_a_light_ground_are_current() {
     picture(STARVED, "1", "120x36", "light");
     picture(LOADERS, "3", "120x36", "light");
+    picture(FINDINGS, "5", "120x36", "light");
 }
 
 /// What `mltop demo --stream 172s` wrote becomes the bundled recording: without what follows from the

@@ -1,6 +1,6 @@
 //! GPUs and their PCIe links.
 
-use super::counter::{fell, rate, rise, share};
+use super::counter::{fell, rate, rise, share, share_of_time};
 use crate::model::Sample;
 use crate::model::frame::GpuRates;
 use crate::model::id::GpuId;
@@ -59,6 +59,55 @@ pub(super) fn rates(prev: Option<&GpuSample>, now: &GpuSample, seconds: f64) -> 
         pcie_link_bytes_per_second: link,
         pcie_rx_ratio: share(rx, link, Gap::Failed),
         pcie_tx_ratio: share(tx, link, Gap::Failed),
+        ..row_rates(prev, now, seconds)
+    }
+}
+
+/// What follows from counts that are as old as their rows.
+fn row_rates(prev: Option<&GpuSample>, now: &GpuSample, seconds: f64) -> GpuRates {
+    let span = row_span(prev, now, seconds);
+    let a_second = |rise: Reading<f64>| span.and_then(|span| rate(rise, span));
+    let of_time = |rise: Reading<f64>| span.and_then(|span| share_of_time(rise, span));
+    let rises = |of: fn(&GpuSample) -> Reading<u64>| rise(prev.map(of), of(now));
+    let times = |of: fn(&GpuSample) -> Reading<f64>| rise(prev.map(of), of(now));
+    let (rx, tx) = (rises(|row| row.nvlink_rx_bytes_total), rises(|row| row.nvlink_tx_bytes_total));
+    let rx = best(a_second(rx), rx, now.nvlink_rx_bytes_per_second);
+    let tx = best(a_second(tx), tx, now.nvlink_tx_bytes_per_second);
+    let limit = now.nvlink_limit_bytes_per_second;
+    let samples = rises(|row| row.utilization_samples_total);
+    let sum = times(|row| row.utilization_sum_total);
+    let idle = rises(|row| row.utilization_idle_samples_total);
+    let (clock, clock_max) = (now.sm_clock_hertz, now.sm_clock_max_hertz);
+    let hertz = |reading: Reading<u64>| reading.map(|hertz| hertz as f64);
+    GpuRates {
+        nvlink_rx_bytes_per_second: rx,
+        nvlink_tx_bytes_per_second: tx,
+        nvlink_rx_ratio: share(rx, limit, Gap::Failed),
+        nvlink_tx_ratio: share(tx, limit, Gap::Failed),
+        utilization_mean_ratio: share(sum, samples, Gap::NotApplicable),
+        idle_ratio: share(idle, samples, Gap::NotApplicable),
+        power_mean_watts: a_second(times(|row| row.energy_joules_total)),
+        power_throttle_ratio: of_time(times(|row| row.power_throttle_seconds_total)),
+        thermal_throttle_ratio: of_time(times(|row| row.thermal_throttle_seconds_total)),
+        sm_clock_ratio: share(hertz(clock), hertz(clock_max), Gap::Failed),
+        driver_calls_per_second: a_second(rises(|row| row.driver_calls_total)),
+        driver_ratio: of_time(times(|row| row.driver_seconds_total)),
+        ..GpuRates::default()
+    }
+}
+
+/// The time between the reads of two rows, which is not that between the samples: each is as old as
+/// it says. A row that was not read anew has no rate.
+fn row_span(prev: Option<&GpuSample>, now: &GpuSample, seconds: f64) -> Reading<f64> {
+    let ages = prev.map_or(Reading::Not(Gap::NotYet), |prev| prev.age_seconds.zip(now.age_seconds));
+    match ages {
+        Reading::Is((before, now)) => {
+            let span = seconds + before - now;
+            let anew = span.is_finite() && span > (1.0 - CARRIED_OVER) * seconds;
+            if anew { Reading::Is(span) } else { Reading::Not(Gap::Late) }
+        }
+        // Sources without ages read within the tick.
+        Reading::Not(_) => Reading::Is(seconds),
     }
 }
 

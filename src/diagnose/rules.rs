@@ -13,7 +13,11 @@ use super::supply::{
     main_thread, repeated_prep, small_files, transfer_bound,
 };
 use super::trainer::Trainer;
-use super::{idle_held, oversized, oversized_compute, oversized_memory, starved};
+use super::{
+    checkpoint_stall, clock_throttle, evaluation, idle_held, inference, long_init, no_tensor_cores,
+    oversized, oversized_compute, oversized_memory, small_batch, starved, straggler, unused_gpu,
+    vram_pressure,
+};
 use crate::model::{Cause, Frame, Rule, RunId};
 
 /// One rule: takes frames, and opens, renews and closes findings.
@@ -80,13 +84,26 @@ macro_rules! rules {
 
 rules! {
     starved: starved::Starved, [starved::ABOUT];
+    eval_starved: evaluation::EvalStarved, [evaluation::STARVED];
+    eval_share: evaluation::EvalShare, [evaluation::SHARE];
     supply: supply::Supply, [
         small_files::ABOUT, cache_thrash::ABOUT, cold_cache::ABOUT, main_thread::ABOUT,
         epoch_respawn::ABOUT, transfer_bound::ABOUT, repeated_prep::ABOUT, cpu_quota::ABOUT,
         cpu_oversubscribed::ABOUT
     ];
     host_memory: host_memory::HostMemory, [host_memory::ABOUT];
+    checkpoint_stall: checkpoint_stall::CheckpointStall, [checkpoint_stall::ABOUT];
+    straggler: straggler::Straggler, [straggler::ABOUT];
+    clock_throttle: clock_throttle::ClockThrottle, [clock_throttle::ABOUT];
+    long_init: long_init::LongInit, [long_init::ABOUT];
     idle_held: idle_held::IdleHeld, [idle_held::ABOUT];
+    budget: inference::Broken, [inference::BUDGET];
+    saturated: inference::Saturated, [inference::SATURATED];
+    low_load: inference::LowLoad, [inference::LOW_LOAD];
+    unused_gpu: unused_gpu::UnusedGpu, [unused_gpu::ABOUT];
+    no_tensor_cores: no_tensor_cores::NoTensorCores, [no_tensor_cores::ABOUT];
+    small_batch: small_batch::SmallBatch, [small_batch::ABOUT];
+    vram_pressure: vram_pressure::VramPressure, [vram_pressure::ABOUT];
     oversized: oversized::Oversized, [oversized_compute::ABOUT, oversized_memory::ABOUT];
 }
 

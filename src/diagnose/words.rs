@@ -13,6 +13,7 @@ const BANDS: [(f64, Severity); 4] = [
 
 /// Names longer than this are cut.
 const NAME_CHARS: usize = 40;
+const SENTENCE_CHARS: usize = 200;
 
 /// How much a lost share of time matters; `None` below 5 %.
 pub(super) fn severity(share: f64) -> Option<Severity> {
@@ -22,6 +23,11 @@ pub(super) fn severity(share: f64) -> Option<Severity> {
 /// `41 %`
 pub(super) fn percent(share: f64) -> String {
     format!("{:.0} %", (share * 100.0).clamp(0.0, 999.0))
+}
+
+/// `0.4 %`, `41 %`: a small share with its first digit.
+pub(super) fn fine_percent(share: f64) -> String {
+    if share < 0.0995 { format!("{:.1} %", (share * 100.0).max(0.0)) } else { percent(share) }
 }
 
 /// `1.9 GB/s`
@@ -105,6 +111,11 @@ pub(super) fn name(raw: &str) -> String {
         name.push('…');
     }
     name
+}
+
+/// A sentence of others, made safe and cut to a length that fits beside one of ours.
+pub(super) fn sentence(raw: &str) -> String {
+    clean(raw.as_bytes(), SENTENCE_CHARS).trim_end_matches('.').into()
 }
 
 /// What a piece of evidence is about: the column, whose it is, the value, its threshold.

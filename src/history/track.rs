@@ -18,6 +18,8 @@ pub enum Track {
     GpuMemory(GpuId),
     /// Power draw, watts.
     GpuPower(GpuId),
+    /// Power draw, of the limit in force.
+    GpuPowerRatio(GpuId),
     /// Temperature, degrees Celsius.
     GpuTemperature(GpuId),
     /// Host to GPU, bytes a second.
@@ -28,6 +30,10 @@ pub enum Track {
     PcieRxRatio(GpuId),
     /// GPU to host, as a share of the link in use.
     PcieTxRatio(GpuId),
+    /// Received over all NVLinks, bytes a second.
+    NvlinkRx(GpuId),
+    /// Sent over all NVLinks, bytes a second.
+    NvlinkTx(GpuId),
     /// Bytes read a second.
     DiskRead(Box<str>),
     /// Bytes written a second.
@@ -144,6 +150,9 @@ fn gpus(frame: &Frame, each: &mut impl FnMut(Track, Reading<f64>)) {
         each(Track::PcieTx(id), gpu.pcie_tx_bytes_per_second);
         each(Track::PcieRxRatio(id), gpu.pcie_rx_ratio);
         each(Track::PcieTxRatio(id), gpu.pcie_tx_ratio);
+        each(Track::GpuPowerRatio(id), gpu.power_ratio);
+        each(Track::NvlinkRx(id), gpu.nvlink_rx_bytes_per_second);
+        each(Track::NvlinkTx(id), gpu.nvlink_tx_bytes_per_second);
     }
 }
 

@@ -116,6 +116,18 @@ section! {
         pcie_link_bytes_per_second: Reading<f64> => Rate, BytesPerSecond, 0, "What the link in use now can carry, one way.";
         pcie_rx_ratio: Reading<f64> => Rate, Ratio, 3, "Host to GPU, of the link in use now.";
         pcie_tx_ratio: Reading<f64> => Rate, Ratio, 3, "GPU to host, of the link in use now.";
+        nvlink_rx_bytes_per_second: Reading<f64> => Rate, BytesPerSecond, 0, "Received over all NVLinks, from the best source.";
+        nvlink_tx_bytes_per_second: Reading<f64> => Rate, BytesPerSecond, 0, "Sent over all NVLinks, from the best source.";
+        nvlink_rx_ratio: Reading<f64> => Rate, Ratio, 3, "Received, of what all NVLinks together carry.";
+        nvlink_tx_ratio: Reading<f64> => Rate, Ratio, 3, "Sent, of what all NVLinks together carry.";
+        utilization_mean_ratio: Reading<f64> => Rate, Ratio, 3, "Mean utilization over the tick, from the driver's buffered samples.";
+        idle_ratio: Reading<f64> => Rate, Ratio, 3, "Share of the buffered samples of the tick in which no kernel ran.";
+        power_mean_watts: Reading<f64> => Rate, Watts, 1, "Mean power over the tick, from the energy.";
+        power_throttle_ratio: Reading<f64> => Rate, Ratio, 3, "Share of time in which clocks were held down to keep to the power limit.";
+        thermal_throttle_ratio: Reading<f64> => Rate, Ratio, 3, "Share of time in which clocks were held down by heat.";
+        sm_clock_ratio: Reading<f64> => Rate, Ratio, 3, "Clock of the multiprocessors of their highest.";
+        driver_calls_per_second: Reading<f64> => Rate, PerSecond, 1, "Calls that mltop makes to the driver for this GPU.";
+        driver_ratio: Reading<f64> => Rate, Ratio, 4, "Share of time spent in these calls.";
     }
 }
 
@@ -125,6 +137,7 @@ section! {
         pid: Pid => Id, None, 0, "Process id.";
         cpu_cores: Reading<f64> => Rate, None, 3, "CPU time used, in cores.";
         main_cpu_cores: Reading<f64> => Rate, None, 3, "CPU time of the main thread alone, in cores.";
+        main_run_delay_ratio: Reading<f64> => Rate, Ratio, 3, "Time of the main thread ready to run without a CPU.";
         run_delay_ratio: Reading<f64> => Rate, Ratio, 3, "Time ready to run without a CPU, of one thread's time.";
         read_bytes_per_second: Reading<f64> => Rate, BytesPerSecond, 0, "Bytes read from storage.";
         read_chars_per_second: Reading<f64> => Rate, BytesPerSecond, 0, "Bytes that read calls returned.";

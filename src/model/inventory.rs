@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::id::{GpuId, LoaderId, Pid, RunId};
+use super::id::{GpuId, LoaderId, Pid, RunId, ServerId};
 use super::metric::states;
+use super::server::ServerInfo;
 
 /// Everything that has a name.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -24,6 +25,8 @@ pub struct Inventory {
     pub runs: Vec<Arc<RunInfo>>,
     /// Loaders, by number.
     pub loaders: Vec<Arc<LoaderInfo>>,
+    /// Models that inference servers serve, by number.
+    pub servers: Vec<Arc<ServerInfo>>,
     /// What could be read and what not, one entry a source.
     pub sources: Vec<Arc<SourceStatus>>,
 }
@@ -52,7 +55,7 @@ pub struct HostInfo {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct GpuInfo {
-    /// Index in the vendor's library.
+    /// Index in the vendor's library, or the number of a MIG instance.
     pub gpu: GpuId,
     /// Identity that survives a reboot.
     pub uuid: Box<str>,
@@ -70,6 +73,54 @@ pub struct GpuInfo {
     pub simulated: bool,
     /// Why there is no answer from it now, in words. `None` while it answers.
     pub trouble: Option<Box<str>>,
+    /// What it is a part of, for a MIG instance.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mig: Option<MigInfo>,
+    /// How the card is set up, as far as the driver tells.
+    #[serde(skip_serializing_if = "GpuModes::is_unknown")]
+    pub modes: GpuModes,
+}
+
+/// A MIG instance's place on its card.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MigInfo {
+    /// The driver's number of the GPU instance, which owns memory and multiprocessors.
+    pub gpu_instance: Option<u32>,
+    /// The driver's number of the compute instance within it.
+    pub compute_instance: Option<u32>,
+    /// Name of its size, as `1g.10gb`; empty where the driver does not tell.
+    pub profile: Box<str>,
+    /// Compute slices of the card's (seven, on an A30 four) that it has.
+    pub slices: Option<u32>,
+}
+
+/// How a card is set up: what changes by an administrator's hand only.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct GpuModes {
+    /// Whether the driver keeps the card awake without a client. Off, each start of a job waits for it.
+    pub persistence: Option<bool>,
+    /// Who may use it: default, exclusive process, prohibited. Empty where the driver does not tell.
+    pub compute: Box<str>,
+    /// Whether it is cut into MIG instances.
+    pub mig: Option<bool>,
+    /// Whether its memory has ECC in force.
+    pub ecc: Option<bool>,
+    /// What it is to a virtual machine: passthrough, vGPU. Empty for a card of this machine.
+    pub virtualization: Box<str>,
+    /// Whether confidential computing is on, which slows every copy over PCIe.
+    pub confidential: Option<bool>,
+    /// The host's memory node that it is nearest to.
+    pub numa_node: Option<u32>,
+    /// Number of its device file, as in `/dev/nvidia3`: control groups grant by it.
+    pub minor: Option<u32>,
+}
+
+impl GpuModes {
+    fn is_unknown(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// A block device.
@@ -150,6 +201,23 @@ pub struct RunInfo {
     pub trainers: Vec<Pid>,
     /// Ranks of the whole job where readable; more than trainers where the job spans boxes.
     pub world_size: Option<u32>,
+    /// The GPUs of this box that the job was given; `None` where nothing limits it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub given: Option<GivenGpus>,
+}
+
+/// GPUs that a job was given, whether or not it works on them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct GivenGpus {
+    /// The cards or MIG instances, by number.
+    pub gpus: Vec<GpuId>,
+    /// What says so: a variable of the trainers' environment, as `CUDA_VISIBLE_DEVICES`, or `devices
+    /// control group`.
+    pub by: Box<str>,
+    /// Why the list may not be right, in words; empty where nothing is in doubt.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub doubt: Box<str>,
 }
 
 /// Where a loader's files are.
@@ -254,6 +322,11 @@ impl Inventory {
     /// The loader with this number.
     pub fn loader(&self, loader: LoaderId) -> Option<&LoaderInfo> {
         self.loaders.iter().find(|info| info.loader == loader).map(|info| &**info)
+    }
+
+    /// The served model with this number.
+    pub fn server(&self, server: ServerId) -> Option<&ServerInfo> {
+        self.servers.iter().find(|info| info.server == server).map(|info| &**info)
     }
 
     /// The trainer of a rank and its workers.

@@ -2,16 +2,18 @@
 
 pub mod finding;
 pub mod frame;
+pub mod gpu;
 pub mod id;
 pub mod inventory;
 pub mod metric;
 pub mod reading;
 pub mod sample;
+pub mod server;
 pub mod text;
 
 pub use finding::{Area, Cause, Cost, Event, EventKind, Evidence, Finding, Rule, Severity};
 pub use frame::Frame;
-pub use id::{GpuId, LoaderId, Pid, RunId, Stamp};
+pub use id::{GpuId, LoaderId, Pid, RunId, ServerId, Stamp};
 pub use inventory::Inventory;
 pub use reading::{Gap, Reading};
 pub use sample::{Bound, Sample};

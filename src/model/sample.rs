@@ -10,6 +10,9 @@ use super::id::{GpuId, LoaderId, Pid, Stamp};
 use super::inventory::Inventory;
 use super::metric::{round, section, states};
 use super::reading::Reading;
+use super::server::{LatencySample, ServerSample};
+
+pub use super::gpu::{GpuProcKind, GpuProcSample, GpuSample, PcieSource};
 
 /// Everything that one tick read.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -40,6 +43,10 @@ pub struct Sample {
     pub loaders: Vec<LoaderSample>,
     /// Workers of loaders, by loader and number.
     pub workers: Vec<WorkerSample>,
+    /// Models that inference servers serve, by number.
+    pub servers: Vec<ServerSample>,
+    /// How long their requests took, in the ticks in which a server was read anew.
+    pub latencies: Vec<LatencySample>,
 }
 
 impl Sample {
@@ -53,6 +60,8 @@ impl Sample {
         self.gpu_procs.iter_mut().for_each(round);
         self.procs.iter_mut().for_each(round);
         self.loaders.iter_mut().for_each(round);
+        self.servers.iter_mut().for_each(round);
+        self.latencies.iter_mut().for_each(round);
     }
 
     /// The GPUs that a rank holds memory of, by its trainer or its workers.
@@ -140,18 +149,6 @@ section! {
 }
 
 states! {
-    /// Where a PCIe rate comes from.
-    PcieSource {
-        /// GPM: the hardware's own average between two samples.
-        Gpm = "gpm",
-        /// The driver's byte counters, polled faster than they wrap.
-        Counter = "counter",
-        /// `nvmlDeviceGetPcieThroughput`: a look of 20 ms.
-        Snapshot = "snapshot",
-    }
-}
-
-states! {
     /// How a value relates to the truth.
     Bound {
         /// It is the value.
@@ -174,50 +171,6 @@ impl Bound {
             Self::Lower => "≥",
             Self::Doubtful => "~",
         }
-    }
-}
-
-section! {
-    /// One GPU.
-    GpuSample, "gpus" {
-        gpu: GpuId => Id, None, 0, "Index in the vendor's library.";
-        utilization_ratio: Reading<f64> => Gauge, Ratio, 3, "Share of the last sampling period in which at least one kernel ran (NVML utilization.gpu). Says nothing about how much of the GPU it used.";
-        memory_controller_ratio: Reading<f64> => Gauge, Ratio, 3, "Share of the last sampling period in which device memory was read or written (NVML utilization.memory).";
-        sm_active_ratio: Reading<f64> => Gauge, Ratio, 3, "Mean share of multiprocessors with at least one warp (GPM SM_UTIL).";
-        sm_occupancy_ratio: Reading<f64> => Gauge, Ratio, 3, "Resident warps of the possible ones (GPM SM_OCCUPANCY).";
-        tensor_active_ratio: Reading<f64> => Gauge, Ratio, 3, "Share of cycles in which a tensor pipe was busy (GPM ANY_TENSOR_UTIL).";
-        dram_active_ratio: Reading<f64> => Gauge, Ratio, 3, "Share of cycles in which device memory moved data (GPM DRAM_BW_UTIL).";
-        memory_used_bytes: Reading<u64> => Gauge, Bytes, 0, "Device memory in use, without what the driver reserves where the driver tells them apart.";
-        memory_total_bytes: Reading<u64> => Gauge, Bytes, 0, "Device memory.";
-        memory_reserved_bytes: Reading<u64> => Gauge, Bytes, 0, "Device memory that the driver keeps for itself (R510 and later).";
-        power_watts: Reading<f64> => Gauge, Watts, 1, "Power draw at the moment of the read; where the driver tells only its average, that.";
-        power_limit_watts: Reading<f64> => Gauge, Watts, 1, "Power limit in force.";
-        energy_joules_total: Reading<f64> => Counter, Joules, 1, "Energy since the driver was loaded.";
-        temperature_celsius: Reading<f64> => Gauge, Celsius, 0, "Temperature of the GPU die.";
-        sm_clock_hertz: Reading<u64> => Gauge, Hertz, 0, "Clock of the multiprocessors.";
-        sm_clock_max_hertz: Reading<u64> => Gauge, Hertz, 0, "Highest clock of the multiprocessors.";
-        memory_clock_hertz: Reading<u64> => Gauge, Hertz, 0, "Clock of the device memory.";
-        throttle_reasons: Reading<u64> => State, None, 0, "Why the clocks are where they are, as NVML's bits (clocksEventReasons).";
-        pcie_rx_bytes_total: Reading<u64> => Counter, Bytes, 0, "Bytes received over PCIe (host to GPU), headers included; widened from the driver's 32-bit counter.";
-        pcie_tx_bytes_total: Reading<u64> => Counter, Bytes, 0, "Bytes sent over PCIe (GPU to host), headers included; widened from the driver's 32-bit counter.";
-        pcie_rx_bytes_per_second: Reading<f64> => Gauge, BytesPerSecond, 0, "Rate received, where the source gives a rate and no count (GPM, snapshot).";
-        pcie_tx_bytes_per_second: Reading<f64> => Gauge, BytesPerSecond, 0, "Rate sent, where the source gives a rate and no count (GPM, snapshot).";
-        pcie_source: Reading<PcieSource> => State, None, 0, "Where the PCIe figures come from.";
-        pcie_bound: Reading<Bound> => State, None, 0, "How the PCIe figures relate to the truth: lower where a counter may have wrapped unseen.";
-        pcie_link_gen: Reading<u64> => Gauge, None, 0, "PCIe generation in use now; falls when the GPU idles.";
-        pcie_link_width: Reading<u64> => Gauge, None, 0, "PCIe lanes in use now.";
-        pcie_link_gen_max: Reading<u64> => Gauge, None, 0, "PCIe generation that GPU and slot can do.";
-        pcie_link_width_max: Reading<u64> => Gauge, None, 0, "PCIe lanes that GPU and slot can do.";
-        age_seconds: Reading<f64> => Gauge, Seconds, 2, "How old the figures of this row are. A driver that does not answer shows here.";
-    }
-}
-
-section! {
-    /// What one process holds of one GPU.
-    GpuProcSample, "gpu_procs" {
-        gpu: GpuId => Id, None, 0, "Index of the GPU.";
-        pid: Pid => Id, None, 0, "The process. In a container the driver may give pids of the host.";
-        memory_used_bytes: Reading<u64> => Gauge, Bytes, 0, "Device memory that it holds.";
     }
 }
 
@@ -250,6 +203,7 @@ section! {
         state: Reading<ProcState> => State, None, 0, "State of the main thread (stat).";
         cpu_seconds_total: Reading<f64> => Counter, Seconds, 2, "CPU time in user mode and kernel, all threads (stat).";
         main_cpu_seconds_total: Reading<f64> => Counter, Seconds, 3, "CPU time of the main thread alone (task/PID/schedstat).";
+        main_run_delay_seconds_total: Reading<f64> => Counter, Seconds, 3, "Time that the main thread was ready to run and had no CPU (task/PID/schedstat).";
         threads: Reading<u64> => Gauge, None, 0, "Threads (stat).";
         rss_bytes: Reading<u64> => Gauge, Bytes, 0, "Resident memory, shared pages counted in full (stat).";
         major_faults_total: Reading<u64> => Counter, None, 0, "Page faults that needed I/O (stat).";
@@ -349,7 +303,7 @@ section! {
         delivery_samples_total: Reading<u64> => Counter, None, 0, "Of those, looks that found a batch ready: the hand-over is what takes time.";
         wait_idle_samples_total: Reading<u64> => Counter, None, 0, "Looks at a worker without work while the loop waited.";
         wait_worker_samples_total: Reading<u64> => Counter, None, 0, "Looks at a worker while the loop waited.";
-        wait_run_samples_total: Reading<u64> => Counter, None, 0, "Looks that found the loop waiting with its main thread on a CPU: it prepares or unpacks the batch itself.";
+        wait_run_samples_total: Reading<u64> => Counter, None, 0, "Looks that found the loop waiting with its main thread on a CPU or ready for one: it prepares or unpacks the batch itself.";
         wait_disk_samples_total: Reading<u64> => Counter, None, 0, "Looks that found the loop waiting with its main thread waiting for a disk.";
         wait_net_samples_total: Reading<u64> => Counter, None, 0, "Looks that found the loop waiting with its main thread waiting for a network, a network filesystem or FUSE; of a loader with workers, its result queue too.";
         worker_run_samples_total: Reading<u64> => Counter, None, 0, "Looks that found a worker on a CPU.";

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::gpu::GpuLook;
 use super::sampler::fine;
 use crate::model::inventory::GpuInfo;
-use crate::model::sample::{GpuProcSample, GpuSample, PcieSource};
+use crate::model::sample::{GpuProcKind, GpuProcSample, GpuSample, PcieSource};
 use crate::model::{Bound, Gap, GpuId, Pid, Reading};
 
 /// Bytes of a report line that are looked at; the loop's own are about 60.
@@ -74,6 +74,8 @@ impl SimulatedGpu {
             gpu: GpuId(0),
             pid: self.trainer,
             memory_used_bytes: Reading::Is(report.memory_bytes),
+            kind: Reading::Is(GpuProcKind::Compute),
+            sm_ratio: Reading::Not(Gap::Unsupported),
         });
         if fresh.is_some() {
             self.before = fresh;
@@ -102,7 +104,6 @@ impl SimulatedGpu {
         GpuSample {
             gpu: GpuId(0),
             utilization_ratio: utilization,
-            sm_active_ratio: Reading::Not(Gap::Unsupported),
             memory_used_bytes: Reading::Is(report.memory_bytes),
             memory_total_bytes: Reading::Is(MEMORY),
             power_watts: power,
@@ -116,14 +117,15 @@ impl SimulatedGpu {
             pcie_link_gen_max: Reading::Is(5),
             pcie_link_width_max: Reading::Is(16),
             age_seconds: Reading::Is(now.duration_since(report.at).as_secs_f64()),
-            ..unsupported()
+            // What the simulation has no model of.
+            ..GpuSample::blank(GpuId(0), Gap::Unsupported)
         }
     }
 
     fn silent(&self, ever: bool) -> GpuSample {
         let starting = self.begun.elapsed() < STALE;
         let gap = if ever && !starting { Gap::Lost } else { Gap::NotYet };
-        GpuSample { utilization_ratio: Reading::Not(gap), ..GpuSample::default() }
+        GpuSample::blank(GpuId(0), gap)
     }
 }
 
@@ -134,29 +136,9 @@ fn info() -> GpuInfo {
         uuid: "SIMULATED-0".into(),
         name: "Simulated GPU 80GB".into(),
         driver: "none".into(),
-        pci: Box::default(),
         memory_bytes: Some(MEMORY),
-        multiprocessors: None,
         simulated: true,
-        trouble: None,
-    }
-}
-
-/// What the simulation has no model of.
-fn unsupported() -> GpuSample {
-    GpuSample {
-        memory_controller_ratio: Reading::Not(Gap::Unsupported),
-        sm_occupancy_ratio: Reading::Not(Gap::Unsupported),
-        tensor_active_ratio: Reading::Not(Gap::Unsupported),
-        dram_active_ratio: Reading::Not(Gap::Unsupported),
-        memory_reserved_bytes: Reading::Not(Gap::Unsupported),
-        energy_joules_total: Reading::Not(Gap::Unsupported),
-        temperature_celsius: Reading::Not(Gap::Unsupported),
-        sm_clock_hertz: Reading::Not(Gap::Unsupported),
-        sm_clock_max_hertz: Reading::Not(Gap::Unsupported),
-        memory_clock_hertz: Reading::Not(Gap::Unsupported),
-        throttle_reasons: Reading::Not(Gap::Unsupported),
-        ..GpuSample::default()
+        ..GpuInfo::default()
     }
 }
 

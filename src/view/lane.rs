@@ -246,9 +246,9 @@ pub(super) fn gpu_list(gpus: &[GpuId]) -> String {
             at += 1;
         }
         parts.push(match at - first {
-            0 => sorted[first].to_string(),
-            1 => format!("{},{}", sorted[first], sorted[at]),
-            _ => format!("{}-{}", sorted[first], sorted[at]),
+            0 => GpuId(sorted[first]).to_string(),
+            1 => format!("{},{}", GpuId(sorted[first]), GpuId(sorted[at])),
+            _ => format!("{}-{}", GpuId(sorted[first]), GpuId(sorted[at])),
         });
         at += 1;
     }

@@ -222,6 +222,7 @@ impl World {
                 gpu: GpuId(gpu),
                 pid: Self::trainer(gpu),
                 memory_used_bytes: Reading::Is(30 << 30),
+                ..GpuProcSample::default()
             });
         }
         frame.gpus.push(GpuRates {

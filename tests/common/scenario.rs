@@ -301,6 +301,7 @@ impl Scenario {
             gpu: rank.gpu,
             pid: rank.pid,
             memory_used_bytes: Reading::Is(self.gpu_bytes.0),
+            ..GpuProcSample::default()
         });
     }
 

@@ -34,8 +34,19 @@ impl Scene {
         self.folder.path().join(name)
     }
 
-    fn environment(&self) -> [(&'static str, PathBuf); 2] {
-        [("LD_LIBRARY_PATH", self.library.clone()), ("MLTOP_STANDIN", self.path("script"))]
+    /// What makes a program see this driver. Each call is written into the file `log`.
+    pub(crate) fn environment(&self) -> [(&'static str, PathBuf); 3] {
+        [
+            ("LD_LIBRARY_PATH", self.library.clone()),
+            ("MLTOP_STANDIN", self.path("script")),
+            ("MLTOP_STANDIN_LOG", self.path("log")),
+        ]
+    }
+
+    /// All calls so far.
+    pub(crate) fn calls(&self) -> Vec<Call> {
+        let log = fs::read_to_string(self.path("log")).unwrap_or_default();
+        log.lines().filter_map(Call::of).collect()
     }
 
     /// What to type into a shell to start the program.
@@ -57,14 +68,17 @@ impl Scene {
 
     /// All lines of a stream of so many seconds.
     pub(crate) fn stream(&self, seconds: u32) -> Lines {
+        Lines::of(&finished(self.start_stream(seconds)))
+    }
+
+    /// A stream of so many seconds, its output in a pipe.
+    pub(crate) fn start_stream(&self, seconds: u32) -> Child {
         let duration = format!("{seconds}s");
-        let child = self
-            .command(&["stream", "--plain", "--duration", &duration])
+        self.command(&["stream", "--plain", "--duration", &duration])
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .unwrap();
-        Lines::of(&finished(child))
+            .unwrap()
     }
 
     /// Processes of the program that use this driver, the collector among them.
@@ -99,6 +113,31 @@ impl Scene {
             assert!(begun.elapsed() < DEADLINE, "left behind: {left:?}");
             sleep(Duration::from_millis(50));
         }
+    }
+}
+
+/// One call of the driver.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    /// Since the first call of its process.
+    pub(crate) seconds: f64,
+    pub(crate) function: String,
+    /// Without its MIG instance; `None` for a call on none.
+    pub(crate) gpu: Option<usize>,
+    /// The answer; all ones for a call that hangs.
+    pub(crate) rc: u32,
+}
+
+impl Call {
+    fn of(line: &str) -> Option<Self> {
+        let words: Vec<&str> = line.split(' ').collect();
+        let [micros, _, function, gpu, rc, _] = words[..] else { return None };
+        Some(Self {
+            seconds: micros.parse::<f64>().ok()? / 1e6,
+            function: function.to_owned(),
+            gpu: gpu.split('.').next().and_then(|gpu| gpu.parse().ok()),
+            rc: rc.parse().ok()?,
+        })
     }
 }
 

@@ -133,6 +133,7 @@ impl Made {
             launcher: "torchrun".into(),
             trainers: (0..self.gpus).map(Self::trainer).collect(),
             world_size: Some(self.gpus),
+            ..RunInfo::default()
         })];
         inventory
     }
@@ -227,6 +228,7 @@ impl Made {
             gpu: GpuId(rank),
             pid: trainer,
             memory_used_bytes: Reading::Is(60 << 30),
+            ..GpuProcSample::default()
         });
         for at in 0..=8 {
             let pid = Pid(trainer.0 + at);

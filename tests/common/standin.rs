@@ -5,29 +5,20 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::SystemTime;
 
-/// The folder to put into `LD_LIBRARY_PATH` for the variant: `full`, `drv470` (no second version of
-/// memory, no third of processes), `drv535` (32-byte entries), `nogpm`, `nofield198`.
+/// The folder to put into `LD_LIBRARY_PATH` for the variant: `full`; `drv470` to `drv595`, which have
+/// the functions and habits of that branch of the driver; `nogpm`; `nofield198`.
 pub(crate) fn build(variant: &str) -> PathBuf {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/standin");
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("standin").join(variant);
+    let all = Path::new(env!("CARGO_TARGET_TMPDIR")).join("standin");
+    let folder = all.join(variant);
     fs::create_dir_all(&folder).unwrap();
-    // Other test programs may be at it too.
-    let lock = File::create(folder.join("lock")).unwrap();
+    // Other test programs may be at it too, and all variants share what is compiled.
+    let lock = File::create(all.join("lock")).unwrap();
     lock.lock().unwrap();
-    let library = folder.join("libnvidia-ml.so.1");
-    if changed(&library) < Some(newest(&sources)) {
-        let fresh = folder.join("fresh.so");
-        let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-        let status = Command::new(rustc)
-            .args(["--edition", "2024", "--crate-type", "cdylib", "--crate-name", "standin"])
-            .args(["-C", "panic=abort", "-C", "link-arg=-Wl,-soname,libnvidia-ml.so.1"])
-            .args(["--cap-lints", "allow", "--cfg", variant, "-o"])
-            .arg(&fresh)
-            .arg(sources.join("lib.rs"))
-            .status()
-            .unwrap();
-        assert!(status.success(), "the stand-in does not compile");
-        fs::rename(&fresh, &library).unwrap();
+    if changed(&folder.join("libnvidia-ml.so.1")) < Some(newest(&sources)) {
+        let status =
+            Command::new(sources.join("build")).arg(variant).arg(&folder).status().unwrap();
+        assert!(status.success(), "the stand-in {variant} cannot be built");
     }
     folder
 }

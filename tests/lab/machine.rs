@@ -215,6 +215,7 @@ impl Machine {
             memory_file_bytes: Reading::Is(memory.map_or(30 << 30, |most| most / 2)),
             refault_file_pages_total: Reading::Is(shared.refaults as u64),
             io_read_limit_bytes_per_second: limit(plan.read_limit),
+            ..CgroupSample::default()
         }
     }
 
@@ -302,6 +303,7 @@ impl Rank {
             gpu: GpuId(index),
             pid: trainer,
             memory_used_bytes: Reading::Is(MEMORY / 4 * 3),
+            ..GpuProcSample::default()
         });
         let totals = &self.totals;
         sample.procs.push(ProcSample {

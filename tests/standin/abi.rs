@@ -130,8 +130,8 @@ pub struct GpmMetric {
 pub struct GpmGet {
     pub version: u32,
     pub count: u32,
-    pub first: *mut GpmSample,
-    pub second: *mut GpmSample,
+    pub first: *mut c_void,
+    pub second: *mut c_void,
 }
 
 #[repr(C)]
@@ -140,15 +140,128 @@ pub struct GpmSupport {
     pub supported: u32,
 }
 
-/// Ours: the caller only holds a pointer to it.
-pub struct GpmSample {
-    pub t: f64,
-    pub rx: f64,
-    pub tx: f64,
-    pub filled: bool,
-    pub shares: [f64; 4],
-    pub unit: &'static std::ffi::CStr,
-    pub unit_bytes: f64,
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Sample {
+    pub timestamp: u64,
+    pub value: u64,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct ProcessUtilization {
+    pub pid: u32,
+    pub timestamp: u64,
+    pub sm: u32,
+    pub memory: u32,
+    pub encoder: u32,
+    pub decoder: u32,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct ProcessUtilizationV1 {
+    pub timestamp: u64,
+    pub pid: u32,
+    pub sm: u32,
+    pub memory: u32,
+    pub encoder: u32,
+    pub decoder: u32,
+    pub jpeg: u32,
+    pub optical: u32,
+}
+
+#[repr(C)]
+pub struct ProcessesUtilization {
+    pub version: u32,
+    pub count: u32,
+    pub since: u64,
+    pub list: *mut ProcessUtilizationV1,
+}
+
+#[repr(C)]
+pub struct ProcessDetails {
+    pub version: u32,
+    pub mode: u32,
+    pub count: u32,
+    pub list: *mut Process535,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct EventData {
+    pub device: Dev,
+    pub kind: u64,
+    pub data: u64,
+    pub gpu_instance: u32,
+    pub compute_instance: u32,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct InstanceProfile {
+    pub id: u32,
+    pub p2p: u32,
+    pub slices: u32,
+    pub instances: u32,
+    pub multiprocessors: u32,
+    pub engines: [u32; 5],
+    pub memory_mb: u64,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct InstanceProfileV2 {
+    pub version: u32,
+    pub id: u32,
+    pub p2p: u32,
+    pub slices: u32,
+    pub instances: u32,
+    pub multiprocessors: u32,
+    pub engines: [u32; 5],
+    pub memory_mb: u64,
+    pub name: [c_char; 96],
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct ConfidentialState {
+    pub environment: u32,
+    pub feature: u32,
+    pub tools: u32,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct ConfidentialMemory {
+    pub protected_kib: u64,
+    pub unprotected_kib: u64,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct RowHistogram {
+    pub banks: [u32; 5],
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Temperature {
+    pub version: u32,
+    pub sensor: u32,
+    pub celsius: i32,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Margin {
+    pub version: u32,
+    pub celsius: i32,
+}
+
+/// The version word of a struct, as nvml.h makes it.
+pub const fn version<T>(number: u32) -> u32 {
+    size_of::<T>() as u32 | number << 24
 }
 
 const _: () = {
@@ -172,4 +285,11 @@ const _: () = {
     assert!(size_of::<GpmMetric>() == 40);
     assert!(size_of::<GpmGet>() == 24);
     assert!(size_of::<GpmSupport>() == 8);
+    assert!(size_of::<Sample>() == 16);
+    assert!(size_of::<ProcessUtilization>() == 32);
+    assert!(size_of::<ProcessUtilizationV1>() == 40);
+    assert!(size_of::<ProcessesUtilization>() == 24);
+    assert!(size_of::<EventData>() == 32);
+    assert!(size_of::<InstanceProfile>() == 48);
+    assert!(size_of::<InstanceProfileV2>() == 152);
 };

@@ -1,45 +1,30 @@
-//! Calls that give one figure of a GPU.
+//! Who a GPU is, and its figures of the moment.
 
 use std::ffi::c_char;
 
-use crate::abi::{Attributes, Bar1, NOT_SUPPORTED, OK, Pci, Utilization};
+use crate::abi::{Bar1, INVALID, NOT_SUPPORTED, OK, Utilization};
+use crate::figure::Figure;
 use crate::world::View;
-use crate::{device_call, give, give_text};
+use crate::{any_device_call, device_call, give, give_text};
+
+/// Seconds over which utilization and power are averaged.
+const AVERAGED: f64 = 1.0;
 
 pub fn uuid(view: &View) -> String {
-    view.gpu.text("uuid", &format!("GPU-00000000-0000-0000-0000-{:012}", view.index))
-}
-
-pub fn bus_id(view: &View) -> String {
-    view.gpu.text("pci", &format!("00000000:{:02X}:00.0", view.index + 7))
-}
-
-fn whole(view: &View, name: &str) -> u32 {
-    view.figure(name) as u32
-}
-
-fn legacy(text: &str) -> [c_char; 16] {
-    let mut out = [0; 16];
-    for (to, from) in out.iter_mut().zip(text.bytes().skip(4).take(15)) {
-        *to = from as c_char;
+    let card = view.gpu.text("uuid", &format!("GPU-00000000-0000-0000-0000-{:012}", view.index));
+    match &view.instance {
+        // A UUID of its own, the same from run to run.
+        Some(instance) => format!("MIG-{}-{:02x}", card.trim_start_matches("GPU-"), instance.id),
+        None => card,
     }
-    out
 }
 
-fn pci(view: &View) -> Pci {
-    let text = bus_id(view);
-    let mut bus_id = [0; 32];
-    for (to, from) in bus_id.iter_mut().zip(text.bytes().take(31)) {
-        *to = from as c_char;
-    }
-    Pci {
-        bus_id_legacy: legacy(&text),
-        domain: 0,
-        bus: view.index + 7,
-        device: 0,
-        device_id: 0x2330_10de,
-        subsystem_id: 0,
-        bus_id,
+fn name(view: &View) -> String {
+    let usual = view.gpu.model.map_or("Stand-in H100", |model| model.name);
+    let card = view.gpu.text("name", usual);
+    match &view.instance {
+        Some(instance) => format!("{card} MIG {}", instance.profile),
+        None => card,
     }
 }
 
@@ -47,103 +32,133 @@ fn utilization(view: &View) -> Utilization {
     if view.garbled("over100") {
         return Utilization { gpu: 255, memory: 255 };
     }
-    Utilization { gpu: whole(view, "util"), memory: whole(view, "mem_util") }
+    let mean = |figure| view.mean(figure, AVERAGED).round() as u32;
+    Utilization { gpu: mean(Figure::Util), memory: mean(Figure::MemUtil) }
 }
 
-/// Kilobytes per second; the call takes 20 ms.
-fn throughput(view: &View, counter: u32) -> u32 {
-    std::thread::sleep(std::time::Duration::from_millis(20));
-    let rate = view.figure(if counter == 1 { "pcie_rx" } else { "pcie_tx" });
-    let factor = if view.garbled("x1000") { 1.0 } else { 1e-3 };
-    (rate * factor).min(f64::from(u32::MAX)) as u32
+pub fn power(view: &View) -> u32 {
+    if view.garbled("x1000") {
+        return u32::MAX / 2;
+    }
+    view.mean(Figure::Power, AVERAGED).round() as u32
 }
 
-fn power(view: &View) -> u32 {
-    if view.garbled("x1000") { u32::MAX / 2 } else { whole(view, "power") }
+fn clock(view: &View, kind: u32, most: bool) -> Option<u32> {
+    match (kind, most) {
+        (0..=1, false) => Some(view.whole(Figure::SmClock)),
+        (0..=1, true) => Some(view.whole(Figure::SmClockMax)),
+        (2, _) => Some(view.whole(Figure::MemClock)),
+        (3, _) => Some(view.whole(Figure::SmClock) * 9 / 10),
+        _ => None,
+    }
+}
+
+any_device_call! {
+    nvmlDeviceGetName(out: *mut c_char, room: u32) |view| give_text(&name(view), out, room);
+    nvmlDeviceGetUUID(out: *mut c_char, room: u32) |view| give_text(&uuid(view), out, room);
+    nvmlDeviceGetIndex(out: *mut u32) |view| give(out, view.index);
+    nvmlDeviceGetCudaComputeCapability(major: *mut i32, minor: *mut i32) |view| {
+        give(major, view.whole(Figure::Major) as i32);
+        give(minor, view.whole(Figure::Minor) as i32)
+    };
+    nvmlDeviceGetBAR1MemoryInfo(out: *mut Bar1) |view| {
+        let (total, used) = (view.get(Figure::Bar1Total) as u64, view.get(Figure::Bar1Used) as u64);
+        give(out, Bar1 { total, free: total.saturating_sub(used), used })
+    };
+}
+
+/// On a card in MIG mode nobody can tell what all of it does.
+fn told(view: &View) -> bool {
+    !view.gpu.mig_mode
 }
 
 device_call! {
-    nvmlDeviceGetName(out: *mut c_char, room: u32) |view| {
-        give_text(&view.gpu.text("name", "Stand-in H100"), out, room)
+    nvmlDeviceGetSerial(out: *mut c_char, room: u32) |view| {
+        give_text(&view.gpu.text("serial", &format!("{:013}", 1_650_000 + view.index)), out, room)
     };
-    nvmlDeviceGetUUID(out: *mut c_char, room: u32) |view| give_text(&uuid(view), out, room);
-    nvmlDeviceGetPciInfo_v3(out: *mut Pci) |view| give(out, pci(view));
+    nvmlDeviceGetVbiosVersion(out: *mut c_char, room: u32) |view| {
+        give_text(&view.gpu.text("vbios", "96.00.A5.00.01"), out, room)
+    };
+    nvmlDeviceGetBrand(out: *mut u32) |view| give(out, view.whole(Figure::Brand));
+    nvmlDeviceGetBoardId(out: *mut u32) |view| give(out, (view.index + 7) << 8);
     nvmlDeviceGetMinorNumber(out: *mut u32) |view| give(out, view.index);
-    nvmlDeviceGetIndex(out: *mut u32) |view| give(out, view.index);
-    nvmlDeviceGetArchitecture(out: *mut u32) |_view| give(out, 9);
-    nvmlDeviceGetCudaComputeCapability(major: *mut i32, minor: *mut i32) |_view| {
-        give(major, 9);
-        give(minor, 0)
+    nvmlDeviceGetArchitecture(out: *mut u32) |view| give(out, view.whole(Figure::Arch));
+    nvmlDeviceGetNumGpuCores(out: *mut u32) |view| {
+        give(out, view.whole(Figure::Sms) * view.whole(Figure::CoresPerSm))
     };
-    nvmlDeviceGetNumGpuCores(out: *mut u32) |view| give(out, whole(view, "sms") * 128);
-    nvmlDeviceGetAttributes_v2(out: *mut Attributes) |view| {
-        if view.figure("no_attributes") > 0.0 {
-            NOT_SUPPORTED
-        } else {
-            give(out, Attributes {
-                multiprocessors: whole(view, "sms"),
-                engines: [3, 7, 0, 7, 1],
-                gpu_slices: 7,
-                compute_slices: 7,
-                memory_mb: (view.figure("mem_total") / 1_048_576.0) as u64,
-            })
-        }
+    nvmlDeviceGetUtilizationRates(out: *mut Utilization) |view| {
+        if told(view) { give(out, utilization(view)) } else { NOT_SUPPORTED }
     };
-    nvmlDeviceGetUtilizationRates(out: *mut Utilization) |view| give(out, utilization(view));
-    nvmlDeviceGetBAR1MemoryInfo(out: *mut Bar1) |_view| {
-        give(out, Bar1 { total: 1 << 37, free: 1 << 36, used: 1 << 36 })
+    nvmlDeviceGetEncoderUtilization(out: *mut u32, period: *mut u32) |view| {
+        give(period, 167_000);
+        if told(view) { give(out, view.whole(Figure::Encoder)) } else { NOT_SUPPORTED }
     };
-    nvmlDeviceGetPcieThroughput(counter: u32, out: *mut u32) |view| give(out, throughput(view, counter));
-    nvmlDeviceGetCurrPcieLinkGeneration(out: *mut u32) |view| give(out, whole(view, "link_gen"));
-    nvmlDeviceGetMaxPcieLinkGeneration(out: *mut u32) |view| give(out, whole(view, "link_gen_max"));
-    nvmlDeviceGetCurrPcieLinkWidth(out: *mut u32) |view| give(out, whole(view, "link_width"));
-    nvmlDeviceGetMaxPcieLinkWidth(out: *mut u32) |view| give(out, whole(view, "link_width_max"));
-    nvmlDeviceGetPcieSpeed(out: *mut u32) |_view| give(out, 16_000);
-    nvmlDeviceGetPcieLinkMaxSpeed(out: *mut u32) |_view| give(out, 5);
-    nvmlDeviceGetPcieReplayCounter(out: *mut u32) |_view| give(out, 0);
+    nvmlDeviceGetDecoderUtilization(out: *mut u32, period: *mut u32) |view| {
+        give(period, 167_000);
+        if told(view) { give(out, view.whole(Figure::Decoder)) } else { NOT_SUPPORTED }
+    };
+    nvmlDeviceGetJpgUtilization(out: *mut u32, period: *mut u32) |view| {
+        give(period, 167_000);
+        if told(view) { give(out, view.whole(Figure::Jpeg)) } else { NOT_SUPPORTED }
+    };
     nvmlDeviceGetClockInfo(kind: u32, out: *mut u32) |view| {
-        give(out, whole(view, if kind == 2 { "mem_clock" } else { "sm_clock" }))
+        clock(view, kind, false).map_or(INVALID, |clock| give(out, clock))
     };
     nvmlDeviceGetMaxClockInfo(kind: u32, out: *mut u32) |view| {
-        give(out, whole(view, if kind == 2 { "mem_clock" } else { "sm_clock_max" }))
+        clock(view, kind, true).map_or(INVALID, |clock| give(out, clock))
+    };
+    nvmlDeviceGetApplicationsClock(kind: u32, out: *mut u32) |view| {
+        clock(view, kind, true).map_or(INVALID, |clock| give(out, clock))
     };
     nvmlDeviceGetCurrentClocksThrottleReasons(out: *mut u64) |view| {
-        give(out, view.figure("throttle") as u64)
+        give(out, view.get(Figure::Throttle) as u64)
     };
+    nvmlDeviceGetCurrentClocksEventReasons(out: *mut u64) |view| {
+        give(out, view.get(Figure::Throttle) as u64)
+    };
+    nvmlDeviceGetSupportedClocksThrottleReasons(out: *mut u64) |_view| give(out, 0x1ff);
+    nvmlDeviceGetSupportedClocksEventReasons(out: *mut u64) |_view| give(out, 0x1ff);
     nvmlDeviceGetPowerUsage(out: *mut u32) |view| give(out, power(view));
-    nvmlDeviceGetEnforcedPowerLimit(out: *mut u32) |view| give(out, whole(view, "limit"));
-    nvmlDeviceGetPowerManagementLimit(out: *mut u32) |view| give(out, whole(view, "limit"));
+    nvmlDeviceGetEnforcedPowerLimit(out: *mut u32) |view| give(out, view.whole(Figure::Limit));
+    nvmlDeviceGetPowerManagementLimit(out: *mut u32) |view| give(out, view.whole(Figure::Limit));
+    nvmlDeviceGetPowerManagementDefaultLimit(out: *mut u32) |view| give(out, limit_most(view));
     nvmlDeviceGetPowerManagementLimitConstraints(low: *mut u32, high: *mut u32) |view| {
-        give(low, 200_000);
-        give(high, whole(view, "limit"))
+        give(low, view.whole(Figure::LimitMin));
+        give(high, limit_most(view))
     };
-    nvmlDeviceGetTotalEnergyConsumption(out: *mut u64) |view| give(out, view.energy as u64);
-    nvmlDeviceGetTemperature(_sensor: u32, out: *mut u32) |view| give(out, whole(view, "temp"));
-    nvmlDeviceGetTemperatureThreshold(_kind: u32, out: *mut u32) |_view| give(out, 90);
-    nvmlDeviceGetPerformanceState(out: *mut u32) |_view| give(out, 0);
-    nvmlDeviceGetPersistenceMode(out: *mut u32) |_view| give(out, 1);
-    nvmlDeviceGetEccMode(now: *mut u32, pending: *mut u32) |_view| {
-        give(now, 1);
-        give(pending, 1)
+    nvmlDeviceGetPowerManagementMode(out: *mut u32) |_view| give(out, 1);
+    nvmlDeviceGetTotalEnergyConsumption(out: *mut u64) |view| give(out, view.sum(Figure::Power) as u64);
+    nvmlDeviceGetPerformanceState(out: *mut u32) |view| give(out, view.whole(Figure::Pstate));
+    nvmlDeviceGetPowerState(out: *mut u32) |view| give(out, view.whole(Figure::Pstate));
+    nvmlDeviceGetPersistenceMode(out: *mut u32) |view| give(out, view.whole(Figure::Persistence));
+    nvmlDeviceGetComputeMode(out: *mut u32) |view| give(out, view.whole(Figure::ComputeMode));
+    nvmlDeviceGetVirtualizationMode(out: *mut u32) |view| give(out, view.whole(Figure::Virtualization));
+    nvmlDeviceGetDisplayMode(out: *mut u32) |_view| give(out, 0);
+    nvmlDeviceGetDisplayActive(out: *mut u32) |_view| give(out, 0);
+    nvmlDeviceGetAccountingMode(out: *mut u32) |_view| give(out, 0);
+    nvmlDeviceGetNumaNodeId(out: *mut u32) |view| give(out, view.whole(Figure::Numa));
+    nvmlDeviceGetGspFirmwareMode(on: *mut u32, usual: *mut u32) |view| {
+        give(usual, 1);
+        give(on, view.whole(Figure::Gsp))
     };
-    nvmlDeviceGetTotalEccErrors(_kind: u32, _counter: u32, out: *mut u64) |_view| give(out, 0);
-    nvmlDeviceGetMigMode(now: *mut u32, pending: *mut u32) |_view| {
-        give(now, 0);
-        give(pending, 0)
+    nvmlDeviceGetGspFirmwareVersion(out: *mut c_char) |view| {
+        if view.get(Figure::Gsp) > 0.0 { give_text(&crate::world::driver(), out, 64) } else { NOT_SUPPORTED }
     };
-    nvmlDeviceGetMaxMigDeviceCount(out: *mut u32) |_view| give(out, 7);
-    nvmlDeviceIsMigDeviceHandle(out: *mut u32) |_view| give(out, 0);
-    nvmlDeviceGetBusType(out: *mut u32) |_view| give(out, 2);
-    nvmlDeviceGetNumaNodeId(out: *mut u32) |_view| give(out, 0);
-    nvmlDeviceGetNumFans(out: *mut u32) |_view| give(out, 0);
-    nvmlDeviceGetFanSpeed_v2(_fan: u32, _out: *mut u32) |_view| NOT_SUPPORTED;
-    nvmlDeviceGetSupportedEventTypes(out: *mut u64) |_view| give(out, 8);
-    nvmlDeviceRegisterEvents(_types: u64, _set: *mut std::ffi::c_void) |_view| OK;
+    nvmlDeviceGetNumFans(out: *mut u32) |view| give(out, view.whole(Figure::Fans));
+    nvmlDeviceGetFanSpeed(out: *mut u32) |view| fan(view, 0, out);
+    nvmlDeviceGetFanSpeed_v2(number: u32, out: *mut u32) |view| fan(view, number, out);
+    nvmlDeviceValidateInforom() |_view| OK;
 }
 
-#[cfg(not(drv470))]
-device_call! {
-    nvmlDeviceGetCurrentClocksEventReasons(out: *mut u64) |view| {
-        give(out, view.figure("throttle") as u64)
-    };
+unsafe fn fan(view: &View, number: u32, out: *mut u32) -> crate::abi::Rc {
+    match view.whole(Figure::Fans) {
+        0 => NOT_SUPPORTED,
+        fans if number >= fans => INVALID,
+        _ => unsafe { give(out, view.whole(Figure::Fan)) },
+    }
+}
+
+fn limit_most(view: &View) -> u32 {
+    let most = view.whole(Figure::LimitMax);
+    if most > 0 { most } else { view.whole(Figure::Limit) }
 }

@@ -1,34 +1,52 @@
-//! Memory, processes and samples: calls with a version or a buffer.
+//! Memory and processes: calls with a version or a list.
 
 use std::ffi::c_void;
 
 use crate::abi::{
-    INSUFFICIENT_SIZE, INVALID, MemoryV1, MemoryV2, NOT_FOUND, OK, Process535, ProcessV1,
-    ProcessV2, Rc, VERSION_MISMATCH,
+    ConfidentialMemory, INSUFFICIENT_SIZE, INVALID, MemoryV1, MemoryV2, NOT_SUPPORTED, OK,
+    Process535, ProcessDetails, ProcessV1, ProcessV2, Rc, VERSION_MISMATCH, version,
 };
+use crate::figure::Figure;
+use crate::scenario::{List, Proc};
 use crate::world::View;
-use crate::{device_call, give};
+use crate::{any_device_call, device_call, give, mig};
 
 /// Total, reserved and used.
 fn memory(view: &View) -> (u64, u64, u64) {
     if view.garbled("u64max") {
         return (u64::MAX, u64::MAX, u64::MAX);
     }
-    let bytes = |name| view.figure(name) as u64;
-    (bytes("mem_total"), bytes("mem_reserved"), bytes("mem_used"))
+    if view.garbled("zero") {
+        return (0, 0, 0);
+    }
+    if let Some(instance) = &view.instance {
+        let (total, used) = mig::memory(view, instance);
+        return (total, 0, used);
+    }
+    let bytes = |figure| view.get(figure) as u64;
+    (bytes(Figure::MemTotal), bytes(Figure::MemReserved), bytes(Figure::MemUsed))
+}
+
+fn shown(view: &View, list: List) -> Vec<Proc> {
+    let own = |proc: &&Proc| match &view.instance {
+        Some(instance) => proc.instance == instance.id,
+        None => true,
+    };
+    view.gpu.procs.iter().filter(|proc| proc.list == list).filter(own).cloned().collect()
 }
 
 /// Fills the caller's list with entries of one layout, as far as it says that it has room.
 unsafe fn fill<T>(
     view: &View,
+    list: List,
     count: *mut u32,
-    list: *mut c_void,
-    entry: impl Fn(u32, u64) -> T,
+    out: *mut c_void,
+    entry: impl Fn(&Proc) -> T,
 ) -> Rc {
     if count.is_null() {
         return INVALID;
     }
-    let procs = &view.gpu.procs;
+    let procs = shown(view, list);
     // SAFETY: the caller's count, and a list of that many entries of the layout that this driver has.
     unsafe {
         let room = count.read();
@@ -36,92 +54,120 @@ unsafe fn fill<T>(
         if procs.is_empty() {
             return OK;
         }
-        if list.is_null() || (room as usize) < procs.len() {
+        if out.is_null() || (room as usize) < procs.len() {
             return INSUFFICIENT_SIZE;
         }
-        for (index, (pid, memory)) in procs.iter().enumerate() {
-            list.cast::<T>().add(index).write(entry(*pid, *memory));
+        for (index, proc) in procs.iter().enumerate() {
+            out.cast::<T>().add(index).write(entry(proc));
         }
     }
     OK
 }
 
-fn v1(pid: u32, memory: u64) -> ProcessV1 {
-    ProcessV1 { pid, memory }
+fn v1(proc: &Proc) -> ProcessV1 {
+    ProcessV1 { pid: proc.pid, memory: proc.memory }
 }
 
-fn v2(pid: u32, memory: u64) -> ProcessV2 {
-    ProcessV2 { pid, memory, gpu_instance: u32::MAX, compute_instance: u32::MAX }
+fn v2(proc: &Proc) -> ProcessV2 {
+    ProcessV2 {
+        pid: proc.pid,
+        memory: proc.memory,
+        gpu_instance: proc.instance,
+        compute_instance: proc.compute,
+    }
 }
 
-#[cfg_attr(not(drv535), allow(dead_code))]
-fn v535(pid: u32, memory: u64) -> Process535 {
+fn v535(proc: &Proc) -> Process535 {
     Process535 {
-        pid,
-        memory,
-        gpu_instance: u32::MAX,
-        compute_instance: u32::MAX,
+        pid: proc.pid,
+        memory: proc.memory,
+        gpu_instance: proc.instance,
+        compute_instance: proc.compute,
         protected_memory: 0,
     }
 }
 
-unsafe fn none(count: *mut u32) -> Rc {
-    unsafe { give(count, 0) }
+/// The third version of a list: drivers 535.43 to 535.97 wrote wider entries under its name.
+unsafe fn third(view: &View, list: List, count: *mut u32, out: *mut c_void) -> Rc {
+    if view.branch == 535 {
+        unsafe { fill(view, list, count, out, v535) }
+    } else {
+        unsafe { fill(view, list, count, out, v2) }
+    }
 }
 
-device_call! {
+any_device_call! {
     nvmlDeviceGetMemoryInfo(out: *mut MemoryV1) |view| {
+        if view.get(Figure::NoMemory) > 0.0 {
+            return NOT_SUPPORTED;
+        }
         let (total, reserved, used) = memory(view);
         let used = used.saturating_add(reserved);
         give(out, MemoryV1 { total, free: total.saturating_sub(used), used })
     };
-    nvmlDeviceGetComputeRunningProcesses(count: *mut u32, list: *mut c_void) |view| {
-        fill(view, count, list, v1)
-    };
-    nvmlDeviceGetComputeRunningProcesses_v2(count: *mut u32, list: *mut c_void) |view| {
-        fill(view, count, list, v2)
-    };
-    nvmlDeviceGetGraphicsRunningProcesses(count: *mut u32, _list: *mut c_void) |_view| none(count);
-    nvmlDeviceGetGraphicsRunningProcesses_v2(count: *mut u32, _list: *mut c_void) |_view| none(count);
-    nvmlDeviceGetProcessUtilization(_out: *mut c_void, count: *mut u32, _since: u64) |_view| {
-        give(count, 0);
-        NOT_FOUND
-    };
-    nvmlDeviceGetSamples(_kind: u32, _since: u64, _type: *mut u32, count: *mut u32, _out: *mut c_void) |_view| {
-        give(count, 0);
-        NOT_FOUND
-    };
-}
-
-#[cfg(not(drv470))]
-device_call! {
     nvmlDeviceGetMemoryInfo_v2(out: *mut MemoryV2) |view| {
+        if view.get(Figure::NoMemory) > 0.0 {
+            return NOT_SUPPORTED;
+        }
         if out.is_null() {
             return INVALID;
         }
-        if (*out).version != (40 | 2 << 24) {
+        if (*out).version != version::<MemoryV2>(2) {
             return VERSION_MISMATCH;
         }
         let (total, reserved, used) = memory(view);
         let free = total.saturating_sub(reserved).saturating_sub(used);
         give(out, MemoryV2 { version: (*out).version, total, reserved, free, used })
     };
-    nvmlDeviceGetGraphicsRunningProcesses_v3(count: *mut u32, _list: *mut c_void) |_view| none(count);
-    nvmlDeviceGetMPSComputeRunningProcesses_v3(count: *mut u32, _list: *mut c_void) |_view| none(count);
-    nvmlDeviceGetConfComputeMemSizeInfo(_out: *mut c_void) |_view| crate::abi::NOT_SUPPORTED;
-}
-
-#[cfg(all(not(drv470), not(drv535)))]
-device_call! {
-    nvmlDeviceGetComputeRunningProcesses_v3(count: *mut u32, list: *mut c_void) |view| {
-        fill(view, count, list, v2)
+    nvmlDeviceGetComputeRunningProcesses(count: *mut u32, list: *mut c_void) |view| {
+        fill(view, List::Compute, count, list, v1)
     };
-    nvmlDeviceGetRunningProcessDetailList(_out: *mut c_void) |_view| crate::abi::NOT_SUPPORTED;
+    nvmlDeviceGetComputeRunningProcesses_v2(count: *mut u32, list: *mut c_void) |view| {
+        fill(view, List::Compute, count, list, v2)
+    };
+    nvmlDeviceGetComputeRunningProcesses_v3(count: *mut u32, list: *mut c_void) |view| {
+        third(view, List::Compute, count, list)
+    };
+    nvmlDeviceGetGraphicsRunningProcesses(count: *mut u32, list: *mut c_void) |view| {
+        fill(view, List::Graphics, count, list, v1)
+    };
+    nvmlDeviceGetGraphicsRunningProcesses_v2(count: *mut u32, list: *mut c_void) |view| {
+        fill(view, List::Graphics, count, list, v2)
+    };
+    nvmlDeviceGetGraphicsRunningProcesses_v3(count: *mut u32, list: *mut c_void) |view| {
+        third(view, List::Graphics, count, list)
+    };
+    nvmlDeviceGetMPSComputeRunningProcesses(count: *mut u32, list: *mut c_void) |view| {
+        fill(view, List::Mps, count, list, v1)
+    };
+    nvmlDeviceGetMPSComputeRunningProcesses_v2(count: *mut u32, list: *mut c_void) |view| {
+        fill(view, List::Mps, count, list, v2)
+    };
+    nvmlDeviceGetMPSComputeRunningProcesses_v3(count: *mut u32, list: *mut c_void) |view| {
+        third(view, List::Mps, count, list)
+    };
 }
 
-#[cfg(drv535)]
 device_call! {
-    nvmlDeviceGetComputeRunningProcesses_v3(count: *mut u32, list: *mut c_void) |view| {
-        fill(view, count, list, v535)
+    nvmlDeviceGetConfComputeMemSizeInfo(out: *mut ConfidentialMemory) |view| {
+        if view.get(Figure::Confidential) <= 0.0 {
+            return NOT_SUPPORTED;
+        }
+        let kib = (view.get(Figure::MemTotal) / 1024.0) as u64;
+        give(out, ConfidentialMemory { protected_kib: kib, unprotected_kib: 0 })
+    };
+    nvmlDeviceGetRunningProcessDetailList(out: *mut ProcessDetails) |view| {
+        if out.is_null() {
+            return INVALID;
+        }
+        if (*out).version != version::<ProcessDetails>(1) {
+            return VERSION_MISMATCH;
+        }
+        let list = match (*out).mode {
+            0 => List::Compute,
+            1 => List::Graphics,
+            _ => List::Mps,
+        };
+        fill(view, list, &raw mut (*out).count, (*out).list.cast(), v535)
     };
 }

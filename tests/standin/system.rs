@@ -2,8 +2,10 @@
 
 use std::ffi::{CStr, c_char};
 
-use crate::abi::{Dev, INVALID, NOT_FOUND, OK, Rc};
-use crate::world::{self, on_library, on_system};
+use crate::abi::{ConfidentialState, Dev, INVALID, NOT_FOUND, OK, Rc};
+use crate::call::{hand_out, on_library, on_system};
+use crate::figure::Figure;
+use crate::world;
 use crate::{give, give_text};
 
 #[unsafe(no_mangle)]
@@ -31,8 +33,25 @@ pub unsafe extern "C" fn nvmlShutdown() -> Rc {
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn nvmlErrorString(_rc: Rc) -> *const c_char {
-    c"an error of the stand-in".as_ptr()
+pub unsafe extern "C" fn nvmlErrorString(rc: Rc) -> *const c_char {
+    let text = match rc {
+        0 => c"Success",
+        1 => c"Uninitialized",
+        2 => c"Invalid Argument",
+        3 => c"Not Supported",
+        4 => c"Insufficient Permissions",
+        6 => c"Not Found",
+        7 => c"Insufficient Size",
+        9 => c"Driver Not Loaded",
+        10 => c"Timeout",
+        15 => c"GPU is lost",
+        16 => c"GPU requires reset",
+        18 => c"Driver/library version mismatch",
+        25 => c"Argument version mismatch",
+        28 => c"GPU not found",
+        _ => c"Unknown Error",
+    };
+    text.as_ptr()
 }
 
 #[unsafe(no_mangle)]
@@ -68,8 +87,18 @@ pub unsafe extern "C" fn nvmlDeviceGetCount_v2(out: *mut u32) -> Rc {
 }
 
 #[unsafe(no_mangle)]
+pub unsafe extern "C" fn nvmlSystemGetConfComputeState(out: *mut ConfidentialState) -> Rc {
+    on_system("nvmlSystemGetConfComputeState", || {
+        let on = world::find(|view| view.get(Figure::Confidential) > 0.0).is_some();
+        let state =
+            ConfidentialState { environment: if on { 2 } else { 0 }, feature: on.into(), tools: 0 };
+        unsafe { give(out, state) }
+    })
+}
+
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn nvmlDeviceGetHandleByIndex_v2(index: u32, out: *mut Dev) -> Rc {
-    world::hand_out("nvmlDeviceGetHandleByIndex_v2", Some(index), out)
+    hand_out("nvmlDeviceGetHandleByIndex_v2", Some((index, None)), out, INVALID)
 }
 
 unsafe fn text_of<'a>(text: *const c_char) -> Option<&'a str> {
@@ -83,13 +112,13 @@ unsafe fn text_of<'a>(text: *const c_char) -> Option<&'a str> {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nvmlDeviceGetHandleByUUID(uuid: *const c_char, out: *mut Dev) -> Rc {
     let Some(uuid) = (unsafe { text_of(uuid) }) else { return INVALID };
-    let index = world::find(|view| crate::device::uuid(view) == uuid);
-    world::hand_out("nvmlDeviceGetHandleByUUID", index, out)
+    let place = world::find(|view| crate::device::uuid(view) == uuid);
+    hand_out("nvmlDeviceGetHandleByUUID", place, out, NOT_FOUND)
 }
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nvmlDeviceGetHandleByPciBusId_v2(bus: *const c_char, out: *mut Dev) -> Rc {
     let Some(bus) = (unsafe { text_of(bus) }) else { return INVALID };
-    let index = world::find(|view| crate::device::bus_id(view) == bus);
-    world::hand_out("nvmlDeviceGetHandleByPciBusId_v2", index, out)
+    let place = world::find(|view| crate::link::bus_id(view).eq_ignore_ascii_case(bus));
+    hand_out("nvmlDeviceGetHandleByPciBusId_v2", place, out, NOT_FOUND)
 }

@@ -1,29 +1,64 @@
-//! The state behind all calls: one clock, one model of traffic and energy, and the faults.
+//! The state behind all calls: one clock and one model, of which every view is a part.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::{self, File, OpenOptions};
-use std::io::Write;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::fs;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::abi::{Dev, INVALID, Rc, UNINITIALIZED};
-use crate::scenario::{Gpu, Scenario};
+use crate::abi::Dev;
+use crate::fault::Effect;
+use crate::figure::{Figure, Figures, LOAD};
+use crate::mig::Instance;
+use crate::scenario::{Cost, Event, Gpu, Scenario};
+
+/// What every load came to: bytes, millijoules, per cent times seconds.
+pub type Sums = [f64; LOAD];
 
 /// What a call sees of its GPU.
 pub struct View {
     pub index: u32,
-    pub gpu: Gpu,
+    pub gpu: Arc<Gpu>,
+    /// Where the handle is that of a MIG instance.
+    pub instance: Option<Instance>,
+    pub figures: Figures,
+    pub sums: Sums,
     pub t: f64,
-    /// Bytes received, bytes sent and millijoules since the start.
-    pub rx: f64,
-    pub tx: f64,
-    pub energy: f64,
+    /// Microseconds since 1970.
+    pub unix: u64,
+    /// The driver's branch, as 580.
+    pub branch: u32,
     pub garbage: Option<String>,
+    scenario: Arc<Scenario>,
+    /// Since when what is in force has been.
+    since: f64,
 }
 
 impl View {
-    pub fn figure(&self, name: &str) -> f64 {
-        self.gpu.figure(name)
+    pub fn get(&self, figure: Figure) -> f64 {
+        self.figures.get(figure)
+    }
+
+    pub fn whole(&self, figure: Figure) -> u32 {
+        self.get(figure).round() as u32
+    }
+
+    /// The mean over the last seconds, or since the script changed.
+    pub fn mean(&self, figure: Figure, seconds: f64) -> f64 {
+        self.mean_between(figure, self.t - seconds, self.t)
+    }
+
+    pub fn mean_between(&self, figure: Figure, from: f64, to: f64) -> f64 {
+        let from = from.max(self.since);
+        if to - from < 1e-6 {
+            return self.get(figure);
+        }
+        let mut sums = [0.0; LOAD];
+        integrate(&self.scenario, self.index, from, to, &mut sums);
+        sums[figure as usize] / (to - from)
+    }
+
+    pub fn sum(&self, figure: Figure) -> f64 {
+        self.sums[figure as usize]
     }
 
     pub fn garbled(&self, kind: &str) -> bool {
@@ -31,244 +66,232 @@ impl View {
     }
 }
 
-#[derive(Clone, Copy, Default)]
-struct Sums {
-    t: f64,
-    rx: f64,
-    tx: f64,
-    energy: f64,
+/// Adds what the load comes to from one moment to another, piece by piece between its edges, in each
+/// of which it moves in straight lines.
+fn integrate(scenario: &Scenario, index: u32, from: f64, to: f64, sums: &mut Sums) {
+    let mut t = from;
+    while t < to {
+        let until = scenario.edge_after(index, t).min(to);
+        let span = until - t;
+        // Clear of the edges, at which one part ends and the next begins.
+        let inside = (span * 0.01).min(1e-6);
+        let ends = (scenario.at(index, t + inside), scenario.at(index, until - inside));
+        if let (Some(first), Some(last)) = ends {
+            for (at, sum) in sums.iter_mut().enumerate() {
+                *sum += (first.0[at] + last.0[at]) / 2.0 * span;
+            }
+        }
+        t = until;
+    }
 }
 
 struct World {
     start: Instant,
-    scenario: Scenario,
-    control: Option<(SystemTime, u64)>,
-    sums: BTreeMap<u32, Sums>,
-    calls: HashMap<&'static str, u64>,
+    unix: f64,
+    scenario: Arc<Scenario>,
+    /// When the scenario came into force.
+    since: f64,
+    control: Option<std::ffi::OsString>,
+    looked: Option<Instant>,
+    stamp: Option<(SystemTime, u64)>,
+    sums: BTreeMap<u32, (f64, Sums)>,
+    calls: HashMap<(&'static str, Option<u32>), u64>,
+    /// Faults that stick, by GPU.
+    stuck: Vec<(usize, Option<u32>)>,
     references: i64,
-    log: Option<File>,
 }
+
+/// How often the control file is looked at.
+const LOOK: Duration = Duration::from_millis(5);
 
 static WORLD: Mutex<Option<World>> = Mutex::new(None);
 
-fn world() -> MutexGuard<'static, Option<World>> {
-    let mut world = WORLD.lock().unwrap_or_else(PoisonError::into_inner);
-    if world.is_none() {
-        *world = Some(World::open());
-    }
-    world
-}
-
-fn file_of(variable: &str) -> Option<String> {
-    fs::read_to_string(std::env::var_os(variable)?).ok()
+fn with<T>(work: impl FnOnce(&mut World) -> T) -> T {
+    let mut world: MutexGuard<'_, Option<World>> =
+        WORLD.lock().unwrap_or_else(PoisonError::into_inner);
+    work(world.get_or_insert_with(World::open))
 }
 
 fn base() -> Scenario {
-    let mut scenario = Scenario { driver: "580.65.06".to_owned(), ..Scenario::default() };
-    scenario.read(&file_of("MLTOP_STANDIN").unwrap_or_else(|| "gpu 0".to_owned()));
+    let mut scenario = Scenario { driver: crate::variant::driver(), ..Scenario::default() };
+    let script = std::env::var_os("MLTOP_STANDIN").and_then(|path| fs::read_to_string(path).ok());
+    scenario.read(&script.unwrap_or_else(|| "gpu 0".to_owned()));
     scenario
 }
 
 impl World {
     fn open() -> Self {
-        let log = std::env::var_os("MLTOP_STANDIN_LOG")
-            .and_then(|path| OpenOptions::new().create(true).append(true).open(path).ok());
-        Self {
+        let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let mut world = Self {
             start: Instant::now(),
-            scenario: base(),
-            control: None,
+            unix: unix.map_or(0.0, |since| since.as_secs_f64()),
+            scenario: Arc::new(base()),
+            since: 0.0,
+            control: std::env::var_os("MLTOP_STANDIN_CONTROL"),
+            looked: None,
+            stamp: None,
             sums: BTreeMap::new(),
             calls: HashMap::new(),
+            stuck: Vec::new(),
             references: 0,
-            log,
+        };
+        if let Some(since) = world.scenario.since {
+            // All processes that load the library see one world.
+            world.start -= Duration::from_secs_f64((world.unix - since).max(0.0));
+            world.unix = since;
         }
+        world
     }
 
     fn now(&self) -> f64 {
-        self.start.elapsed().as_secs_f64()
+        let run = self.start.elapsed().as_secs_f64() * self.scenario.speed.unwrap_or(1.0);
+        self.scenario.now.unwrap_or(run)
     }
 
     /// Reads the control file again where it changed; what passed until now keeps its old rates.
-    fn follow_control(&mut self, t: f64) {
-        let Some(path) = std::env::var_os("MLTOP_STANDIN_CONTROL") else { return };
-        let Ok(metadata) = fs::metadata(&path) else { return };
-        let stamp = (metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH), metadata.len());
-        if self.control.replace(stamp) == Some(stamp) {
+    fn follow_control(&mut self) {
+        let Some(path) = &self.control else { return };
+        if self.looked.is_some_and(|looked| looked.elapsed() < LOOK) {
             return;
         }
+        self.looked = Some(Instant::now());
+        let Ok(metadata) = fs::metadata(path) else { return };
+        let stamp = (metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH), metadata.len());
+        if self.stamp.replace(stamp) == Some(stamp) {
+            return;
+        }
+        let text = fs::read_to_string(path).unwrap_or_default();
+        let t = self.now();
         for index in self.scenario.gpus.keys().copied().collect::<Vec<_>>() {
             self.advance(index, t);
         }
-        self.scenario = base();
-        self.scenario.read(&fs::read_to_string(&path).unwrap_or_default());
+        let mut scenario = base();
+        scenario.read(&text);
+        let virtual_time = scenario.now.is_some();
+        self.scenario = Arc::new(scenario);
+        // A clock that is set by hand moves on with each line: nothing else has changed.
+        if !virtual_time && !text.trim().is_empty() {
+            self.since = t;
+            self.stuck.clear();
+        }
     }
 
-    /// Integrates rates up to `t`, piece by piece between the edges of phases.
     fn advance(&mut self, index: u32, t: f64) -> Sums {
-        let mut sums = self.sums.get(&index).copied().unwrap_or_default();
-        while sums.t < t {
-            let until = self.scenario.edge_after(sums.t).min(t);
-            let span = until - sums.t;
-            if let Some(gpu) = self.scenario.at(index, sums.t) {
-                sums.rx += gpu.figure("pcie_rx") * span;
-                sums.tx += gpu.figure("pcie_tx") * span;
-                sums.energy += gpu.figure("power") * span;
-            }
-            sums.t = until;
+        let (begun, sums) = self.sums.entry(index).or_insert((0.0, [0.0; LOAD]));
+        if t > *begun {
+            integrate(&self.scenario, index, *begun, t, sums);
+            *begun = t;
         }
-        self.sums.insert(index, sums);
-        sums
+        *sums
+    }
+
+    fn view(&mut self, index: u32, slot: Option<u32>) -> Option<View> {
+        let t = self.now();
+        let gpu = Arc::clone(self.scenario.gpus.get(&index)?);
+        let instance = match slot {
+            Some(slot) => Some(gpu.mig.get(slot as usize)?.clone()?),
+            None => None,
+        };
+        Some(View {
+            index,
+            instance,
+            figures: self.scenario.at(index, t)?,
+            sums: self.advance(index, t),
+            t,
+            unix: ((self.unix + t) * 1e6) as u64,
+            branch: branch(&self.scenario.driver),
+            garbage: None,
+            scenario: Arc::clone(&self.scenario),
+            since: self.since,
+            gpu,
+        })
+    }
+
+    fn effect(&mut self, symbol: &'static str, gpu: Option<u32>, t: f64) -> Effect {
+        let calls = self.calls.entry((symbol, gpu)).or_default();
+        *calls += 1;
+        let calls = *calls;
+        let mut effect = Effect::default();
+        for (at, fault) in self.scenario.faults.iter().enumerate() {
+            if !fault.names(symbol, gpu) {
+                continue;
+            }
+            let stuck = self.stuck.contains(&(at, gpu));
+            if stuck || fault.strikes(t, calls) {
+                fault.add_to(&mut effect, t);
+                if fault.sticky && !stuck {
+                    self.stuck.push((at, gpu));
+                }
+            }
+        }
+        effect
     }
 }
 
-fn handle_of(index: u32) -> Dev {
-    (0x1000 + index as usize * 16) as Dev
+fn branch(driver: &str) -> u32 {
+    driver.split('.').next().and_then(|branch| branch.parse().ok()).unwrap_or(0)
 }
 
-fn index_of(device: Dev) -> Option<u32> {
+/// The handle of a GPU, or of an instance of it.
+pub fn handle_of(index: u32, slot: Option<u32>) -> Dev {
+    (0x1000 + (index as usize * 16 + slot.map_or(0, |slot| slot as usize + 1)) * 16) as Dev
+}
+
+/// GPU and slot of a handle.
+pub fn index_of(device: Dev) -> Option<(u32, Option<u32>)> {
     let at = (device as usize).checked_sub(0x1000)?;
-    (at % 16 == 0).then_some((at / 16) as u32)
+    let (at, rest) = (at / 16, at % 16);
+    (rest == 0 && at < 1 << 20).then_some(((at / 16) as u32, (at as u32 % 16).checked_sub(1)))
 }
 
-/// What a fault does to a call.
-#[derive(Default)]
-struct Effect {
-    rc: Option<Rc>,
-    delay: Duration,
-    hang: bool,
-    hangfile: Option<String>,
-    garbage: Option<String>,
-}
-
-fn enter(symbol: &'static str, gpu: Option<u32>) -> (Effect, f64) {
-    let mut guard = world();
-    let Some(world) = guard.as_mut() else { return (Effect::default(), 0.0) };
-    let t = world.now();
-    world.follow_control(t);
-    let calls = world.calls.entry(symbol).or_default();
-    *calls += 1;
-    let calls = *calls;
-    let mut effect = Effect::default();
-    for fault in &world.scenario.faults {
-        if fault.hits(symbol, gpu, t, calls) {
-            effect.rc = fault.rc.or(effect.rc);
-            effect.delay += Duration::from_millis(fault.delay_ms);
-            effect.hang |= fault.hang;
-            effect.hangfile = fault.hangfile.clone().or(effect.hangfile);
-            effect.garbage = fault.garbage.clone().or(effect.garbage);
-        }
-    }
-    (effect, t)
-}
-
-/// Runs a call with its faults and its line in the log. No lock is held while it sleeps or hangs.
-fn perform(symbol: &'static str, gpu: Option<u32>, body: impl FnOnce(Option<String>) -> Rc) -> Rc {
-    let begun = Instant::now();
-    let (effect, t) = enter(symbol, gpu);
-    if effect.hang || effect.hangfile.is_some() {
-        log(symbol, gpu, t, u32::MAX, begun);
-    }
-    if let Some(path) = effect.hangfile {
-        // A frozen filesystem keeps the writer in the kernel, where no signal reaches it.
-        if let Ok(mut file) = OpenOptions::new().append(true).open(path) {
-            let _ = file.write_all(&[0; 4096]);
-        }
-    }
-    while effect.hang {
-        std::thread::sleep(Duration::from_secs(3600));
-    }
-    if !effect.delay.is_zero() {
-        std::thread::sleep(effect.delay);
-    }
-    let rc = effect.rc.unwrap_or_else(|| body(effect.garbage));
-    log(symbol, gpu, t, rc, begun);
-    rc
-}
-
-fn log(symbol: &str, gpu: Option<u32>, t: f64, rc: Rc, begun: Instant) {
-    let guard = world();
-    let Some(mut file) = guard.as_ref().and_then(|world| world.log.as_ref()) else { return };
-    let thread = std::thread::current();
-    let gpu = gpu.map_or_else(|| "-".to_owned(), |gpu| gpu.to_string());
-    let line = format!(
-        "{} {:?} {symbol} {gpu} {rc} {}\n",
-        (t * 1e6) as u64,
-        thread.id(),
-        begun.elapsed().as_micros()
-    );
-    let _ = file.write_all(line.as_bytes());
-}
-
-/// A call on no GPU in particular. Before the first init there is no answer.
-pub fn on_system(symbol: &'static str, body: impl FnOnce() -> Rc) -> Rc {
-    perform(symbol, None, |_| if references() > 0 { body() } else { UNINITIALIZED })
-}
-
-/// A call that may come before the first init.
-pub fn on_library(symbol: &'static str, body: impl FnOnce() -> Rc) -> Rc {
-    perform(symbol, None, |_| body())
-}
-
-/// A call on one GPU.
-pub fn on_gpu(symbol: &'static str, device: Dev, body: impl FnOnce(&View) -> Rc) -> Rc {
-    let index = index_of(device);
-    perform(symbol, index, |garbage| {
-        if references() <= 0 {
-            return UNINITIALIZED;
-        }
-        match index.and_then(view) {
-            Some(view) => body(&View { garbage, ..view }),
-            None => INVALID,
-        }
+/// What is wrong with this call, and the world's time.
+pub fn enter(symbol: &'static str, gpu: Option<u32>) -> (Effect, f64, Cost) {
+    with(|world| {
+        world.follow_control();
+        let t = world.now();
+        (world.effect(symbol, gpu, t), t, world.scenario.cost)
     })
 }
 
-/// The handle of a GPU, as a call on that GPU.
-pub fn hand_out(symbol: &'static str, index: Option<u32>, out: *mut Dev) -> Rc {
-    perform(symbol, index, |_| {
-        let known = index.filter(|index| view(*index).is_some());
-        match known {
-            Some(index) if !out.is_null() => {
-                // SAFETY: the caller's pointer to a handle, as the library's contract has it.
-                unsafe { *out = handle_of(index) };
-                0
-            }
-            _ => INVALID,
-        }
-    })
+pub fn view(index: u32, slot: Option<u32>) -> Option<View> {
+    with(|world| world.view(index, slot))
 }
 
-fn view(index: u32) -> Option<View> {
-    let mut guard = world();
-    let world = guard.as_mut()?;
-    let t = world.now();
-    let gpu = world.scenario.at(index, t)?;
-    let sums = world.advance(index, t);
-    let (rx, tx, energy) = (sums.rx, sums.tx, sums.energy);
-    Some(View { index, gpu, t, rx, tx, energy, garbage: None })
+pub fn now() -> f64 {
+    with(|world| world.now())
+}
+
+pub fn cost() -> Cost {
+    with(|world| world.scenario.cost)
 }
 
 pub fn references() -> i64 {
-    world().as_ref().map_or(0, |world| world.references)
+    with(|world| world.references)
 }
 
 pub fn refer(by: i64) {
-    if let Some(world) = world().as_mut() {
-        world.references += by;
-    }
+    with(|world| world.references += by);
 }
 
 pub fn gpu_count() -> u32 {
-    world()
-        .as_ref()
-        .map_or(0, |world| world.scenario.gpus.keys().next_back().map_or(0, |last| last + 1))
+    with(|world| world.scenario.gpus.keys().next_back().map_or(0, |last| last + 1))
 }
 
 pub fn driver() -> String {
-    world().as_ref().map_or_else(String::new, |world| world.scenario.driver.clone())
+    with(|world| world.scenario.driver.clone())
 }
 
-/// The first GPU whose text or usual text is `wanted`.
-pub fn find(wanted: impl Fn(&View) -> bool) -> Option<u32> {
-    (0..gpu_count()).find(|index| view(*index).is_some_and(|view| wanted(&view)))
+/// All events of the script, in its order.
+pub fn events() -> Vec<Event> {
+    with(|world| {
+        world.follow_control();
+        world.scenario.events.clone()
+    })
+}
+
+/// The first GPU or instance that is as wanted.
+pub fn find(wanted: impl Fn(&View) -> bool) -> Option<(u32, Option<u32>)> {
+    let slots = || std::iter::once(None).chain((0..8).map(Some));
+    let all = (0..gpu_count()).flat_map(|index| slots().map(move |slot| (index, slot)));
+    all.into_iter().find(|(index, slot)| view(*index, *slot).is_some_and(|view| wanted(&view)))
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::GpuLook;
 use super::trail::{Mark, Trail};
-use super::wire::{self, Line, PROTOCOL};
+use super::wire::{self, Held, Line, PROTOCOL};
 use crate::model::inventory::{GpuInfo, SourceState, SourceStatus};
 use crate::model::sample::{GpuProcSample, GpuSample, PcieSource};
 use crate::model::{Gap, GpuId, Pid, Reading};
@@ -41,11 +41,37 @@ struct Slot {
     info: Arc<GpuInfo>,
     row: GpuSample,
     trouble: String,
-    held: Vec<(u32, Option<u64>)>,
+    held: Vec<Held>,
+    errors: Errors,
     /// When it was last heard of; before the first row, since when we wait.
     heard: Instant,
     any: bool,
     trail: Trail,
+}
+
+/// The errors that the driver reported of one GPU. They outlive a GPU that answers no more: they are
+/// why it does not.
+#[derive(Clone, Copy, Debug, Default)]
+struct Errors {
+    /// Whether they are told; `None` until that is known.
+    told: Option<bool>,
+    last: Option<(u64, Instant)>,
+    count: u64,
+}
+
+impl Errors {
+    fn fill(&self, row: &mut GpuSample, now: Instant) {
+        let none = match self.told {
+            Some(true) => Gap::NotApplicable,
+            Some(false) => Gap::Unsupported,
+            None => Gap::NotYet,
+        };
+        row.xid = Reading::from_option(self.last.map(|(xid, _)| xid), none);
+        let age = self.last.map(|(_, at)| now.saturating_duration_since(at).as_secs_f64());
+        row.xid_age_seconds = Reading::from_option(age, none);
+        let known = self.told == Some(true) || self.count > 0;
+        row.xids_total = Reading::from_option(known.then_some(self.count), none);
+    }
 }
 
 impl Board {
@@ -106,6 +132,7 @@ impl Board {
                     let slot = self.slot(index, at);
                     if let Some(before) = before.get(&index) {
                         slot.info = Arc::clone(&before.info);
+                        slot.errors = before.errors;
                     }
                 }
             }
@@ -126,6 +153,16 @@ impl Board {
                 slot.any = true;
             }
             Line::Procs { gpu, held } => self.slot(gpu, at).held = held,
+            Line::Gone { gpu } => {
+                self.gpus.remove(&gpu);
+            }
+            Line::Watched { gpu, told } => self.slot(gpu, at).errors.told = Some(told),
+            Line::Xid { gpu, t, xid } => {
+                let came = self.moment(t, at);
+                let errors = &mut self.slot(gpu, at).errors;
+                errors.last = Some((xid, came));
+                errors.count += 1;
+            }
             Line::Pcie { gpu, t, rx, tx, lower } => {
                 self.moment(t, at);
                 self.slot(gpu, at).trail.add(Mark { t: t as i64, rx, tx, lower });
@@ -136,9 +173,10 @@ impl Board {
     fn slot(&mut self, gpu: u32, at: Instant) -> &mut Slot {
         self.gpus.entry(gpu).or_insert_with(|| Slot {
             info: Arc::new(GpuInfo { gpu: GpuId(gpu), ..GpuInfo::default() }),
-            row: wire::blank(GpuId(gpu), Gap::NotYet),
+            row: GpuSample::blank(GpuId(gpu), Gap::NotYet),
             trouble: String::new(),
             held: Vec::new(),
+            errors: Errors::default(),
             heard: at,
             any: false,
             trail: Trail::default(),
@@ -165,15 +203,7 @@ impl Board {
                 info.trouble.is_some() && matches!(gap, Gap::Late | Gap::Lost | Gap::Denied)
             });
             troubled += usize::from(info.trouble.is_some());
-            procs.extend(slot.held.iter().map(|(pid, bytes)| GpuProcSample {
-                gpu: GpuId(*index),
-                pid: Pid(*pid),
-                memory_used_bytes: match (gap, bytes) {
-                    (Some(gap), _) => Reading::Not(gap),
-                    (None, Some(bytes)) => Reading::Is(*bytes),
-                    (None, None) => Reading::Not(Gap::Unsupported),
-                },
-            }));
+            procs.extend(slot.held.iter().map(|held| held_row(GpuId(*index), held, gap)));
             infos.push(info);
             samples.push(sample);
         }
@@ -236,7 +266,7 @@ impl Slot {
         let mut sample = self.row.clone();
         let mut trouble = (!self.trouble.is_empty()).then(|| self.trouble.clone());
         if age > patience {
-            sample = wire::blank(sample.gpu, Gap::Late);
+            sample = GpuSample::blank(sample.gpu, Gap::Late);
             trouble = Some(format!("no answer for {} s", age.as_secs()));
         } else if sample.pcie_source == Reading::Is(PcieSource::Counter) {
             // Without a clock to place them on, counts of a collector that died are worth nothing.
@@ -245,6 +275,7 @@ impl Slot {
         }
         sample.age_seconds =
             if self.any { Reading::Is(age.as_secs_f64()) } else { Reading::Not(Gap::NotYet) };
+        self.errors.fill(&mut sample, now);
         if self.info.trouble.as_deref() != trouble.as_deref() {
             let mut info = (*self.info).clone();
             info.trouble = trouble.map(Into::into);
@@ -261,14 +292,27 @@ impl Slot {
     }
 }
 
+/// What a process holds, as far as the GPU answers.
+fn held_row(gpu: GpuId, held: &Held, gap: Option<Gap>) -> GpuProcSample {
+    let none = gap.unwrap_or(Gap::Unsupported);
+    GpuProcSample {
+        gpu,
+        pid: Pid(held.pid),
+        memory_used_bytes: Reading::from_option(held.bytes.filter(|_| gap.is_none()), none),
+        kind: Reading::Is(held.kind),
+        sm_ratio: Reading::from_option(held.sm.filter(|_| gap.is_none()), none),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::sample::GpuProcKind;
 
     const SECOND: Duration = Duration::from_secs(1);
 
     fn row(t: u64, trouble: &str) -> Line {
-        let mut row = wire::blank(GpuId(0), Gap::Unsupported);
+        let mut row = GpuSample::blank(GpuId(0), Gap::Unsupported);
         row.utilization_ratio = Reading::Is(0.5);
         Line::Row { gpu: 0, t, cells: wire::cells(&row), trouble: trouble.to_owned() }
     }
@@ -277,7 +321,9 @@ mod tests {
         let mut board = Board::new("nvml", SECOND, now);
         board.apply(Line::Hello { protocol: PROTOCOL, gpus: 2 }, now);
         board.apply(row(0, ""), now);
-        board.apply(Line::Procs { gpu: 0, held: vec![(7, Some(9)), (8, None)] }, now);
+        let held = |pid, bytes| Held { pid, bytes, kind: GpuProcKind::Compute, sm: None };
+        let held = vec![held(7, Some(9)), held(8, None)];
+        board.apply(Line::Procs { gpu: 0, held }, now);
         board
     }
 
@@ -346,6 +392,39 @@ mod tests {
         board.ended("gone".to_owned());
         board.started(now);
         assert_eq!(board.look(now + 9 * SECOND).status.state, SourceState::Absent);
+    }
+
+    #[test]
+    fn the_last_error_of_a_gpu_outlives_its_answers_and_its_collector() {
+        let now = Instant::now();
+        let mut board = running(now);
+        assert_eq!(board.look(now).samples[0].xid, Reading::Not(Gap::NotYet));
+        board.apply(Line::Watched { gpu: 0, told: true }, now);
+        board.apply(Line::Watched { gpu: 1, told: false }, now);
+        let look = board.look(now);
+        assert_eq!(look.samples[0].xid, Reading::Not(Gap::NotApplicable));
+        assert_eq!(look.samples[0].xids_total, Reading::Is(0));
+        assert_eq!(look.samples[1].xids_total, Reading::Not(Gap::Unsupported));
+        board.apply(Line::Xid { gpu: 0, t: 0, xid: 31 }, now);
+        board.apply(Line::Xid { gpu: 0, t: 0, xid: 79 }, now);
+        board.apply(Line::Hello { protocol: PROTOCOL, gpus: 2 }, now);
+        let row = &board.look(now + 12 * SECOND).samples[0];
+        assert_eq!(row.utilization_ratio, Reading::Not(Gap::Late));
+        assert_eq!((row.xid, row.xids_total), (Reading::Is(79), Reading::Is(2)));
+        assert_eq!(row.xid_age_seconds, Reading::Is(12.0));
+    }
+
+    #[test]
+    fn a_mig_instance_comes_and_goes() {
+        let now = Instant::now();
+        let mut board = running(now);
+        let slice = GpuId(0).slice(1).unwrap();
+        let cells = wire::cells(&GpuSample::blank(slice, Gap::Unsupported));
+        board.apply(Line::Row { gpu: slice.0, t: 0, cells, trouble: String::new() }, now);
+        let look = board.look(now);
+        assert_eq!((look.samples.len(), look.samples[2].gpu), (3, slice));
+        board.apply(Line::Gone { gpu: slice.0 }, now);
+        assert_eq!(board.look(now).samples.len(), 2);
     }
 
     #[test]

@@ -37,6 +37,16 @@ pub(super) fn memory_used(used: u64, total: u64) -> Reading<u64> {
     })
 }
 
+/// A count of things of `bytes` each. The driver says `u64::MAX` for "cannot tell", and what no column
+/// can hold is no count.
+pub(super) fn counter(count: u64, bytes: u64) -> Reading<u64> {
+    match (count, count.checked_mul(bytes)) {
+        (u64::MAX, _) => Reading::Not(Gap::Unsupported),
+        (_, Some(all)) if all < 1 << 53 => Reading::Is(all),
+        _ => Reading::Not(Gap::Failed),
+    }
+}
+
 /// A power draw in watts, against the limit where one is known.
 pub(super) fn power(watts: f64, limit: Reading<f64>) -> Reading<f64> {
     let most = limit.ok().map_or(POWER_MOST_WATTS, |limit| limit * POWER_SLACK);
@@ -143,6 +153,13 @@ mod tests {
         assert_eq!(memory(u64::MAX - 1), Reading::Not(Gap::Failed));
         assert_eq!(memory_used(2, 1), Reading::Not(Gap::Failed));
         assert_eq!(memory_used(1, u64::MAX), Reading::Is(1));
+    }
+
+    #[test]
+    fn a_count_that_no_column_holds_is_none() {
+        assert_eq!(counter(3, 1024), Reading::Is(3072));
+        assert_eq!(counter(u64::MAX, 1), Reading::Not(Gap::Unsupported));
+        assert_eq!(counter(1 << 50, 1024), Reading::Not(Gap::Failed));
     }
 
     #[test]

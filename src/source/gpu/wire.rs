@@ -10,14 +10,12 @@ use serde_json::{Number, Value};
 
 use crate::model::inventory::GpuInfo;
 use crate::model::metric::{Cell, Kind, Section};
-use crate::model::sample::GpuSample;
+use crate::model::sample::{GpuProcKind, GpuSample};
 use crate::model::{Gap, GpuId};
 
 /// Raised with every change of meaning: an mltop that was replaced on disk while it ran must not
 /// misread its new self.
-pub(super) const PROTOCOL: u32 = 1;
-/// No box holds more GPUs; an index beyond is garbage.
-pub(super) const MOST_GPUS: u32 = 128;
+pub(super) const PROTOCOL: u32 = 2;
 /// Longest line that is looked at.
 pub(super) const MOST_LINE: usize = 256 * 1024;
 /// Most processes of one GPU that are passed on.
@@ -61,12 +59,33 @@ pub(super) enum Line {
         /// Why there are none, in words; empty where there are.
         trouble: String,
     },
-    /// Who holds memory of a GPU: pid and bytes (absent where the driver cannot tell).
+    /// Who holds memory of a GPU.
     Procs {
         /// Its index.
         gpu: u32,
         /// The list, by pid.
-        held: Vec<(u32, Option<u64>)>,
+        held: Vec<Held>,
+    },
+    /// A MIG instance is no more.
+    Gone {
+        /// Its number.
+        gpu: u32,
+    },
+    /// Whether errors of a GPU are told as they come.
+    Watched {
+        /// Its index.
+        gpu: u32,
+        /// Whether they are.
+        told: bool,
+    },
+    /// The driver reported an error of a GPU.
+    Xid {
+        /// Its index.
+        gpu: u32,
+        /// Microseconds on the collector's clock.
+        t: u64,
+        /// The error's number.
+        xid: u64,
     },
     /// PCIe counts, between rows.
     Pcie {
@@ -81,6 +100,19 @@ pub(super) enum Line {
         /// Whether the counter may have wrapped unseen since the point before.
         lower: bool,
     },
+}
+
+/// What a process holds of a GPU.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Held {
+    /// The process.
+    pub(super) pid: u32,
+    /// Bytes; absent where the driver cannot tell.
+    pub(super) bytes: Option<u64>,
+    /// How it uses the GPU.
+    pub(super) kind: GpuProcKind,
+    /// Share of time in which its kernels ran; absent where the driver does not tell.
+    pub(super) sm: Option<f64>,
 }
 
 /// The row's columns as JSON.
@@ -117,21 +149,10 @@ fn cell(value: &Value) -> Cell<'_> {
 
 /// The row behind its columns; what is not understood is [`Gap::Failed`].
 pub(super) fn row(gpu: GpuId, cells: &[Value]) -> GpuSample {
-    let mut row = blank(gpu, Gap::Failed);
+    let mut row = GpuSample::blank(gpu, Gap::Failed);
     for (index, value) in cells.iter().enumerate().take(GpuSample::COLUMNS.len()) {
         if GpuSample::COLUMNS[index].kind != Kind::Id {
             row.set(index, cell(value));
-        }
-    }
-    row
-}
-
-/// A row without a value, and why.
-pub(super) fn blank(gpu: GpuId, gap: Gap) -> GpuSample {
-    let mut row = GpuSample { gpu, ..GpuSample::default() };
-    for (index, spec) in GpuSample::COLUMNS.iter().enumerate() {
-        if spec.kind != Kind::Id {
-            row.set(index, Cell::Null(gap));
         }
     }
     row
@@ -144,21 +165,24 @@ pub(super) fn parse(line: &[u8]) -> Option<Line> {
     }
     let mut line: Line = serde_json::from_slice(line).ok()?;
     match &mut line {
-        Line::Hello { gpus, .. } => *gpus = (*gpus).min(MOST_GPUS),
+        Line::Hello { gpus, .. } => *gpus = (*gpus).min(GpuId::CARDS),
         Line::Fault { message, remedy, .. } => {
             *message = clean(message);
             *remedy = clean(remedy);
         }
         Line::Info { info } => {
-            for text in [&mut info.uuid, &mut info.name, &mut info.driver, &mut info.pci] {
+            let (modes, mig) = (&mut info.modes, info.mig.as_mut());
+            let texts = [&mut info.uuid, &mut info.name, &mut info.driver, &mut info.pci];
+            let texts = texts.into_iter().chain([&mut modes.compute, &mut modes.virtualization]);
+            for text in texts.chain(mig.map(|mig| &mut mig.profile)) {
                 *text = clean(text).into();
             }
         }
         Line::Row { trouble, .. } => *trouble = clean(trouble),
         Line::Procs { held, .. } => held.truncate(MOST_PROCS),
-        Line::Pcie { .. } => {}
+        Line::Gone { .. } | Line::Watched { .. } | Line::Xid { .. } | Line::Pcie { .. } => {}
     }
-    (line.gpu() < MOST_GPUS).then_some(line)
+    (line.gpu() < GpuId::END).then_some(line)
 }
 
 impl Line {
@@ -166,7 +190,12 @@ impl Line {
         match self {
             Self::Hello { .. } | Self::Fault { .. } => 0,
             Self::Info { info } => info.gpu.0,
-            Self::Row { gpu, .. } | Self::Procs { gpu, .. } | Self::Pcie { gpu, .. } => *gpu,
+            Self::Row { gpu, .. }
+            | Self::Procs { gpu, .. }
+            | Self::Gone { gpu }
+            | Self::Watched { gpu, .. }
+            | Self::Xid { gpu, .. }
+            | Self::Pcie { gpu, .. } => *gpu,
         }
     }
 }
@@ -185,7 +214,7 @@ mod tests {
 
     #[test]
     fn a_row_arrives_as_it_left() {
-        let mut sent = blank(GpuId(3), Gap::Unsupported);
+        let mut sent = GpuSample::blank(GpuId(3), Gap::Unsupported);
         sent.utilization_ratio = Reading::Is(0.37);
         sent.power_watts = Reading::Is(300.0);
         sent.memory_used_bytes = Reading::Is(41 << 30);

@@ -1,7 +1,7 @@
 //! What is read once of a process, off the main thread: reading the memory map or the command line
 //! of a process that the kernel holds does not return.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -14,9 +14,13 @@ use crate::source::machine::cgroup_of;
 use crate::source::root::Roots;
 use crate::source::text::clean;
 
+use super::given;
+
 const COMMAND_CAP: usize = 4096;
 const ENVIRON_CAP: usize = 256 << 10;
 const MAPS_CAP: usize = 16 << 20;
+/// Sixteen identities of GPUs have room in it.
+const VALUE_CAP: usize = 1024;
 
 /// Libraries that only a process of machine learning maps.
 const LIBRARIES: &[&str] = &[
@@ -68,6 +72,8 @@ pub(super) struct Facts {
     /// In a pid namespace below ours.
     pub(super) contained: bool,
     pub(super) cgroup: Option<Box<str>>,
+    /// Numbers of the GPUs' device files that it sees, where it has another root than mltop.
+    pub(super) devices: Option<BTreeSet<u32>>,
     /// Workers of its loaders, by the pipes that they share with it.
     pub(super) workers: Vec<Pid>,
 }
@@ -121,6 +127,7 @@ pub(super) fn inspect(roots: &Roots, request: &Request) -> Facts {
         uid: fs::metadata(&folder).ok().map(|data| data.uid()),
         contained: field(&status, "NSpid:").is_some_and(|ids| ids.split_whitespace().count() > 1),
         cgroup: cgroup_of(roots, request.pid).ok(),
+        devices: if python && !request.skip_files { devices(&folder) } else { None },
         workers: loaders.flat_map(|group| group.workers).map(|worker| worker.pid).collect(),
     }
 }
@@ -144,6 +151,17 @@ fn gpu_file(folder: &Path) -> bool {
     })
 }
 
+/// The device files below the process's own root. A container has those of its GPUs alone.
+fn devices(folder: &Path) -> Option<BTreeSet<u32>> {
+    let root = fs::read_link(folder.join("root")).ok()?;
+    let own = fs::read_link(folder.join("ns/mnt")).ok();
+    let ours = folder.parent().and_then(|proc| fs::read_link(proc.join("self/ns/mnt")).ok());
+    if root == Path::new("/") && (own.is_none() || own == ours) {
+        return None;
+    }
+    given::device_files(&folder.join("root/dev")).filter(|files| !files.is_empty())
+}
+
 fn environ(folder: &Path) -> Reading<BTreeMap<&'static str, Box<str>>> {
     Reading::from_io(read_capped(&folder.join("environ"), ENVIRON_CAP))
         .map(|bytes| variables(&bytes))
@@ -155,8 +173,9 @@ fn variables(bytes: &[u8]) -> BTreeMap<&'static str, Box<str>> {
     for line in bytes.split(|&byte| byte == 0) {
         let Some(at) = line.iter().position(|&byte| byte == b'=') else { continue };
         let (key, value) = line.split_at(at);
-        if let Some(key) = VARIABLES.iter().find(|name| name.as_bytes() == key) {
-            found.insert(*key, clean(value.get(1..).unwrap_or_default(), 128));
+        let wanted = VARIABLES.iter().chain(given::VARIABLES);
+        if let Some(key) = wanted.into_iter().find(|name| name.as_bytes() == key) {
+            found.insert(*key, clean(value.get(1..).unwrap_or_default(), VALUE_CAP));
         }
     }
     found

@@ -7,6 +7,7 @@
 mod check;
 mod command;
 mod facts;
+mod given;
 mod inspector;
 mod roles;
 mod words;
@@ -15,13 +16,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::model::inventory::{ProcInfo, Role, RunInfo, SourceState, SourceStatus};
+use crate::model::inventory::{
+    GivenGpus, GpuInfo, ProcInfo, Role, RunInfo, SourceState, SourceStatus,
+};
 use crate::model::{Gap, Pid, Reading, RunId};
 use crate::source::machine::container_of;
 use crate::source::root::Roots;
 use crate::source::text;
 
 use facts::{Facts, Request};
+use given::Told;
 use inspector::Inspector;
 use roles::{Roles, World};
 
@@ -175,6 +179,13 @@ impl Trainers {
         self.settled = self.changed_at.is_none_or(|at| now.saturating_duration_since(at) >= AGAIN);
     }
 
+    /// The GPUs that a job was given, where anything limits it.
+    pub fn given(&self, run: &RunInfo, gpus: &[Arc<GpuInfo>]) -> Option<GivenGpus> {
+        let facts = run.trainers.iter().filter_map(|pid| self.facts.get(pid));
+        let told = facts.map(|facts| Told { env: &facts.env, devices: facts.devices.as_ref() });
+        given::given(&told.collect::<Vec<_>>(), gpus)
+    }
+
     /// What is known as of the last [`Self::update`].
     pub fn found(&self) -> Arc<Found> {
         Arc::clone(&self.found)
@@ -309,6 +320,7 @@ impl Trainers {
                 launcher: job.launcher.clone(),
                 trainers,
                 world_size: job.world_size,
+                given: None,
             }));
         }
         runs.sort_by_key(|run| run.run);

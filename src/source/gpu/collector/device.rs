@@ -9,9 +9,12 @@ use nvml_wrapper::error::NvmlError;
 
 use super::super::check;
 use super::super::wire::{self, Line, MOST_PROCS};
+use super::events::Events;
+use super::mig::Slice;
 use super::pcie::{self, Meter, Point, Snapshots};
 use super::reads::{Asker, Traffic};
 use super::{Out, driver};
+use crate::model::inventory::GpuInfo;
 use crate::model::sample::{GpuSample, PcieSource};
 use crate::model::{Gap, GpuId, Reading};
 
@@ -27,12 +30,23 @@ const POINTS_APART: Duration = Duration::from_millis(140);
 const IN_USE_BYTES: u64 = 256 << 20;
 
 /// Watches one GPU for ever.
-pub(super) fn watch(nvml: &'static Nvml, index: u32, driver: &str, interval: Duration, out: &Out) {
+pub(super) fn watch(
+    nvml: &'static Nvml,
+    index: u32,
+    (driver, events): (&str, &Events),
+    interval: Duration,
+    out: &Out,
+) {
     loop {
         let trouble = match nvml.device_by_index(index) {
             Ok(device) => {
-                let mut gpu = Gpu::new(Asker::new(nvml, Arc::new(device)), index, interval);
-                gpu.run(driver, out)
+                let device = Arc::new(device);
+                // The thread of the events goes on as long as the process does.
+                let _ = events.send((index, Arc::clone(&device)));
+                let mut gpu = Gpu::new(Asker::new(nvml, device), index, interval);
+                let trouble = gpu.run(driver, out);
+                gpu.part(out);
+                trouble
             }
             Err(error) => no_handle(&error),
         };
@@ -55,7 +69,7 @@ fn mourn(index: u32, trouble: &(Gap, String), interval: Duration, out: &Out) {
         out.say(&Line::Row {
             gpu: index,
             t: out.micros(Instant::now()),
-            cells: wire::cells(&wire::blank(GpuId(index), trouble.0)),
+            cells: wire::cells(&GpuSample::blank(GpuId(index), trouble.0)),
             trouble: trouble.1.clone(),
         });
         thread::sleep(interval);
@@ -70,6 +84,8 @@ struct Gpu {
     meter: Meter,
     snapshots: Option<Snapshots>,
     processes: bool,
+    slices: Vec<Slice>,
+    info: Option<GpuInfo>,
     point: Option<Point>,
     said: Instant,
 }
@@ -80,10 +96,12 @@ impl Gpu {
             asker,
             index,
             interval,
-            row: wire::blank(GpuId(index), Gap::NotYet),
+            row: GpuSample::blank(GpuId(index), Gap::NotYet),
             meter: Meter::default(),
             snapshots: None,
             processes: false,
+            slices: Vec::new(),
+            info: None,
             point: None,
             said: Instant::now(),
         }
@@ -92,11 +110,11 @@ impl Gpu {
     /// Reads and says until the GPU is gone, and says why.
     fn run(&mut self, driver: &str, out: &Out) -> (Gap, String) {
         let (mut fast, mut slow, mut rare) = (Instant::now(), Instant::now(), Instant::now());
-        let mut info = None;
         loop {
             let now = Instant::now();
             if now >= fast {
-                if now >= rare {
+                let rarely = now >= rare;
+                if rarely {
                     self.asker.forget_refusals();
                     self.asker.rare(&mut self.row);
                     rare = now + RARE;
@@ -106,10 +124,8 @@ impl Gpu {
                     slow = now + SLOW;
                 }
                 self.fast();
-                if info.is_none() && self.asker.lost.is_none() {
-                    let known = self.asker.identity(self.index, driver, &self.row);
-                    out.say(&Line::Info { info: known.clone() });
-                    info = Some(known);
+                if rarely && self.asker.lost.is_none() {
+                    self.name(driver, out);
                 }
                 self.say(out);
                 fast = next_on_grid(fast, self.interval, Instant::now());
@@ -140,22 +156,71 @@ impl Gpu {
             || self.row.memory_used_bytes.ok().is_none_or(|bytes| bytes > IN_USE_BYTES)
     }
 
+    /// Says who the GPU and its MIG instances are, where that is news.
+    fn name(&mut self, driver: &str, out: &Out) {
+        let known = self.info.take();
+        let mut info =
+            known.clone().unwrap_or_else(|| self.asker.identity(self.index, driver, &self.row));
+        info.modes = self.asker.modes();
+        let before = std::mem::take(&mut self.slices);
+        let numbers: Vec<GpuId> = before.iter().map(|slice| slice.id).collect();
+        if info.modes.mig == Some(true) {
+            self.slices = self.asker.slices(GpuId(self.index), driver, before);
+        }
+        if self.asker.lost.is_some() {
+            return;
+        }
+        for id in numbers.into_iter().filter(|id| self.slices.iter().all(|is| is.id != *id)) {
+            out.say(&Line::Gone { gpu: id.0 });
+        }
+        for info in self.slices.iter_mut().filter_map(|slice| slice.news.take()) {
+            out.say(&Line::Info { info });
+        }
+        if known.as_ref() != Some(&info) {
+            out.say(&Line::Info { info: info.clone() });
+        }
+        self.info = Some(info);
+    }
+
+    /// Says that the MIG instances went with the card.
+    fn part(&self, out: &Out) {
+        for slice in &self.slices {
+            out.say(&Line::Gone { gpu: slice.id.0 });
+        }
+    }
+
     fn slow(&mut self, out: &Out) {
-        let held = self.asker.slow(&mut self.row);
+        let in_use = self.in_use();
+        let held = self.asker.slow(&mut self.row, in_use);
         if let Reading::Is(mut held) = held {
             held.truncate(MOST_PROCS);
             self.processes = !held.is_empty();
+            // What works on a MIG instance stands at that.
+            if !self.slices.is_empty() {
+                held.clear();
+            }
             out.say(&Line::Procs { gpu: self.index, held });
+        }
+        for slice in &self.slices {
+            let Reading::Is(mut held) = self.asker.processes_of(slice) else { continue };
+            held.truncate(MOST_PROCS);
+            self.processes |= !held.is_empty();
+            out.say(&Line::Procs { gpu: slice.id.0, held });
         }
     }
 
     fn fast(&mut self) {
-        let wanted = self.asker.has_counters();
-        let traffic = self.asker.fast(&mut self.row, wanted);
+        let (wanted, in_use) = (self.asker.has_counters(), self.in_use());
+        let traffic = self.asker.fast(&mut self.row, wanted, in_use);
         if self.asker.lost.is_some() {
             return;
         }
-        self.traffic(&traffic);
+        if !traffic.stands {
+            self.traffic(&traffic);
+        }
+        for slice in &mut self.slices {
+            self.asker.fast_of(slice);
+        }
     }
 
     /// Fills in PCIe from the best source that answered.
@@ -252,12 +317,15 @@ impl Gpu {
             return;
         }
         self.say_point(out);
-        out.say(&Line::Row {
-            gpu: self.index,
-            t: out.micros(Instant::now()),
-            cells: wire::cells(&self.row),
-            trouble: String::new(),
-        });
+        let rows = self.slices.iter().map(|slice| &slice.row);
+        for row in std::iter::once(&self.row).chain(rows) {
+            out.say(&Line::Row {
+                gpu: row.gpu.0,
+                t: out.micros(Instant::now()),
+                cells: wire::cells(row),
+                trouble: String::new(),
+            });
+        }
     }
 }
 

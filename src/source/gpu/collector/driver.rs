@@ -9,9 +9,9 @@ use std::time::Duration;
 use nvml_wrapper::Nvml;
 use nvml_wrapper::error::NvmlError;
 
-use super::super::wire::{Line, MOST_GPUS, PROTOCOL};
-use super::{Out, device};
-use crate::model::Gap;
+use super::super::wire::{Line, PROTOCOL};
+use super::{Out, device, events};
+use crate::model::{Gap, GpuId};
 
 /// Why an error leaves a reading without a value.
 pub(super) fn gap(error: &NvmlError) -> Gap {
@@ -40,16 +40,17 @@ pub(super) fn start(out: &Arc<Out>, interval: Duration) {
         Err(error) => refuse(out, &error),
     };
     let gpus = match nvml.device_count() {
-        Ok(count) => count.min(MOST_GPUS),
+        Ok(count) => count.min(GpuId::CARDS),
         Err(error) => refuse(out, &error),
     };
     let driver: Box<str> = nvml.sys_driver_version().unwrap_or_default().into();
     out.say(&Line::Hello { protocol: PROTOCOL, gpus });
+    let events = events::start(nvml, out);
     for index in 0..gpus {
-        let (out, driver) = (Arc::clone(out), driver.clone());
+        let (out, driver, events) = (Arc::clone(out), driver.clone(), events.clone());
         let started = thread::Builder::new()
             .name(format!("gpu{index}"))
-            .spawn(move || device::watch(nvml, index, &driver, interval, &out));
+            .spawn(move || device::watch(nvml, index, (&driver, &events), interval, &out));
         if started.is_err() {
             super::leave();
         }

@@ -6,9 +6,15 @@
 
 mod device;
 mod driver;
+mod events;
+mod fields;
+mod gpm;
+mod mig;
 mod pcie;
+mod rare;
 mod raw;
 mod reads;
+mod slow;
 
 use std::ffi::OsString;
 use std::fs::File;

@@ -137,6 +137,15 @@ struct Look {
     tx: Reading<f64>,
 }
 
+impl Look {
+    /// A driver that does not know the call will not learn it: it is rarely asked again, and is not
+    /// late meanwhile.
+    fn unsupported(&self) -> bool {
+        let none = Reading::Not(Gap::Unsupported);
+        self.rx == none && self.tx == none
+    }
+}
+
 impl Snapshots {
     /// Starts the thread; it ends when this is dropped.
     pub(super) fn start(device: Arc<Device<'static>>, link_max: f64, interval: Duration) -> Self {
@@ -153,7 +162,10 @@ impl Snapshots {
     pub(super) fn rates(&self, now: Instant) -> (Reading<f64>, Reading<f64>) {
         let latest = *self.latest.lock().unwrap_or_else(PoisonError::into_inner);
         match latest {
-            Some(look) if now.saturating_duration_since(look.at) <= self.patience => {
+            Some(look)
+                if look.unsupported()
+                    || now.saturating_duration_since(look.at) <= self.patience =>
+            {
                 (look.rx, look.tx)
             }
             Some(_) => (Reading::Not(Gap::Late), Reading::Not(Gap::Late)),
@@ -175,12 +187,11 @@ fn snapshot_loop(
     };
     loop {
         let (rx, tx) = (read(PcieUtilCounter::Receive), read(PcieUtilCounter::Send));
+        let look = Look { at: Instant::now(), rx, tx };
         let Some(slot) = slot.upgrade() else { return };
-        *slot.lock().unwrap_or_else(PoisonError::into_inner) =
-            Some(Look { at: Instant::now(), rx, tx });
+        *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(look);
         drop(slot);
-        // A driver that does not know the call will not learn it.
-        if rx == Reading::Not(Gap::Unsupported) && tx == Reading::Not(Gap::Unsupported) {
+        if look.unsupported() {
             thread::sleep(Duration::from_secs(30));
         }
         thread::sleep(interval);

@@ -16,7 +16,7 @@ const INSUFFICIENT_SIZE: c_uint = 7;
 /// What a process holds: its id, and bytes where the driver can tell.
 pub(super) type Held = (u32, Option<u64>);
 
-fn symbol<T, E: std::fmt::Display>(symbol: &Result<T, E>) -> Result<&T, NvmlError> {
+pub(super) fn symbol<T, E: std::fmt::Display>(symbol: &Result<T, E>) -> Result<&T, NvmlError> {
     symbol.as_ref().map_err(|error| NvmlError::FailedToLoadSymbol(error.to_string()))
 }
 
@@ -51,6 +51,62 @@ pub(super) fn clock_reasons(nvml: &Nvml, device: &Device<'_>) -> Result<u64, Nvm
         nvml_try(rc)?;
     }
     Ok(bits)
+}
+
+/// Share of time in which a JPEG decoder worked, in percent.
+#[expect(unsafe_code, reason = "the wrapper does not make this call")]
+pub(super) fn jpeg_percent(nvml: &Nvml, device: &Device<'_>) -> Result<u32, NvmlError> {
+    let call = symbol(&nvml.lib().nvmlDeviceGetJpgUtilization)?;
+    let (mut percent, mut period) = (0, 0);
+    // SAFETY: the handle is alive as long as `nvml`; the call writes two integers.
+    unsafe { nvml_try(call(device.handle(), &raw mut percent, &raw mut period))? };
+    Ok(percent)
+}
+
+/// Rows of the device's memory that were replaced by spare ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Rows {
+    /// After errors that could be corrected.
+    pub(super) corrected: u32,
+    /// After errors that could not.
+    pub(super) uncorrected: u32,
+    /// More wait for a reset.
+    pub(super) pending: bool,
+    /// One could not be replaced.
+    pub(super) failed: bool,
+}
+
+/// The rows that were replaced.
+#[expect(unsafe_code, reason = "the wrapper does not make this call")]
+pub(super) fn remapped_rows(nvml: &Nvml, device: &Device<'_>) -> Result<Rows, NvmlError> {
+    let call = symbol(&nvml.lib().nvmlDeviceGetRemappedRows)?;
+    let (mut corrected, mut uncorrected, mut pending, mut failed) = (0, 0, 0, 0);
+    // SAFETY: the handle is alive as long as `nvml`; the call writes four integers.
+    unsafe {
+        nvml_try(call(
+            device.handle(),
+            &raw mut corrected,
+            &raw mut uncorrected,
+            &raw mut pending,
+            &raw mut failed,
+        ))?;
+    }
+    Ok(Rows { corrected, uncorrected, pending: pending != 0, failed: failed != 0 })
+}
+
+/// The driver's numbers of a MIG instance: the GPU instance, and the compute instance within it.
+#[expect(unsafe_code, reason = "the wrapper does not make these calls")]
+pub(super) fn instance_ids(nvml: &Nvml, device: &Device<'_>) -> (Option<u32>, Option<u32>) {
+    let lib = nvml.lib();
+    let (mut gpu, mut compute) = (0, 0);
+    // SAFETY: the handle is alive as long as `nvml`; each call writes one integer.
+    unsafe {
+        let gpu_known = symbol(&lib.nvmlDeviceGetGpuInstanceId)
+            .and_then(|call| nvml_try(call(device.handle(), &raw mut gpu)));
+        let compute_known = symbol(&lib.nvmlDeviceGetComputeInstanceId)
+            .and_then(|call| nvml_try(call(device.handle(), &raw mut compute)));
+        (gpu_known.ok().map(|()| gpu), compute_known.ok().map(|()| compute))
+    }
 }
 
 /// Which processes a list is of.

@@ -1,35 +1,25 @@
-//! What is asked of one GPU, and how each answer becomes a reading.
+//! What is asked of one GPU every second, and how each answer becomes a reading.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use nvml_wrapper::enum_wrappers::device::{Clock, TemperatureSensor};
+use nvml_wrapper::enum_wrappers::device::{Clock, Sampling};
 use nvml_wrapper::enums::device::SampleValue;
-use nvml_wrapper::enums::gpm::GpmMetricId;
 use nvml_wrapper::error::NvmlError;
-use nvml_wrapper::gpm::{GpmSample, gpm_metrics_get};
-use nvml_wrapper::structs::device::FieldId;
 use nvml_wrapper::{Device, Nvml};
 
 use super::super::check;
-use super::driver;
-use super::raw;
-use crate::model::inventory::GpuInfo;
+use super::fields::{self, ENERGY, PCIE_RX, PCIE_TX, POWER_INSTANT};
+use super::gpm::{self, Gpm, Look, Wanted};
+use super::{driver, raw};
 use crate::model::sample::GpuSample;
-use crate::model::{Gap, GpuId, Reading};
-
-/// Field ids of nvml.h.
-const PCIE_TX: u32 = 197;
-const PCIE_RX: u32 = 198;
-const ENERGY: u32 = 83;
-const POWER_INSTANT: u32 = 186;
-/// GPM needs this much between two samples.
-const GPM_APART: Duration = Duration::from_millis(100);
+use crate::model::{Gap, Reading};
 
 /// The calls that may turn out not to be supported, and are then left alone for a while.
 #[derive(Clone, Copy, Debug)]
 #[repr(u32)]
-enum Call {
+pub(super) enum Call {
     Utilization,
     MemoryV2,
     MemoryV1,
@@ -38,34 +28,74 @@ enum Call {
     Energy,
     SmClock,
     Gpm,
+    Samples,
     Temperature,
     Reasons,
     Link,
     MemoryClock,
     Processes,
-    OtherProcesses,
+    ProcessUtilization,
+    Encoder,
+    Decoder,
+    Jpeg,
+    PerfState,
+    Fan,
+    Replays,
+    Corrected,
+    Uncorrected,
+    Bar1,
+    Rows,
+    Mig,
+    Other,
 }
 
 /// One GPU and what it was found to support.
 pub(super) struct Asker {
     pub(super) nvml: &'static Nvml,
     pub(super) device: Arc<Device<'static>>,
-    refused: u32,
-    fields_refused: u32,
-    gpm_before: Option<(GpmSample<'static>, Instant)>,
-    others: Vec<raw::Held>,
+    refused: u64,
+    fields_refused: BTreeSet<u32>,
+    gpm: Gpm,
+    buffered: Buffered,
+    /// The link to a Grace CPU: whether there is one.
+    pub(super) c2c: bool,
+    /// Fans of the card.
+    pub(super) fans: u32,
+    /// Processes that are no compute ones.
+    pub(super) others: Vec<super::super::wire::Held>,
+    /// The newest sample of processes' utilization that was taken in.
+    pub(super) processes_seen: u64,
+    cost: Cost,
     /// Why the whole GPU gives no answer, in words.
     pub(super) lost: Option<String>,
 }
 
-/// PCIe as far as the fast reads told.
+/// What asking cost so far.
+#[derive(Clone, Copy, Debug, Default)]
+struct Cost {
+    calls: u64,
+    spent: Duration,
+}
+
+/// The samples of utilization that the driver buffers, several a second.
+#[derive(Clone, Copy, Debug, Default)]
+struct Buffered {
+    seen: u64,
+    samples: u64,
+    idle: u64,
+    sum: f64,
+}
+
+/// Links as far as the fast reads told.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Traffic {
-    /// GPM's rates, received and sent.
+    /// GPM's rates of PCIe, received and sent.
     pub(super) gpm: Option<(f64, f64)>,
     /// Whether a second GPM sample will tell more.
     pub(super) gpm_soon: bool,
-    /// The raw counters, received and sent, and when they were read.
+    /// Whether GPM was asked again too soon: what the row has stands.
+    pub(super) stands: bool,
+    /// The raw counters of PCIe, received and sent, and when they were read.
     pub(super) counters: Option<(u64, u64, Instant)>,
 }
 
@@ -75,9 +105,14 @@ impl Asker {
             nvml,
             device,
             refused: 0,
-            fields_refused: 0,
-            gpm_before: None,
+            fields_refused: BTreeSet::new(),
+            gpm: Gpm::default(),
+            buffered: Buffered::default(),
+            c2c: false,
+            fans: 0,
             others: Vec::new(),
+            processes_seen: 0,
+            cost: Cost::default(),
             lost: None,
         }
     }
@@ -85,10 +120,10 @@ impl Asker {
     /// Asks again for what was refused: rights and modes change.
     pub(super) fn forget_refusals(&mut self) {
         self.refused = 0;
-        self.fields_refused = 0;
+        self.fields_refused.clear();
     }
 
-    fn ask<T>(
+    pub(super) fn ask<T>(
         &mut self,
         call: Call,
         ask: impl FnOnce(&Device<'static>) -> Result<T, NvmlError>,
@@ -99,35 +134,54 @@ impl Asker {
         if self.refused & (1 << call as u32) != 0 {
             return Reading::Not(Gap::Unsupported);
         }
-        match ask(&self.device) {
+        let device = Arc::clone(&self.device);
+        match self.timed(1, || ask(&device)) {
             Ok(value) => Reading::Is(value),
             Err(error) => Reading::Not(self.note(call, &error)),
         }
+    }
+
+    /// Makes `calls` calls and keeps account of them.
+    pub(super) fn timed<T>(&mut self, calls: u64, make: impl FnOnce() -> T) -> T {
+        let begun = Instant::now();
+        let answer = make();
+        self.cost.calls += calls;
+        self.cost.spent += begun.elapsed();
+        answer
     }
 
     fn note(&mut self, call: Call, error: &NvmlError) -> Gap {
         let vital = matches!(call, Call::Utilization | Call::MemoryV2 | Call::MemoryV1);
         self.lost = lost_words(error, vital);
         let gap = if self.lost.is_some() { Gap::Lost } else { driver::gap(error) };
-        if gap == Gap::Unsupported {
+        // What may fail for a moment alone, as where rights change, is asked for again the next time.
+        if gap == Gap::Unsupported && !matches!(call, Call::Other) {
             self.refused |= 1 << call as u32;
         }
         gap
     }
 
-    /// What changes within a second. `counters`: whether the byte counters are wanted.
-    pub(super) fn fast(&mut self, row: &mut GpuSample, counters: bool) -> Traffic {
+    /// What changes within a second. `counters`: whether the byte counters are wanted; `in_use`:
+    /// whether somebody may work on it.
+    pub(super) fn fast(&mut self, row: &mut GpuSample, counters: bool, in_use: bool) -> Traffic {
         let used = self.ask(Call::Utilization, Device::utilization_rates);
         row.utilization_ratio = used.as_ref().and_then(|used| check::percent(f64::from(used.gpu)));
         row.memory_controller_ratio =
             used.as_ref().and_then(|used| check::percent(f64::from(used.memory)));
         self.memory(row);
         let mut traffic = Traffic::default();
-        self.gpm(row, &mut traffic);
-        let wanted = counters && traffic.gpm.is_none() && !traffic.gpm_soon;
-        traffic.counters = self.fields(row, wanted);
+        let nvlink_known = self.activity(row, &mut traffic);
+        let soon = traffic.gpm_soon || traffic.stands;
+        let wanted = counters && traffic.gpm.is_none() && !soon;
+        let nvlink = !nvlink_known && !soon;
+        traffic.counters = self.power_and_counts(row, wanted, nvlink);
         row.sm_clock_hertz =
             self.ask(Call::SmClock, |gpu| gpu.clock_info(Clock::SM)).and_then(check::clock);
+        if in_use {
+            self.samples(row);
+        }
+        row.driver_calls_total = Reading::Is(self.cost.calls);
+        row.driver_seconds_total = Reading::Is(self.cost.spent.as_secs_f64());
         traffic
     }
 
@@ -151,15 +205,22 @@ impl Asker {
         row.memory_used_bytes = old.and_then(|(total, used)| check::memory_used(used, total));
     }
 
-    /// Power and energy, and the byte counters where they are wanted.
-    fn fields(&mut self, row: &mut GpuSample, counters: bool) -> Option<(u64, u64, Instant)> {
-        let mut ids = vec![ENERGY, POWER_INSTANT];
+    /// Power, energy and what is counted beside them, and the byte counters where they are wanted.
+    fn power_and_counts(
+        &mut self,
+        row: &mut GpuSample,
+        counters: bool,
+        nvlink: bool,
+    ) -> Option<(u64, u64, Instant)> {
+        let mut ids = vec![ENERGY, POWER_INSTANT, fields::POWER_THROTTLE, fields::THERMAL_THROTTLE];
         if counters {
             ids.extend([PCIE_TX, PCIE_RX]);
         }
-        let values = self.field_values(&ids);
-        let of = |id| values.of(id).map_or(Reading::Not(Gap::Unsupported), |value| value);
-        let milliwatts = match of(POWER_INSTANT) {
+        if nvlink {
+            ids.extend([fields::NVLINK_RX, fields::NVLINK_TX]);
+        }
+        let values = self.fields(&ids);
+        let milliwatts = match values.of(POWER_INSTANT) {
             Reading::Not(Gap::Unsupported) => {
                 self.ask(Call::Power, Device::power_usage).map(u64::from)
             }
@@ -167,192 +228,149 @@ impl Asker {
         };
         let limit = row.power_limit_watts;
         row.power_watts = milliwatts.and_then(|mw| check::power(mw as f64 / 1e3, limit));
-        let millijoules = match of(ENERGY) {
+        let millijoules = match values.of(ENERGY) {
             Reading::Not(Gap::Unsupported) => {
                 self.ask(Call::Energy, Device::total_energy_consumption)
             }
             other => other,
         };
         row.energy_joules_total = millijoules.map(|mj| mj as f64 / 1e3);
+        let seconds = |id| values.of(id).map(|nanos| nanos as f64 / 1e9);
+        row.power_throttle_seconds_total = seconds(fields::POWER_THROTTLE);
+        row.thermal_throttle_seconds_total = seconds(fields::THERMAL_THROTTLE);
+        let counted = |id| values.of(id).and_then(|kib| check::counter(kib, 1024));
+        if nvlink {
+            row.nvlink_rx_bytes_total = counted(fields::NVLINK_RX);
+            row.nvlink_tx_bytes_total = counted(fields::NVLINK_TX);
+        }
         values.pair()
     }
 
     /// Reads the byte counters alone.
     pub(super) fn counters(&mut self) -> Option<(u64, u64, Instant)> {
-        self.field_values(&[PCIE_TX, PCIE_RX]).pair()
+        self.fields(&[PCIE_TX, PCIE_RX]).pair()
     }
 
-    fn field_values(&mut self, ids: &[u32]) -> Fields {
-        let ids: Vec<FieldId> = ids
-            .iter()
-            .filter(|id| self.fields_refused & field_bit(**id) == 0)
-            .map(|id| FieldId(*id))
-            .collect();
+    /// Field values; those that the driver does not have are not asked for again for a while.
+    pub(super) fn fields(&mut self, ids: &[u32]) -> Fields {
+        let refused = &self.fields_refused;
+        let ids: Vec<u32> = ids.iter().copied().filter(|id| !refused.contains(id)).collect();
         let mut fields = Fields { at: Instant::now(), values: Vec::new() };
         if ids.is_empty() {
             return fields;
         }
-        let answer = self.ask(Call::Fields, |gpu| gpu.field_values_for(&ids));
+        let nvml = self.nvml;
+        let answer = self.ask(Call::Fields, |gpu| fields::read(nvml, gpu, &ids));
         // The counters were read between these two moments.
         let took = fields.at.elapsed();
         fields.at += took / 2;
-        let Reading::Is(answer) = answer else {
-            return fields;
-        };
-        for (id, value) in ids.iter().zip(answer) {
-            let value = match value.and_then(|sample| sample.value) {
-                Ok(SampleValue::U32(value)) => Reading::Is(u64::from(value)),
-                Ok(SampleValue::U64(value)) => Reading::Is(value),
-                Ok(SampleValue::I64(value)) => {
-                    Reading::from_option(u64::try_from(value).ok(), Gap::Failed)
-                }
-                Ok(SampleValue::F64(_)) => Reading::Not(Gap::Failed),
-                // An unknown field is refused with either of two codes.
-                Err(NvmlError::InvalidArg) => Reading::Not(Gap::Unsupported),
-                Err(error) => Reading::Not(driver::gap(&error)),
-            };
+        let Reading::Is(answer) = answer else { return fields };
+        for (id, value) in ids.into_iter().zip(answer) {
             if value == Reading::Not(Gap::Unsupported) {
-                self.fields_refused |= field_bit(id.0);
+                self.fields_refused.insert(id);
             }
-            fields.values.push((id.0, value));
+            fields.values.push((id, value));
         }
         fields
     }
 
     /// Whether the driver has the byte counters.
     pub(super) fn has_counters(&self) -> bool {
-        let refused = field_bit(PCIE_TX) | field_bit(PCIE_RX);
-        self.refused & (1 << Call::Fields as u32) == 0 && self.fields_refused & refused == 0
+        let refused = [PCIE_TX, PCIE_RX].iter().any(|id| self.fields_refused.contains(id));
+        self.refused & (1 << Call::Fields as u32) == 0 && !refused
     }
 
-    /// Activity of the multiprocessors, between the sample before and now.
-    fn gpm(&mut self, row: &mut GpuSample, traffic: &mut Traffic) {
-        for field in [
-            &mut row.sm_active_ratio,
-            &mut row.sm_occupancy_ratio,
-            &mut row.tensor_active_ratio,
-            &mut row.dram_active_ratio,
-        ] {
-            *field = Reading::Not(Gap::Unsupported);
+    /// Activity of the multiprocessors, between the sample before and now. Whether it told of NVLink.
+    fn activity(&mut self, row: &mut GpuSample, traffic: &mut Traffic) -> bool {
+        if self.lost.is_some() || self.refused & (1 << Call::Gpm as u32) != 0 {
+            gpm::fill(row, &[], Gap::Unsupported);
+            return false;
         }
-        // The wrapper would panic where a sample cannot be given back.
-        if self.nvml.lib().nvmlGpmSampleFree.is_err() {
-            return;
-        }
-        let now = Instant::now();
-        if self.gpm_before.as_ref().is_some_and(|(_, at)| now.duration_since(*at) < GPM_APART) {
-            return;
-        }
-        let sample = self.ask(Call::Gpm, Device::gpm_sample);
-        let gap = sample.gap();
-        let Some(sample) = sample.ok() else {
-            self.gpm_before = None;
-            fill_gpm(row, &[], gap.unwrap_or_default());
-            return;
-        };
-        let Some((before, _)) = self.gpm_before.replace((sample, now)) else {
-            traffic.gpm_soon = true;
-            fill_gpm(row, &[], Gap::NotYet);
-            return;
-        };
-        let Some((sample, _)) = &self.gpm_before else { return };
-        match gpm_metrics_get(self.nvml, &before, sample, &GPM) {
-            Ok(answers) => {
-                let values: Vec<_> = answers.into_iter().map(gpm_value).collect();
-                fill_gpm(row, &values, Gap::Unsupported);
-                traffic.gpm = gpm_traffic(&values);
+        let (nvml, device) = (self.nvml, Arc::clone(&self.device));
+        let wanted = Wanted::Card { c2c: self.c2c };
+        let mut gpm = std::mem::take(&mut self.gpm);
+        // One for the sample, its memory and its end, one for the comparison.
+        let look = self.timed(4, || gpm.look(nvml, wanted, || device.gpm_sample()));
+        self.gpm = gpm;
+        match look {
+            Look::Early => traffic.stands = true,
+            Look::First => {
+                traffic.gpm_soon = true;
+                gpm::fill(row, &[], Gap::NotYet);
             }
-            Err(error) => {
+            Look::Failed(error) => {
                 let gap = self.note(Call::Gpm, &error);
-                fill_gpm(row, &[], gap);
+                gpm::fill(row, &[], gap);
+            }
+            Look::Values(values) => {
+                gpm::fill(row, &values, Gap::Unsupported);
+                traffic.gpm = gpm::rates(&values, 0);
+                if self.c2c {
+                    let rates = gpm::rates(&values, 2);
+                    let of = |rate| Reading::from_option(rate, Gap::Unsupported);
+                    row.c2c_rx_bytes_per_second = of(rates.map(|(rx, _)| rx));
+                    row.c2c_tx_bytes_per_second = of(rates.map(|(_, tx)| tx));
+                }
+                if let Some((rx, tx)) = gpm::rates(&values, 1).filter(|_| has_nvlink(row)) {
+                    row.nvlink_rx_bytes_per_second = Reading::Is(rx);
+                    row.nvlink_tx_bytes_per_second = Reading::Is(tx);
+                    row.nvlink_rx_bytes_total = Reading::Not(Gap::NotApplicable);
+                    row.nvlink_tx_bytes_total = Reading::Not(Gap::NotApplicable);
+                    return true;
+                }
             }
         }
+        false
     }
 
-    /// What changes within seconds, and the processes.
-    pub(super) fn slow(&mut self, row: &mut GpuSample) -> Reading<Vec<raw::Held>> {
-        let nvml = self.nvml;
-        row.temperature_celsius = self
-            .ask(Call::Temperature, |gpu| gpu.temperature(TemperatureSensor::Gpu))
-            .and_then(check::temperature);
-        row.throttle_reasons = self.ask(Call::Reasons, |gpu| raw::clock_reasons(nvml, gpu));
-        row.memory_clock_hertz =
-            self.ask(Call::MemoryClock, |gpu| gpu.clock_info(Clock::Memory)).and_then(check::clock);
-        self.link_gen(row);
-        row.pcie_link_width =
-            self.ask(Call::Link, Device::current_pcie_link_width).and_then(check::link_width);
-        let mut held =
-            match self.ask(Call::Processes, |gpu| raw::processes(nvml, gpu, raw::Kind::Compute)) {
-                Reading::Is(held) => held,
-                Reading::Not(gap) => return Reading::Not(gap),
-            };
-        held.extend(self.others.iter().copied());
-        held.sort_unstable();
-        held.dedup_by_key(|(pid, _)| *pid);
-        Reading::Is(held)
-    }
-
-    /// The generation that the link runs at: it changes with the load.
-    pub(super) fn link_gen(&mut self, row: &mut GpuSample) {
-        row.pcie_link_gen =
-            self.ask(Call::Link, Device::current_pcie_link_gen).and_then(check::link_gen);
-    }
-
-    /// Limits, and processes that are no compute ones: their list is the costliest call of all.
-    pub(super) fn rare(&mut self, row: &mut GpuSample) {
-        let nvml = self.nvml;
-        let read = |answer: Result<u32, NvmlError>| match answer {
-            Ok(value) => Reading::Is(value),
-            Err(error) => Reading::Not(driver::gap(&error)),
+    /// What the driver buffered of the utilization since the look before.
+    fn samples(&mut self, row: &mut GpuSample) {
+        let since = self.buffered.seen;
+        let answer =
+            self.ask(Call::Samples, |gpu| match gpu.samples(Sampling::GpuUtilization, since) {
+                // Nothing new.
+                Err(NvmlError::NotFound) => Ok(Vec::new()),
+                answer => answer,
+            });
+        let samples = match answer {
+            Reading::Is(samples) => samples,
+            Reading::Not(gap) => {
+                row.utilization_samples_total = Reading::Not(gap);
+                row.utilization_idle_samples_total = Reading::Not(gap);
+                row.utilization_sum_total = Reading::Not(gap);
+                row.utilization_min_ratio = Reading::Not(gap);
+                row.utilization_max_ratio = Reading::Not(gap);
+                return;
+            }
         };
-        if self.lost.is_some() {
-            return;
+        let news = samples.iter().filter(|sample| sample.timestamp > since);
+        let newest = news.clone().map(|sample| sample.timestamp).max().unwrap_or(since);
+        let ratios = news.filter_map(|sample| match sample.value {
+            SampleValue::U32(percent) => check::percent(f64::from(percent)).ok(),
+            SampleValue::U64(percent) => check::percent(percent as f64).ok(),
+            _ => None,
+        });
+        let ratios: Vec<f64> = ratios.collect();
+        self.buffered.seen = newest;
+        // The first look gets what lies before it.
+        if since > 0 {
+            self.buffered.samples += ratios.len() as u64;
+            self.buffered.idle += ratios.iter().filter(|ratio| **ratio == 0.0).count() as u64;
+            self.buffered.sum += ratios.iter().sum::<f64>();
         }
-        row.power_limit_watts = read(self.device.enforced_power_limit())
-            .and_then(|mw| check::power_limit(f64::from(mw) / 1e3));
-        row.sm_clock_max_hertz = read(self.device.max_clock_info(Clock::SM)).and_then(check::clock);
-        row.pcie_link_gen_max = read(self.device.max_pcie_link_gen()).and_then(check::link_gen);
-        row.pcie_link_width_max =
-            read(self.device.max_pcie_link_width()).and_then(check::link_width);
-        self.others.clear();
-        for kind in [raw::Kind::Graphics, raw::Kind::Mps] {
-            let list = self.ask(Call::OtherProcesses, |gpu| raw::processes(nvml, gpu, kind));
-            self.others.extend(list.ok().unwrap_or_default());
-        }
-        self.refused &= !(1 << Call::OtherProcesses as u32);
+        row.utilization_samples_total = Reading::Is(self.buffered.samples);
+        row.utilization_idle_samples_total = Reading::Is(self.buffered.idle);
+        row.utilization_sum_total = Reading::Is(self.buffered.sum);
+        let of =
+            |ratio: Option<f64>| Reading::from_option(ratio.filter(|_| since > 0), Gap::NotYet);
+        row.utilization_min_ratio = of(ratios.iter().copied().reduce(f64::min));
+        row.utilization_max_ratio = of(ratios.iter().copied().reduce(f64::max));
     }
+}
 
-    /// Who the GPU is.
-    pub(super) fn identity(&self, index: u32, driver: &str, row: &GpuSample) -> GpuInfo {
-        GpuInfo {
-            gpu: GpuId(index),
-            uuid: self.device.uuid().unwrap_or_default().into(),
-            name: self.device.name().unwrap_or_default().into(),
-            driver: driver.into(),
-            pci: self.device.pci_info().map(|pci| pci.bus_id).unwrap_or_default().into(),
-            memory_bytes: row.memory_total_bytes.ok(),
-            multiprocessors: self.multiprocessors(),
-            simulated: false,
-            trouble: None,
-        }
-    }
-
-    /// Multiprocessors: told directly since Ampere, else from the cores that each has.
-    fn multiprocessors(&self) -> Option<u32> {
-        if let Ok(attributes) = self.device.attributes()
-            && (1..=1024).contains(&attributes.multiprocessor_count)
-        {
-            return Some(attributes.multiprocessor_count);
-        }
-        let capability = self.device.cuda_compute_capability().ok()?;
-        let cores = match (capability.major, capability.minor) {
-            (7, _) | (6 | 8, 0) => 64,
-            (5 | 6 | 8..=12, _) => 128,
-            _ => return None,
-        };
-        let count = self.device.num_cores().ok()? / cores;
-        (1..=1024).contains(&count).then_some(count)
-    }
+/// Whether the card has NVLinks, as far as known.
+fn has_nvlink(row: &GpuSample) -> bool {
+    row.nvlink_links.ok().is_some_and(|links| links > 0)
 }
 
 /// Why an error means that the whole GPU is gone, in words.
@@ -369,73 +387,23 @@ fn lost_words(error: &NvmlError, vital: bool) -> Option<String> {
     Some(words.to_owned())
 }
 
-const fn field_bit(id: u32) -> u32 {
-    match id {
-        PCIE_TX => 1,
-        PCIE_RX => 2,
-        ENERGY => 4,
-        _ => 8,
-    }
-}
-
-struct Fields {
+/// Field values, and when they were read.
+pub(super) struct Fields {
     at: Instant,
     values: Vec<(u32, Reading<u64>)>,
 }
 
 impl Fields {
-    fn of(&self, id: u32) -> Option<Reading<u64>> {
-        self.values.iter().find(|(field, _)| *field == id).map(|(_, value)| *value)
+    /// The value of a field; one that was not asked for because it is not there is unsupported.
+    pub(super) fn of(&self, id: u32) -> Reading<u64> {
+        let found = self.values.iter().find(|(field, _)| *field == id);
+        found.map_or(Reading::Not(Gap::Unsupported), |(_, value)| *value)
     }
 
     /// Bytes received and sent.
     fn pair(&self) -> Option<(u64, u64, Instant)> {
-        let rx = self.of(PCIE_RX)?.ok()?;
-        let tx = self.of(PCIE_TX)?.ok()?;
+        let rx = self.of(PCIE_RX).ok()?;
+        let tx = self.of(PCIE_TX).ok()?;
         Some((rx, tx, self.at))
     }
-}
-
-/// What is asked of GPM, in this order.
-const GPM: [GpmMetricId; 6] = [
-    GpmMetricId::SmUtil,
-    GpmMetricId::SmOccupancy,
-    GpmMetricId::AnyTensorUtil,
-    GpmMetricId::DramBwUtil,
-    GpmMetricId::PcieRxPerSec,
-    GpmMetricId::PcieTxPerSec,
-];
-
-type GpmValue = Reading<(f64, String)>;
-
-fn gpm_value(
-    answer: Result<nvml_wrapper::struct_wrappers::gpm::GpmMetricResult, NvmlError>,
-) -> GpmValue {
-    match answer {
-        Ok(metric) => Reading::Is((metric.value, metric.metric_info.unit)),
-        Err(error) => Reading::Not(driver::gap(&error)),
-    }
-}
-
-fn fill_gpm(row: &mut GpuSample, values: &[GpmValue], gap: Gap) {
-    let share = |index: usize| match values.get(index) {
-        Some(Reading::Is((value, _))) => check::percent(*value),
-        Some(Reading::Not(gap)) => Reading::Not(*gap),
-        None => Reading::Not(gap),
-    };
-    row.sm_active_ratio = share(0);
-    row.sm_occupancy_ratio = share(1);
-    row.tensor_active_ratio = share(2);
-    row.dram_active_ratio = share(3);
-}
-
-/// GPM's PCIe rates, where both are there in a unit that we know.
-fn gpm_traffic(values: &[GpmValue]) -> Option<(f64, f64)> {
-    let rate = |index: usize| match values.get(index) {
-        Some(Reading::Is((value, unit))) if value.is_finite() => {
-            check::rate_unit(unit).map(|factor| value * factor)
-        }
-        _ => None,
-    };
-    rate(4).zip(rate(5))
 }
