@@ -115,29 +115,25 @@ const SHORT_REAL: (u64, u64) = (24, 100);
 const TRIES: u32 = 3;
 
 #[test]
-fn two_real_loops_are_told_apart_in_short() {
-    let tell = |name: &str| {
-        let real = real::ALL.iter().find(|real| real.name == name).unwrap();
+fn a_real_loop_is_told_why_it_starves_in_short() {
+    let real = real::ALL.iter().find(|real| real.name == "hand-over").unwrap();
+    let mut tries = (1..=TRIES).map(|number| {
         let outcome = match real::run(real, SHORT_REAL.1, SHORT_REAL.0, false) {
             Ok(outcome) => outcome,
             Err(why) => {
-                println!("skipped: {name}: {why}");
-                return Ok(());
+                println!("skipped: {}: {why}", real.name);
+                return true;
             }
         };
         let score = Score::of([&outcome]);
-        println!("{name}: {}", table::cells(&score));
-        let right = score.alarms == 0 && score.top.1 == usize::from(real.cause.is_some());
-        if right { Ok(()) } else { Err(format!("{name}: {:#?}", outcome.told)) }
-    };
-    let mut tries = (1..=TRIES).map(|number| {
-        let both = thread::scope(|scope| {
-            let starved = scope.spawn(|| tell("hand-over"));
-            tell("fed").and(starved.join().unwrap())
-        });
-        both.inspect_err(|why| println!("missed, try {number} of {TRIES}: {why}"))
+        println!("{}: {}", real.name, table::cells(&score));
+        let told = score.top.1 == 1;
+        if !told {
+            println!("missed, try {number} of {TRIES}: {:#?}", outcome.told);
+        }
+        told
     });
-    assert!(tries.any(|result| result.is_ok()), "neither is told in {TRIES} tries");
+    assert!(tries.any(|told| told), "its cause is not named in {TRIES} tries");
 }
 
 /// `MLTOP_LAB_SEEDS=0,1,2 cargo test --release --test lab tuning -- --ignored --nocapture`

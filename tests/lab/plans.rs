@@ -190,7 +190,8 @@ fn small_files(name: &'static str, seed: u64, dice: &mut Dice) -> Plan {
         let reads = &mut phase.load.reads;
         (reads.bytes, reads.calls, reads.request) = (256.0 * 12e3, 512.0, 12e3);
     }
-    plan
+    // Fed or not, its files are small ones.
+    Plan { may: &["SMALL-FILES"], ..plan }
 }
 
 fn thrash(name: &'static str, seed: u64, dice: &mut Dice) -> Plan {
@@ -317,7 +318,8 @@ pub(crate) const QUIET: &[(&str, fn(f64) -> (usize, Phase, &'static [&'static st
     ("new workers each epoch", |s| {
         let (workers, phase, _) = plain(s, 8, Load::supply(8, 0.1, 2.0));
         let act = Act::Respawn { every: 1200, start: 2.5 };
-        (workers, Phase { act, ..phase }, &["EPOCH-RESPAWN"])
+        // What its workers do on the CPU is the same in each epoch.
+        (workers, Phase { act, ..phase }, &["EPOCH-RESPAWN", "REPEATED-PREP"])
     }),
 ];
 
