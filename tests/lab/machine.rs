@@ -215,7 +215,6 @@ impl Machine {
             memory_file_bytes: Reading::Is(memory.map_or(30 << 30, |most| most / 2)),
             refault_file_pages_total: Reading::Is(shared.refaults as u64),
             io_read_limit_bytes_per_second: limit(plan.read_limit),
-            ..CgroupSample::default()
         }
     }
 

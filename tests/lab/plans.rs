@@ -281,8 +281,11 @@ fn beside(plan: Plan, act: Act, may: &'static [&'static str]) -> Plan {
     Plan { phases, may, ..plan }
 }
 
+/// Workers, what goes on, and rules that say the truth of it.
+type Quiet = (usize, Phase, &'static [&'static str]);
+
 /// The scenarios in which nothing starves, of so many seconds.
-pub(crate) const QUIET: &[(&str, fn(f64) -> (usize, Phase, &'static [&'static str]))] = &[
+pub(crate) const QUIET: &[(&str, fn(f64) -> Quiet)] = &[
     ("twice the supply", |s| plain(s, 4, Load::supply(4, 0.1, 2.0))),
     ("1.3 times the supply", |s| plain(s, 8, Load::supply(8, 0.1, 1.3))),
     ("1.1 times the supply", |s| plain(s, 8, Load::supply(8, 0.1, 1.1))),
@@ -323,7 +326,7 @@ pub(crate) const QUIET: &[(&str, fn(f64) -> (usize, Phase, &'static [&'static st
     }),
 ];
 
-fn plain(seconds: f64, workers: usize, load: Load) -> (usize, Phase, &'static [&'static str]) {
+fn plain(seconds: f64, workers: usize, load: Load) -> Quiet {
     (workers, Phase::quiet(seconds, load), &[])
 }
 
@@ -338,7 +341,7 @@ pub(crate) fn quiet(index: usize, seed: u64, seconds: f64) -> Plan {
 pub(crate) fn starved(index: usize, seed: u64) -> Plan {
     let (name, make) = STARVED[index];
     let seed = seed_of(index, seed);
-    make(name, seed, &mut Dice::seeded(seed ^ 0x0115e7))
+    make(name, seed, &mut Dice::seeded(seed ^ 0x0001_15e7))
 }
 
 /// No two scenarios have their chance in common.

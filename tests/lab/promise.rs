@@ -200,7 +200,7 @@ pub(crate) fn page(all: &[Kept]) -> String {
             kept.rates.1,
             kept.gained(),
             kept.share() * 100.0,
-            kept.check.map_or("–".to_owned(), |code| code.to_string()),
+            kept.check.map_or_else(|| "–".to_owned(), |code| code.to_string()),
             if kept.misses().is_empty() { "yes" } else { "**no**" }
         );
     }
