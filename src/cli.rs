@@ -57,6 +57,13 @@ pub struct Watch {
     /// the training.
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = interval, env = "MLTOP_INTERVAL")]
     pub interval: Duration,
+    /// Read the metrics of this inference server (vLLM, SGLang, TGI, Triton, `TorchServe`, Ray Serve):
+    /// HOST:PORT, or the http URL of its Prometheus endpoint. May be given several times.
+    #[arg(long = "server", value_name = "URL", value_parser = server)]
+    pub servers: Vec<Box<str>>,
+    /// Do not look for inference servers on this box.
+    #[arg(long)]
+    pub no_servers: bool,
 }
 
 /// How screens look.
@@ -301,6 +308,26 @@ fn pid(text: &str) -> Result<Pid, String> {
     }
 }
 
+/// Where a server's metrics are: `HOST:PORT` stands for `http://HOST:PORT/metrics`.
+fn server(text: &str) -> Result<Box<str>, String> {
+    const LONGEST: usize = 1024;
+    let wrong =
+        |why: &str| Err(format!("'{text}' is not the address of a server's metrics: {why}"));
+    let (scheme, rest) = text.split_once("://").unwrap_or(("http", text));
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let odd = |c: char| c.is_whitespace() || c.is_control();
+    match () {
+        () if scheme == "https" => wrong("TLS is not spoken here; name the plain http address"),
+        () if scheme != "http" => wrong("write HOST:PORT or http://HOST:PORT/metrics"),
+        () if authority.is_empty() || text.contains(odd) || text.len() > LONGEST => {
+            wrong("write HOST:PORT or http://HOST:PORT/metrics")
+        }
+        () if authority.contains('@') => wrong("it is recorded, so it must hold no password"),
+        () if path.is_empty() || path == "/" => Ok(format!("http://{authority}/metrics").into()),
+        () => Ok(format!("http://{rest}").into()),
+    }
+}
+
 /// A time with its unit: `500ms`, `2s`, `1m30s`, `1h`; a bare number is seconds.
 pub fn span(text: &str) -> Result<Duration, String> {
     let wrong = || format!("'{text}' is not a time: write it like 500ms, 10s, 1m30s or 1h");
@@ -372,6 +399,23 @@ mod tests {
         assert_eq!(span("2"), Ok(Duration::from_secs(2)));
         for bad in ["", "s", "-3s", "1x", "1e999", "9999999999999999999h", "1s2"] {
             assert!(span(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_server_is_named_by_its_address_or_its_url() {
+        assert_eq!(server("localhost:8000").as_deref(), Ok("http://localhost:8000/metrics"));
+        assert_eq!(server("http://h:1/").as_deref(), Ok("http://h:1/metrics"));
+        assert_eq!(server("http://h:1/a/metrics").as_deref(), Ok("http://h:1/a/metrics"));
+        for (bad, why) in [
+            ("https://h:1", "TLS"),
+            ("ftp://h", "HOST:PORT"),
+            ("", "HOST:PORT"),
+            ("http:///metrics", "HOST:PORT"),
+            ("h:1/a b", "HOST:PORT"),
+            ("http://me:pw@h:1", "password"),
+        ] {
+            assert!(server(bad).unwrap_err().contains(why), "{bad}");
         }
     }
 

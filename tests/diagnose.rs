@@ -25,6 +25,8 @@ mod oversized;
 mod phases;
 #[path = "common/scenario.rs"]
 mod scenario;
+#[path = "diagnose/sentences.rs"]
+mod sentences;
 #[path = "diagnose/supply/mod.rs"]
 mod supply;
 #[path = "diagnose/timing.rs"]

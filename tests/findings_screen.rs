@@ -238,7 +238,8 @@ fn where_nothing_was_found_it_is_said_how_much_that_means() {
     }
     program.key(ENTER);
     assert!(program.state.message().unwrap().contains("nothing was found so far"));
-    let mut unseen = opened(Vec::new(), 0);
+    let mut unseen = Program::after(World { gpus: 0, run: None, ..World::default() }, 5);
+    unseen.keys("5");
     assert_says(&unseen.text(120, 36), &["not enough evidence to judge any"]);
 }
 

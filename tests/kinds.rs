@@ -33,6 +33,7 @@ use mltop::source::Roots;
 use mltop::source::gpu::Gpus;
 use mltop::source::loader::Loaders;
 use mltop::source::sampler::{GpuFeed, Plan, Sampler};
+use mltop::source::server::Wanted;
 
 use loops::Loop;
 use score::WaitScore;
@@ -271,7 +272,9 @@ fn a_run_is_judged_by_its_worst_rank() {
     let exe = Path::new(env!("CARGO_BIN_EXE_mltop"));
     let interval = Duration::from_secs(1);
     let gpus = GpuFeed::Drivers(Gpus::start(exe, interval));
-    let plan = Plan { interval, roots: Roots::default(), only: None, gpus, elsewhere: None };
+    let servers = Wanted::default();
+    let plan =
+        Plan { interval, roots: Roots::default(), only: None, gpus, elsewhere: None, servers };
     let _sampler = Sampler::start(plan, move |sample| send.send(sample).is_ok()).unwrap();
     let mut engine = Engine::new(Settings::default());
     let (mut before, mut last) = (None, None);

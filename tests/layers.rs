@@ -168,6 +168,7 @@ fn every_column_ends_in_its_unit_and_every_counter_in_total() {
     use mltop::model::frame as f;
     use mltop::model::metric::{Kind, Section, Spec};
     use mltop::model::sample as s;
+    use mltop::model::server as v;
 
     let sections: &[(&str, &[Spec])] = &[
         (s::HostSample::NAME, s::HostSample::COLUMNS),
@@ -178,6 +179,8 @@ fn every_column_ends_in_its_unit_and_every_counter_in_total() {
         (s::GpuProcSample::NAME, s::GpuProcSample::COLUMNS),
         (s::ProcSample::NAME, s::ProcSample::COLUMNS),
         (s::LoaderSample::NAME, s::LoaderSample::COLUMNS),
+        (v::ServerSample::NAME, v::ServerSample::COLUMNS),
+        (v::LatencySample::NAME, v::LatencySample::COLUMNS),
         (f::HostRates::NAME, f::HostRates::COLUMNS),
         (f::CgroupRates::NAME, f::CgroupRates::COLUMNS),
         (f::DiskRates::NAME, f::DiskRates::COLUMNS),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Verdict;
 use super::audit::Watched;
+use super::evaluation::Phases;
 use super::ledger::Ledger;
 use super::now::{self, RunState};
 use super::rules::Rules;
@@ -62,6 +63,8 @@ impl Engine {
         let trainers: Vec<&Trainer> = self.trainers.values().collect();
         self.rules.step(frame, &trainers, &self.settings, &mut self.ledger);
         self.watched.push(frame, self.rules.starved.verdicts());
+        let trainers = &self.trainers;
+        self.watched.look_at_phases(now_ms, || phases(trainers));
         self.ledger.take_changes()
     }
 
@@ -73,6 +76,11 @@ impl Engine {
     /// What each run does now, by the last two seconds. Provisional: no event follows from it.
     pub fn now(&self) -> Vec<RunState> {
         self.now.clone()
+    }
+
+    /// What the time of each trainer went into, for a screen or a report.
+    pub fn phases(&self) -> Vec<Phases> {
+        phases(&self.trainers)
     }
 
     /// Puts a finding aside. False where there is none with this number.
@@ -134,4 +142,9 @@ impl Engine {
             }
         }
     }
+}
+
+fn phases(trainers: &BTreeMap<Pid, Trainer>) -> Vec<Phases> {
+    let of = |trainer: &Trainer| trainer.phases.phases(trainer.run, trainer.pid);
+    trainers.values().map(of).collect()
 }

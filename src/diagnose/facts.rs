@@ -200,6 +200,8 @@ fn total(ticks: &[&Tick]) -> Counts {
         wait_net: sum(main_wait, 2),
         main_wait: sum(main_wait, 3),
         main: sum(&[|c| c.main], 0),
+        main_forward: sum(&[|c| c.main_forward, |c| c.main], 0),
+        main_learning: sum(&[|c| c.main_learning, |c| c.main], 0),
         main_workers: sum(&[|c| c.main_workers, |c| c.main], 0),
         main_model: sum(&[|c| c.main_model, |c| c.main], 0),
         main_logging: sum(&[|c| c.main_logging, |c| c.main], 0),

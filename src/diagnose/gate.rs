@@ -1,6 +1,6 @@
 //! Phases that are no plain training: the first steps, epoch boundaries, compiling, checkpoints,
 //! evaluation. Where the main thread's Python frames can be read they tell; elsewhere what the process
-//! and its GPU do has to, and evaluation stays unseen.
+//! and its GPU do has to.
 
 use std::collections::BTreeMap;
 
@@ -60,6 +60,8 @@ pub(super) struct Moment<'a> {
     pub counts: &'a Counts,
     pub gpu: Option<f32>,
     pub write: Option<f64>,
+    /// The loop that runs is known to evaluate.
+    pub evaluates: bool,
     /// Cores that the trainer uses, where its main thread was found on one.
     pub main_cores: Option<f64>,
 }
@@ -86,7 +88,7 @@ impl Gates {
             self.boundary = Some((moment.now_ms, 0));
         }
         let within_boundary = self.within_boundary(moment, steps, settings);
-        if is_mainly(moment.counts.main_validation, moment) {
+        if moment.evaluates {
             return Gate::Evaluation;
         }
         match () {

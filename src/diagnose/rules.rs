@@ -14,8 +14,8 @@ use super::supply::{
 };
 use super::trainer::Trainer;
 use super::{
-    checkpoint_stall, clock_throttle, idle_held, long_init, no_tensor_cores, oversized,
-    oversized_compute, oversized_memory, small_batch, starved, straggler, unused_gpu,
+    checkpoint_stall, clock_throttle, evaluation, idle_held, inference, long_init, no_tensor_cores,
+    oversized, oversized_compute, oversized_memory, small_batch, starved, straggler, unused_gpu,
     vram_pressure,
 };
 use crate::model::{Cause, Frame, Rule, RunId};
@@ -84,6 +84,8 @@ macro_rules! rules {
 
 rules! {
     starved: starved::Starved, [starved::ABOUT];
+    eval_starved: evaluation::EvalStarved, [evaluation::STARVED];
+    eval_share: evaluation::EvalShare, [evaluation::SHARE];
     supply: supply::Supply, [
         small_files::ABOUT, cache_thrash::ABOUT, cold_cache::ABOUT, main_thread::ABOUT,
         epoch_respawn::ABOUT, transfer_bound::ABOUT, repeated_prep::ABOUT, cpu_quota::ABOUT,
@@ -95,6 +97,9 @@ rules! {
     clock_throttle: clock_throttle::ClockThrottle, [clock_throttle::ABOUT];
     long_init: long_init::LongInit, [long_init::ABOUT];
     idle_held: idle_held::IdleHeld, [idle_held::ABOUT];
+    budget: inference::Broken, [inference::BUDGET];
+    saturated: inference::Saturated, [inference::SATURATED];
+    low_load: inference::LowLoad, [inference::LOW_LOAD];
     unused_gpu: unused_gpu::UnusedGpu, [unused_gpu::ABOUT];
     no_tensor_cores: no_tensor_cores::NoTensorCores, [no_tensor_cores::ABOUT];
     small_batch: small_batch::SmallBatch, [small_batch::ABOUT];

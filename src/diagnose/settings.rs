@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::about::Threshold;
+use super::inference::Budgets;
 
 /// Seconds of one rule's window and of its hysteresis.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -41,6 +42,8 @@ pub struct Settings {
     pub short_windows: bool,
     /// What an hour of one GPU costs, where the user has told it.
     pub price_per_gpu_hour: Option<f64>,
+    /// What inference servers are held against.
+    pub budgets: Arc<Budgets>,
     /// Thresholds that were set, by rule and name.
     set: Arc<BTreeMap<(&'static str, &'static str), f64>>,
 }
@@ -59,6 +62,7 @@ impl Default for Settings {
             sizing_steps: 500,
             short_windows: false,
             price_per_gpu_hour: None,
+            budgets: Arc::default(),
             set: Arc::default(),
         }
     }

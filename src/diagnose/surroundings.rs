@@ -3,7 +3,7 @@
 use super::tick::DiskTick;
 use crate::model::frame::{CgroupRates, DiskRates, ProcRates};
 use crate::model::inventory::{LoaderInfo, Storage};
-use crate::model::sample::CgroupSample;
+use crate::model::sample::{CgroupSample, GpuSample};
 use crate::model::{Frame, GpuId, Pid};
 
 /// A quota that runs out for this share of time is used up, whatever the mean says (CPU-QUOTA).
@@ -99,6 +99,14 @@ pub(super) fn reads(frame: &Frame, pids: &[Pid]) -> Option<f32> {
 /// Bytes a second that a process writes to storage.
 pub(super) fn writes(frame: &Frame, pid: Pid) -> Option<f64> {
     proc(frame, pid)?.write_bytes_per_second.ok()
+}
+
+/// Mean power of some GPUs in watts, of those that tell.
+pub(super) fn power(frame: &Frame, gpus: &[GpuId]) -> Option<f64> {
+    let of = |gpu: &&GpuSample| gpus.contains(&gpu.gpu);
+    let watts = frame.sample.gpus.iter().filter(of).filter_map(|gpu| gpu.power_watts.ok());
+    let (sum, count) = watts.fold((0.0, 0), |(sum, count), watts| (sum + watts, count + 1));
+    (count > 0).then(|| sum / f64::from(count))
 }
 
 /// Cores that a process uses.

@@ -48,6 +48,9 @@ pub(super) struct Counts {
     /// workers, compiling, at a checkpoint, in a validation. `None` where frames cannot be read.
     pub main: Option<f32>,
     pub main_workers: Option<f32>,
+    pub main_forward: Option<f32>,
+    /// At gradients, or at the weights.
+    pub main_learning: Option<f32>,
     pub main_compile: Option<f32>,
     /// In the model itself: forward, backward, optimizer, the other ranks, imports.
     pub main_model: Option<f32>,
@@ -83,6 +86,13 @@ impl Counts {
             other: added(before.worker_other_samples_total, now.worker_other_samples_total),
             main: added(before.main_samples_total, now.main_samples_total),
             main_workers: added(before.main_workers_samples_total, now.main_workers_samples_total),
+            main_forward: added(before.main_forward_samples_total, now.main_forward_samples_total),
+            main_learning: added(
+                before.main_backward_samples_total,
+                now.main_backward_samples_total,
+            )
+            .zip(added(before.main_optimizer_samples_total, now.main_optimizer_samples_total))
+            .map(|(gradients, weights)| gradients + weights),
             main_model: [
                 added(before.main_forward_samples_total, now.main_forward_samples_total),
                 added(before.main_backward_samples_total, now.main_backward_samples_total),

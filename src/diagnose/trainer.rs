@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::epochs::{self, Epochs};
+use super::evaluation::{Seen, Watch};
 use super::facts::Facts;
 use super::gate::{CHECKPOINT_BYTES_PER_SECOND, Gates, Moment};
 use super::settings::{Settings, Timing};
@@ -57,6 +58,8 @@ pub(super) struct Trainer {
     pub(super) box_has_gpu: bool,
     pub(super) seen_ms: u64,
     pub(super) gates: Gates,
+    /// Its loops, and which of them evaluate.
+    pub(super) phases: Watch,
     /// What the epochs of its loaders took.
     pub(super) epochs: Epochs,
     ticks: VecDeque<Tick>,
@@ -82,6 +85,7 @@ impl Trainer {
             box_has_gpu: false,
             seen_ms: 0,
             gates: Gates::default(),
+            phases: Watch::default(),
             epochs: Epochs::default(),
             ticks: VecDeque::new(),
             before: BTreeMap::new(),
@@ -168,6 +172,9 @@ impl Trainer {
         self.note_disk(disk);
         let pids: &[Pid] = info.map_or(&[], |info| &info.workers);
         let gpu = around::utilization(frame, &self.gpus);
+        let loaders: Vec<LoaderId> = self.before.keys().copied().collect();
+        let power = around::power(frame, &self.gpus);
+        let seen = Seen { stamp, span, row, info, counts: &counts, gpu, power, loaders: &loaders };
         let gate = self.gates.of(
             &Moment {
                 now_ms: stamp.mono_ms,
@@ -178,11 +185,13 @@ impl Trainer {
                 counts: &counts,
                 gpu,
                 write: self.write,
+                evaluates: self.phases.evaluates(&seen),
                 main_cores: around::cores(frame, self.pid)
                     .filter(|_| row.main_state.as_ref().ok().is_some_and(|at| &**at == "running")),
             },
             settings,
         );
+        self.phases.take(&seen, gate);
         let counted = (!pids.is_empty()).then_some(pids.len() as u64);
         self.workers = row.workers.ok().or(counted).map(|count| count.min(4096) as u32);
         let capacity = row.capacity.ok().filter(|capacity| *capacity > 0);

@@ -13,6 +13,7 @@ const BANDS: [(f64, Severity); 4] = [
 
 /// Names longer than this are cut.
 const NAME_CHARS: usize = 40;
+const SENTENCE_CHARS: usize = 200;
 
 /// How much a lost share of time matters; `None` below 5 %.
 pub(super) fn severity(share: f64) -> Option<Severity> {
@@ -110,6 +111,11 @@ pub(super) fn name(raw: &str) -> String {
         name.push('…');
     }
     name
+}
+
+/// A sentence of others, made safe and cut to a length that fits beside one of ours.
+pub(super) fn sentence(raw: &str) -> String {
+    clean(raw.as_bytes(), SENTENCE_CHARS).trim_end_matches('.').into()
 }
 
 /// What a piece of evidence is about: the column, whose it is, the value, its threshold.

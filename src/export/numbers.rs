@@ -32,6 +32,8 @@ pub fn numbers(frame: &Frame, mut each: impl FnMut(Number<'_>)) {
     rows("procs", &sample.procs, each);
     rows("loaders", &sample.loaders, each);
     rows("workers", &sample.workers, each);
+    rows("servers", &sample.servers, each);
+    rows("latencies", &sample.latencies, each);
     rows("derived.host", std::slice::from_ref(&frame.host), each);
     rows("derived.cgroups", &frame.cgroups, each);
     rows("derived.disks", &frame.disks, each);

@@ -74,6 +74,10 @@ states! {
         EvalStarved = "EVAL-STARVED",
         /// A server misses a budget that was declared for it.
         Budget = "BUDGET",
+        /// A server has more requests than it can serve.
+        Saturated = "SATURATED",
+        /// A server holds a GPU for hardly any requests.
+        LowLoad = "LOW-LOAD",
     }
 }
 
@@ -137,7 +141,7 @@ impl Rule {
             | Self::VramPressure
             | Self::LongInit => Area::Compute,
             Self::EvalShare | Self::EvalStarved => Area::Evaluation,
-            Self::Budget => Area::Inference,
+            Self::Budget | Self::Saturated | Self::LowLoad => Area::Inference,
         }
     }
 }

@@ -33,6 +33,14 @@ pub struct RunId(pub u32);
 #[serde(transparent)]
 pub struct LoaderId(pub u32);
 
+/// One model that one inference server serves, numbered in the order of discovery and never used
+/// again.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct ServerId(pub u32);
+
 macro_rules! shown_as_a_number {
     ($($name:ident),*) => {$(
         impl fmt::Display for $name {
@@ -42,7 +50,7 @@ macro_rules! shown_as_a_number {
         }
     )*};
 }
-shown_as_a_number!(Pid, RunId, LoaderId);
+shown_as_a_number!(Pid, RunId, LoaderId, ServerId);
 
 impl GpuId {
     /// Cards beyond have no number.

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::id::{GpuId, LoaderId, Pid, RunId};
+use super::id::{GpuId, LoaderId, Pid, RunId, ServerId};
 use super::metric::states;
+use super::server::ServerInfo;
 
 /// Everything that has a name.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -24,6 +25,8 @@ pub struct Inventory {
     pub runs: Vec<Arc<RunInfo>>,
     /// Loaders, by number.
     pub loaders: Vec<Arc<LoaderInfo>>,
+    /// Models that inference servers serve, by number.
+    pub servers: Vec<Arc<ServerInfo>>,
     /// What could be read and what not, one entry a source.
     pub sources: Vec<Arc<SourceStatus>>,
 }
@@ -319,6 +322,11 @@ impl Inventory {
     /// The loader with this number.
     pub fn loader(&self, loader: LoaderId) -> Option<&LoaderInfo> {
         self.loaders.iter().find(|info| info.loader == loader).map(|info| &**info)
+    }
+
+    /// The served model with this number.
+    pub fn server(&self, server: ServerId) -> Option<&ServerInfo> {
+        self.servers.iter().find(|info| info.server == server).map(|info| &**info)
     }
 
     /// The trainer of a rank and its workers.

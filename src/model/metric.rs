@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use super::id::{GpuId, LoaderId, Pid, RunId};
+use super::id::{GpuId, LoaderId, Pid, RunId, ServerId};
 use super::reading::{Gap, Reading};
 
 /// The unit of a column. It is also the ending of the column's name.
@@ -335,4 +335,4 @@ macro_rules! id_columns {
         }
     )*};
 }
-id_columns!(Pid, GpuId, LoaderId, RunId);
+id_columns!(Pid, GpuId, LoaderId, RunId, ServerId);

@@ -76,6 +76,8 @@ impl Encoder {
         push_rows(out, reasons, &sample.procs);
         push_rows(out, reasons, &sample.loaders);
         push_rows(out, reasons, &sample.workers);
+        push_rows(out, reasons, &sample.servers);
+        push_rows(out, reasons, &sample.latencies);
         reasons.flush(out);
         if let Some(frame) = derived {
             push_derived(out, reasons, frame);
@@ -190,6 +192,8 @@ pub(super) fn rows(sample: &Sample) -> usize {
         + sample.procs.len()
         + sample.loaders.len()
         + sample.workers.len()
+        + sample.servers.len()
+        + sample.latencies.len()
 }
 
 fn push_derived(out: &mut String, reasons: &mut Reasons, frame: &Frame) {

@@ -12,6 +12,7 @@ use crate::model::sample::{
     CgroupSample, DiskSample, GpuProcSample, GpuSample, HostSample, LoaderSample, NetSample,
     ProcSample, WorkerSample,
 };
+use crate::model::server::{LatencySample, ServerSample};
 
 use super::line::{Damage, FORMAT, MIN_READER_VERSION, VERSION, push_key};
 use super::text::{push_str, push_u64};
@@ -73,6 +74,8 @@ pub(super) fn push_head(out: &mut String, info: &SessionInfo) {
     push_columns::<ProcSample>(out);
     push_columns::<LoaderSample>(out);
     push_columns::<WorkerSample>(out);
+    push_columns::<ServerSample>(out);
+    push_columns::<LatencySample>(out);
     out.push_str("},\"derived\":{");
     push_columns::<HostRates>(out);
     push_columns::<CgroupRates>(out);

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::inventory::{
     DiskInfo, GpuInfo, HostInfo, LoaderInfo, ProcInfo, RunInfo, SourceStatus,
 };
+use crate::model::server::ServerInfo;
 use crate::model::{Inventory, Pid, Sample};
 
 use super::line::{Damage, MIN_READER_VERSION, VERSION};
@@ -39,6 +40,8 @@ struct KeyOut<'a> {
     disks: &'a [Arc<DiskInfo>],
     runs: &'a [Arc<RunInfo>],
     loaders: &'a [Arc<LoaderInfo>],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    servers: &'a [Arc<ServerInfo>],
     sources: &'a [Arc<SourceStatus>],
     procs: Vec<&'a ProcInfo>,
 }
@@ -51,6 +54,7 @@ struct KeyIn {
     disks: Vec<Arc<DiskInfo>>,
     runs: Vec<Arc<RunInfo>>,
     loaders: Vec<Arc<LoaderInfo>>,
+    servers: Vec<Arc<ServerInfo>>,
     sources: Vec<Arc<SourceStatus>>,
     procs: Vec<Arc<ProcInfo>>,
 }
@@ -97,6 +101,7 @@ pub(super) fn push_names(out: &mut String, session: &str, sample: &Sample) -> bo
         disks: &names.disks,
         runs: &names.runs,
         loaders: &names.loaders,
+        servers: &names.servers,
         sources: &names.sources,
         procs: names.procs.values().map(|info| &**info).collect(),
     };
@@ -120,6 +125,7 @@ pub(super) fn read_names(line: &[u8]) -> Result<Inventory, Damage> {
         procs,
         runs: key.runs,
         loaders: key.loaders,
+        servers: key.servers,
         sources: key.sources,
     })
 }
@@ -147,5 +153,6 @@ pub(super) fn same_but_procs(a: &Inventory, b: &Inventory) -> bool {
         && a.disks == b.disks
         && a.runs == b.runs
         && a.loaders == b.loaders
+        && a.servers == b.servers
         && a.sources == b.sources
 }

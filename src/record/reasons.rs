@@ -10,11 +10,12 @@ use crate::model::sample::{
     CgroupSample, DiskSample, GpuProcSample, GpuSample, HostSample, LoaderSample, NetSample,
     ProcSample, WorkerSample,
 };
+use crate::model::server::{LatencySample, ServerSample};
 
 use super::line::Damage;
 
 /// The sections of a tick and their columns.
-pub(super) const SECTIONS: [(&str, &[Spec]); 9] = [
+pub(super) const SECTIONS: [(&str, &[Spec]); 11] = [
     (HostSample::NAME, HostSample::COLUMNS),
     (CgroupSample::NAME, CgroupSample::COLUMNS),
     (DiskSample::NAME, DiskSample::COLUMNS),
@@ -24,6 +25,8 @@ pub(super) const SECTIONS: [(&str, &[Spec]); 9] = [
     (ProcSample::NAME, ProcSample::COLUMNS),
     (LoaderSample::NAME, LoaderSample::COLUMNS),
     (WorkerSample::NAME, WorkerSample::COLUMNS),
+    (ServerSample::NAME, ServerSample::COLUMNS),
+    (LatencySample::NAME, LatencySample::COLUMNS),
 ];
 
 /// Why cells of one column are null.

@@ -70,7 +70,9 @@ impl Tick {
             5 => explain(&mut sample.gpu_procs, reason),
             6 => explain(&mut sample.procs, reason),
             7 => explain(&mut sample.loaders, reason),
-            _ => explain(&mut sample.workers, reason),
+            8 => explain(&mut sample.workers, reason),
+            9 => explain(&mut sample.servers, reason),
+            _ => explain(&mut sample.latencies, reason),
         }
     }
 
@@ -86,7 +88,9 @@ impl Tick {
             5 => map.next_value_seed(Rows { rows: Target::Many(&mut sample.gpu_procs), limits }),
             6 => map.next_value_seed(Rows { rows: Target::Many(&mut sample.procs), limits }),
             7 => map.next_value_seed(Rows { rows: Target::Many(&mut sample.loaders), limits }),
-            _ => map.next_value_seed(Rows { rows: Target::Many(&mut sample.workers), limits }),
+            8 => map.next_value_seed(Rows { rows: Target::Many(&mut sample.workers), limits }),
+            9 => map.next_value_seed(Rows { rows: Target::Many(&mut sample.servers), limits }),
+            _ => map.next_value_seed(Rows { rows: Target::Many(&mut sample.latencies), limits }),
         }
     }
 }

@@ -101,6 +101,12 @@ fn install(wanted: &cli::Flight, folder: &Path) -> Result<(), Error> {
     if let Some(when) = wanted.keep.sync.to_possible_value() {
         let _ = write!(more, " --sync {}", when.get_name());
     }
+    for url in &wanted.watch.servers {
+        let _ = write!(more, " --server \"{}\"", unit_word(Path::new(&**url)));
+    }
+    if wanted.watch.no_servers {
+        more.push_str(" --no-servers");
+    }
     let text = format!(
         "# Save as {place}, then: systemctl {user}daemon-reload && systemctl {user}enable --now mltop-flight\n\
          [Unit]\n\

@@ -43,6 +43,7 @@ use crate::record::SessionFile;
 use crate::source::Roots;
 use crate::source::gpu::Gpus;
 use crate::source::sampler::{GpuFeed, Plan, Sampler};
+use crate::source::server::Wanted;
 use crate::source::trainer::check_pid;
 use crate::term;
 
@@ -64,7 +65,7 @@ pub fn run(cli: Cli) -> Result<u8, Error> {
     settings.price_per_gpu_hour = cli.price;
     match cli.verb {
         Some(Verb::Record(wanted)) => return record::record(&wanted, &settings),
-        Some(Verb::Check(wanted)) => return check::check(&wanted, settings),
+        Some(Verb::Check(wanted)) => return check::check(&wanted, &settings),
         Some(Verb::Verify(wanted)) => return verify::verify(&wanted),
         Some(Verb::Cut(wanted)) => verify::cut(&wanted),
         Some(Verb::Flight(wanted)) => return flight::flight(&wanted, &settings),
@@ -93,13 +94,15 @@ fn plan(watch: &Watch) -> Result<Plan, Error> {
     if let Some(pid) = watch.pid {
         check_pid(&roots, pid)?;
     }
-    plan_of(watch.interval, roots, watch.pid)
+    let servers = Wanted { find: !watch.no_servers, named: watch.servers.clone() };
+    Ok(Plan { servers, ..plan_of(watch.interval, roots, watch.pid)? })
 }
 
 /// The same, whether or not the one trainer can be read.
 fn plan_of(interval: Duration, roots: Roots, only: Option<Pid>) -> Result<Plan, Error> {
     let gpus = GpuFeed::Drivers(Gpus::start(&own_program()?, interval));
-    Ok(Plan { interval, roots, only, gpus, elsewhere: Some(asked::elsewhere()) })
+    let servers = Wanted { find: true, named: Vec::new() };
+    Ok(Plan { interval, roots, only, gpus, elsewhere: Some(asked::elsewhere()), servers })
 }
 
 /// This program, to be started again as a collector.
@@ -194,6 +197,7 @@ fn show_demo(wanted: &cli::Demo, look: &cli::Look, settings: Settings) -> Result
         only: Some(running.pid()),
         gpus: GpuFeed::Simulated(gpu),
         elsewhere: None,
+        servers: Wanted::default(),
     };
     if let Some(duration) = wanted.stream {
         let (sampler, samples) = sample(plan)?;

@@ -9,6 +9,7 @@ pub mod mounts;
 pub(crate) mod rights;
 pub mod root;
 pub mod sampler;
+pub mod server;
 pub mod simulated;
 pub mod text;
 pub mod trainer;

@@ -16,6 +16,7 @@ use super::gpu::{GpuLook, Gpus};
 use super::loader::Loaders;
 use super::machine::{Cgroups, Machine, ProcStat, Procs};
 use super::root::Roots;
+use super::server::{Servers, Wanted};
 use super::simulated::SimulatedGpu;
 use super::trainer::{Found, ProcSeen, Trainers};
 use crate::model::inventory::{GpuInfo, ProcInfo, Role, RunInfo, SourceStatus};
@@ -45,6 +46,8 @@ pub struct Plan {
     pub gpus: GpuFeed,
     /// Who else may know the loaders.
     pub elsewhere: Option<Elsewhere>,
+    /// Inference servers.
+    pub servers: Wanted,
 }
 
 /// The sampling thread. Dropping it ends it.
@@ -114,6 +117,7 @@ struct Sources {
     loaders: Loaders,
     gpus: GpuFeed,
     elsewhere: Option<Elsewhere>,
+    servers: Option<Servers>,
     inventory: Arc<Inventory>,
     watched: Option<Arc<Found>>,
     groups: BTreeMap<Pid, Box<str>>,
@@ -127,7 +131,9 @@ impl Sources {
         let machine = Machine::new(plan.roots.clone());
         let inventory = Inventory { host: Arc::new(machine.host_info()), ..Inventory::default() };
         let stamp = now();
+        let any = plan.servers.find || !plan.servers.named.is_empty();
         Self {
+            servers: any.then(|| Servers::start(plan.roots.clone(), plan.servers)),
             machine,
             cgroups: Cgroups::new(plan.roots.clone()),
             procs: Procs::new(plan.roots.clone()),
@@ -151,6 +157,11 @@ impl Sources {
         let gpu_pids: BTreeSet<Pid> = gpu_look.procs.iter().map(|held| held.pid).collect();
         let (seen, busiest) = self.scan(stamp.mono_ms);
         self.trainers.update(&seen, &gpu_pids);
+        let servers = self.servers.as_mut().map(|servers| {
+            servers.watch(&seen);
+            servers.look(begun)
+        });
+        let servers = servers.unwrap_or_default();
         let found = self.trainers.found();
         let gpu_procs: Vec<GpuProcSample> = gpu_look
             .procs
@@ -168,7 +179,8 @@ impl Sources {
         if let Some(elsewhere) = &mut self.elsewhere {
             elsewhere.improve(&found.trainers, &mut loader_look);
         }
-        let recorded = recorded_pids(&found, &gpu_pids, &busiest);
+        let mut recorded = recorded_pids(&found, &gpu_pids, &busiest);
+        recorded.extend(&servers.pids);
         self.procs.watch(&recorded);
         let mut sample = Sample {
             seq: self.seq,
@@ -177,6 +189,8 @@ impl Sources {
             gpu_procs,
             loaders: loader_look.samples,
             workers: loader_look.workers,
+            servers: servers.samples,
+            latencies: servers.latencies,
             procs: self.procs.sample(recorded.iter().copied()),
             ..Sample::default()
         };
@@ -185,7 +199,7 @@ impl Sources {
         self.read_own_cost(&gpu_look, &mut sample);
         let groups: BTreeSet<&Box<str>> = self.groups.values().collect();
         sample.cgroups = self.cgroups.read(&groups.into_iter().cloned().collect::<Vec<_>>());
-        let seen_status = [gpu_look.status, found.status.clone(), loader_look.status];
+        let told = [gpu_look.status, found.status.clone(), loader_look.status];
         let runs = self.runs(&found, &gpu_look.infos);
         let inventory = Inventory {
             host: Arc::clone(&self.inventory.host),
@@ -194,7 +208,8 @@ impl Sources {
             procs: self.proc_infos(&found, &recorded),
             runs,
             loaders: loader_look.infos,
-            sources: seen_status.into_iter().map(Arc::new).collect(),
+            servers: servers.infos,
+            sources: told.into_iter().chain(servers.status).map(Arc::new).collect(),
         };
         if *self.inventory != inventory {
             self.inventory = Arc::new(inventory);

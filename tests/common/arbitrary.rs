@@ -13,7 +13,8 @@ use mltop::model::metric::{Cell, Section};
 use mltop::model::sample::{
     Activity, Bound, GpuProcKind, PcieSource, ProcState, ReadySource, WaitSource,
 };
-use mltop::model::{Gap, GpuId, Inventory, LoaderId, Pid, RunId, Sample, Stamp};
+use mltop::model::server::ServerInfo;
+use mltop::model::{Gap, GpuId, Inventory, LoaderId, Pid, RunId, Sample, ServerId, Stamp};
 use proptest::prelude::{Strategy, any};
 
 /// A small generator of random numbers (xorshift64*): the same on every machine.
@@ -190,6 +191,14 @@ pub(crate) fn inventory(dice: &mut Dice) -> Inventory {
             storage: vec![Storage { mount: boxed(dice), remote: true, ..Storage::default() }],
             ..LoaderInfo::default()
         })],
+        servers: vec![Arc::new(ServerInfo {
+            server: ServerId(1),
+            url: boxed(dice),
+            model: boxed(dice),
+            pid: dice.once_in(2).then_some(Pid(7)),
+            trouble: dice.once_in(3).then(|| boxed(dice)),
+            ..ServerInfo::default()
+        })],
         sources: vec![Arc::new(SourceStatus {
             source: boxed(dice),
             state: SourceState::ALL[dice.below(4) as usize],
@@ -218,6 +227,8 @@ pub(crate) fn sample_with(dice: &mut Dice, seq: u64, names: &Arc<Inventory>) -> 
         procs: rows(dice, 6),
         loaders: rows(dice, 3),
         workers: rows(dice, 6),
+        servers: rows(dice, 2),
+        latencies: rows(dice, 5),
     }
 }
 
@@ -273,6 +284,8 @@ pub(crate) fn difference(a: &Sample, b: &Sample) -> Option<String> {
         .or_else(|| section(&a.procs, &b.procs))
         .or_else(|| section(&a.loaders, &b.loaders))
         .or_else(|| section(&a.workers, &b.workers))
+        .or_else(|| section(&a.servers, &b.servers))
+        .or_else(|| section(&a.latencies, &b.latencies))
 }
 
 fn section<S: Section>(a: &[S], b: &[S]) -> Option<String> {

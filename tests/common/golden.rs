@@ -210,6 +210,7 @@ fn inventory(seq: u64) -> Arc<Inventory> {
             message: "GPU 1 fell off the bus.".into(),
             remedy: "nvidia-smi -r".into(),
         })],
+        ..Inventory::default()
     })
 }
 
@@ -292,8 +293,8 @@ fn tick(seq: u64) -> Sample {
             worker_states: Is("DR.S".into()),
             ..LoaderSample::default()
         }],
-        // The session is older than this section.
-        workers: Vec::new(),
+        // The session is older than the sections that follow.
+        ..Sample::default()
     }
 }
 

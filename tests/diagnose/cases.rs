@@ -28,8 +28,10 @@ use crate::supply::{cpu, epochs, gpu, memory, reads};
 
 mod checkpoint_stall;
 mod clock_throttle;
+mod evaluation;
 mod long_init;
 mod no_tensor_cores;
+mod serving;
 mod sized;
 mod small_batch;
 mod starved;
@@ -64,6 +66,13 @@ cases! {
     delivery_bound: "DELIVERY-BOUND", starved::delivery, starved::quick_delivery;
     mixed: "MIXED", starved::half_and_half, starved::disk, instead Cause::DiskBound;
     unattributed: "UNATTRIBUTED", starved::lock, starved::half_and_half, instead Cause::Mixed;
+    eval_share: "EVAL-SHARE", evaluation::large, evaluation::small;
+    eval_share_inferred: "EVAL-SHARE", evaluation::large_without_frames, evaluation::two_training_sets;
+    eval_starved: "EVAL-STARVED", evaluation::starved, evaluation::fed;
+    budget: "BUDGET", serving::slow, serving::quick;
+    saturated: "SATURATED", serving::queue_grows, serving::queue_stands;
+    saturated_cache: "SATURATED", serving::cache_full, serving::cache_nearly_full;
+    low_load: "LOW-LOAD", serving::one_at_a_time, serving::two_at_a_time;
     small_files: "SMALL-FILES", reads::small_files, reads::larger_files;
     cache_thrash: "CACHE-THRASH", epochs::thrashing, epochs::hardly_thrashing;
     cold_cache: "COLD-CACHE", epochs::cold, epochs::as_cold;
@@ -127,11 +136,9 @@ fn missed(code: &str, findings: &[Finding], instead: Option<Cause>) {
     assert_eq!(findings.is_empty(), instead.is_none(), "the near miss of {code} starves no more");
 }
 
-/// Full sentences: what with its number, the evidence with its span, a remedy.
+/// Full sentences, and evidence with its span.
 fn says_all(finding: &Finding) {
-    assert!(finding.title.contains(|c: char| c.is_ascii_digit()), "no number: {}", finding.title);
-    assert!(finding.advice.ends_with('.'), "no sentence: {}", finding.advice);
-    assert!(!finding.evidence.is_empty(), "no evidence: {finding:#?}");
+    crate::sentences::full(finding);
     for evidence in &finding.evidence {
         assert!(!evidence.text.is_empty() && !evidence.series.is_empty(), "{evidence:#?}");
         assert!(evidence.from_ms < evidence.to_ms, "{evidence:#?}");

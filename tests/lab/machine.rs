@@ -213,6 +213,7 @@ impl Machine {
             memory_limit_bytes: limit(memory),
             memory_current_bytes: Reading::Is(memory.map_or(40 << 30, |most| most / 100 * 99)),
             io_read_limit_bytes_per_second: limit(plan.read_limit),
+            ..CgroupSample::default()
         }
     }
 
@@ -300,6 +301,7 @@ impl Rank {
             gpu: GpuId(index),
             pid: trainer,
             memory_used_bytes: Reading::Is(MEMORY / 4 * 3),
+            ..GpuProcSample::default()
         });
         let totals = &self.totals;
         sample.procs.push(ProcSample {

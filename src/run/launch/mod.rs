@@ -147,7 +147,7 @@ impl Screen {
                 let _ = told.send(how);
                 let _ = sender.send(ending);
             });
-            let shown = super::plan(&cli::Watch { pid: None, interval: INTERVAL })
+            let shown = super::plan_of(INTERVAL, crate::source::Roots::default(), None)
                 .map(|plan| crate::source::sampler::Plan { only: Some(own_pid()), ..plan })
                 .and_then(|plan| super::show(setup(ends), plan));
             if let Err(error) = shown {
