@@ -26,12 +26,12 @@ use mltop::model::{Cause, Finding, Rule};
 use crate::scenario::{Load, Scenario};
 use crate::supply::{cpu, epochs, gpu, memory, reads};
 
-mod evaluation;
-mod serving;
 mod checkpoint_stall;
 mod clock_throttle;
+mod evaluation;
 mod long_init;
 mod no_tensor_cores;
+mod serving;
 mod sized;
 mod small_batch;
 mod starved;
