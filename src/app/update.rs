@@ -22,6 +22,10 @@ const SCROLL_MAX: usize = 1_000;
 
 /// What happened.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "the largest, a tick, is what comes most, and is moved once"
+)]
 pub enum Msg {
     /// A key was pressed.
     Key(Key),
@@ -391,6 +395,7 @@ impl State {
         if let Some(
             Overlay::Help { scroll }
             | Overlay::Finding { scroll, .. }
+            | Overlay::Gpu { scroll, .. }
             | Overlay::Worker { scroll, .. },
         ) = &mut self.overlay
         {
@@ -398,6 +403,7 @@ impl State {
             return;
         }
         match self.screen {
+            ScreenKind::Gpus => return self.move_among_gpus(by),
             ScreenKind::Loaders => return self.move_among_loaders(by),
             ScreenKind::Findings => return self.move_among_findings(by),
             ScreenKind::Lanes => {}
@@ -413,7 +419,7 @@ impl State {
     fn expand(&mut self) {
         match self.screen {
             ScreenKind::Loaders => return self.cross_over(),
-            ScreenKind::Findings => return,
+            ScreenKind::Gpus | ScreenKind::Findings => return,
             ScreenKind::Lanes => {}
         }
         let Some(row) = self.selected_row().or_else(|| rows(self).first().copied()) else { return };

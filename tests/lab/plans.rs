@@ -283,9 +283,10 @@ fn beside(plan: Plan, act: Act, may: &'static [&'static str]) -> Plan {
 
 /// Workers, what goes on, and rules that say the truth of it.
 type Quiet = (usize, Phase, &'static [&'static str]);
+type MakeQuiet = fn(f64) -> Quiet;
 
 /// The scenarios in which nothing starves, of so many seconds.
-pub(crate) const QUIET: &[(&str, fn(f64) -> Quiet)] = &[
+pub(crate) const QUIET: &[(&str, MakeQuiet)] = &[
     ("twice the supply", |s| plain(s, 4, Load::supply(4, 0.1, 2.0))),
     ("1.3 times the supply", |s| plain(s, 8, Load::supply(8, 0.1, 1.3))),
     ("1.1 times the supply", |s| plain(s, 8, Load::supply(8, 0.1, 1.1))),

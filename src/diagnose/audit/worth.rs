@@ -36,7 +36,8 @@ pub struct Worth {
 
 /// The changes, what gives back most first; of what gives back no GPU time, the severest.
 pub(super) fn changes(watched: &Watched, findings: &[&Finding]) -> Vec<Worth> {
-    let mut alike: BTreeMap<(Rule, Option<Cause>, Option<RunId>), Vec<&Finding>> = BTreeMap::new();
+    type Alike = (Rule, Option<Cause>, Option<RunId>);
+    let mut alike: BTreeMap<Alike, Vec<&Finding>> = BTreeMap::new();
     for finding in findings.iter().filter(|finding| !finding.advice.is_empty()) {
         alike.entry((finding.rule, finding.cause, finding.run)).or_default().push(finding);
     }
