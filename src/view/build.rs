@@ -6,6 +6,7 @@ use crate::app::{GpuMode, ScreenKind, State};
 use super::findings;
 use super::focus::Look;
 use super::footer::footer;
+use super::gpus;
 use super::header::header;
 use super::lane::LaneKind;
 use super::lanes::Plotted;
@@ -46,6 +47,7 @@ fn without_strip(state: &State, past: &dyn Plotted, width: u16, height: u16) -> 
     }
     let columns = match state.screen {
         ScreenKind::Lanes => usize::from(width.saturating_sub(2)),
+        ScreenKind::Gpus => gpus::columns(width),
         ScreenKind::Findings => findings::columns(width, height),
         ScreenKind::Loaders => loaders::columns(width),
     };
@@ -58,6 +60,7 @@ fn without_strip(state: &State, past: &dyn Plotted, width: u16, height: u16) -> 
     }
     match state.screen {
         ScreenKind::Lanes => lanes(&mut screen, &look),
+        ScreenKind::Gpus => gpus::put(&mut screen, &look),
         ScreenKind::Loaders => loaders::put(&mut screen, &look),
         ScreenKind::Findings => findings::put(&mut screen, &look),
     }

@@ -51,7 +51,7 @@ impl<'a> Look<'a> {
         // On the screen of the findings all is about the chosen one.
         let verdict = match state.screen {
             ScreenKind::Findings => state.picked_finding(),
-            ScreenKind::Lanes | ScreenKind::Loaders => state.verdict(),
+            ScreenKind::Lanes | ScreenKind::Gpus | ScreenKind::Loaders => state.verdict(),
         };
         let row = row.filter(|_| state.screen != ScreenKind::Findings);
         look.run = row.map(|row| row.run).or_else(|| default_run(state, verdict, inventory));
@@ -69,6 +69,10 @@ impl<'a> Look<'a> {
         {
             (look.pid, look.run) = (Some(picked.pid), picked.run);
             look.loader = frame.sample.loaders.iter().find(|row| row.loader == picked.loader);
+        }
+        if state.screen == ScreenKind::Gpus {
+            look.gpus = state.shown_gpu().into_iter().collect();
+            return look;
         }
         let of_run = run.map(|run| run_gpus(frame, run)).unwrap_or_default();
         look.gpus_of_run = !of_run.is_empty();

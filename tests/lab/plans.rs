@@ -3,10 +3,7 @@
 use crate::dice::Dice;
 use crate::load::{Act, Load, Parts, Phase, Plan, Reads};
 
-/// Seeds of each scenario: of ten, six are for tuning and four for the score.
-pub(crate) const SEEDS: u64 = 10;
-
-/// Whether a seed is kept for the score.
+/// Whether a seed is kept for the score: of ten, six are for tuning and four for the score.
 pub(crate) fn is_held_out(seed: u64) -> bool {
     seed % 5 >= 3
 }
