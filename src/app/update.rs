@@ -75,7 +75,7 @@ pub struct Tick {
     /// What each run does now.
     pub now: Vec<RunState>,
     /// What was watched so far.
-    pub watched: Watched,
+    pub watched: Arc<Watched>,
     /// The oldest moment that is kept, by the monotonic clock.
     pub oldest_ms: u64,
 }

@@ -162,7 +162,8 @@ impl Judgement {
                 remedy => format!(" remedy: {}", ended(remedy)),
             };
             let outcome = limit.outcome.code();
-            out += &format!("budget {} {outcome}: {}{remedy}\n", limit.key, ended(&limit.text));
+            let text = ended(&limit.text);
+            let _ = writeln!(out, "budget {} {outcome}: {text}{remedy}", limit.key);
         }
         let grades = self.audit.areas.iter().map(|part| {
             let letter =

@@ -1,7 +1,5 @@
 //! The list of the findings: a row each, with its span over all that was watched.
 
-use std::fmt::Write as _;
-
 use crate::app::findings::finding_rows;
 use crate::diagnose::audit::gpu_time;
 use crate::fmt;
@@ -106,7 +104,9 @@ fn counts(look: &Look<'_>, rows: &[&Finding]) -> String {
     let open = rows.iter().filter(|finding| finding.end_ms.is_none()).count();
     let mut text = format!("{open} open · {} past", rows.len() - open);
     if aside > 0 {
-        let _ = write!(text, " · {aside} put aside");
+        text.push_str(" · ");
+        text.push_str(&aside.to_string());
+        text.push_str(" put aside");
     }
     text
 }
@@ -118,8 +118,8 @@ fn columns_row(look: &Look<'_>, plan: Plan) -> TextRow {
     text += &right("LOST", plan.lost);
     let gap = " ".repeat(GAP);
     if plan.whose > 0 {
-        text += &gap;
-        text += &left("RUN", plan.whose);
+        text.push_str(&gap);
+        text.push_str(&left("RUN", plan.whose));
     }
     let mut line = vec![strong(text, Role::Dim)];
     if plan.span > 0 {
