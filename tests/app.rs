@@ -205,7 +205,7 @@ fn a_gpu_that_does_not_answer_is_named_with_its_age() {
         frame: Arc::new(frame),
         findings: Vec::new(),
         now: Vec::new(),
-        watched: program.watched.clone(),
+        watched: Arc::new(program.watched.clone()),
         oldest_ms: START_MONO_MS,
     };
     program.send(Msg::Tick(tick));

@@ -188,7 +188,7 @@ pub struct State {
     /// What each run does now.
     pub now: Vec<RunState>,
     /// What was watched so far: the ground that the audit stands on.
-    pub watched: Watched,
+    pub watched: Arc<Watched>,
     /// What the user marked, by time.
     pub marks: Vec<Mark>,
     /// The session as a whole, in a replay.

@@ -22,6 +22,10 @@ const SCROLL_MAX: usize = 1_000;
 
 /// What happened.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "the largest, a tick, is what comes most, and is moved once"
+)]
 pub enum Msg {
     /// A key was pressed.
     Key(Key),
@@ -71,7 +75,7 @@ pub struct Tick {
     /// What each run does now.
     pub now: Vec<RunState>,
     /// What was watched so far.
-    pub watched: Watched,
+    pub watched: Arc<Watched>,
     /// The oldest moment that is kept, by the monotonic clock.
     pub oldest_ms: u64,
 }

@@ -1,5 +1,7 @@
 //! What `mltop check` says: clean, a finding, or not enough evidence, for scripts and schedulers.
 
+use std::fmt::Write as _;
+
 use serde::Serialize;
 
 use crate::diagnose::audit::{Audit, Grade, Watched, WatchedRun};
@@ -160,17 +162,19 @@ impl Judgement {
                 remedy => format!(" remedy: {}", ended(remedy)),
             };
             let outcome = limit.outcome.code();
-            out += &format!("budget {} {outcome}: {}{remedy}\n", limit.key, ended(&limit.text));
+            let text = ended(&limit.text);
+            let _ = writeln!(out, "budget {} {outcome}: {text}{remedy}", limit.key);
         }
         let grades = self.audit.areas.iter().map(|part| {
             let letter =
                 part.grade.map_or_else(|| fmt::NONE.into(), |grade| grade.letter().to_string());
             format!("{} {letter}", part.area.code())
         });
-        out += &format!("grades: {}\n", grades.collect::<Vec<_>>().join(", "));
-        out += &format!("{}: {}", self.outcome.word(), self.reason);
+        // Writing into a string does not fail.
+        let _ = writeln!(out, "grades: {}", grades.collect::<Vec<_>>().join(", "));
+        let _ = write!(out, "{}: {}", self.outcome.word(), self.reason);
         if !self.remedy.is_empty() {
-            out += &format!(" {}", self.remedy);
+            let _ = write!(out, " {}", self.remedy);
         }
         out.push('\n');
         out
@@ -271,7 +275,7 @@ fn line(finding: &Event, until_ms: i64) -> String {
         [("evidence", &evidence.join("; ")), ("remedy", &finding.advice), ("gain", &finding.gain)]
     {
         if !part.is_empty() {
-            text += &format!(" {name}: {}", ended(part));
+            let _ = write!(text, " {name}: {}", ended(part));
         }
     }
     text

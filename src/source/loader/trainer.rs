@@ -13,7 +13,8 @@ use super::main_thread::{MainThread, Seen as MainSeen};
 use super::pipes::{self, Tools};
 use super::place::WorkerAt;
 use super::rung::{Depth, Inside, Known, Ladder, Loop};
-use super::tracked::{Seen, Tracked, Wait};
+use super::seen::Seen;
+use super::tracked::{Tracked, Wait};
 
 /// A loop that waited more than this of late is looked at often.
 const WAITS: f64 = 0.03;
