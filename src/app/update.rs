@@ -22,10 +22,6 @@ const SCROLL_MAX: usize = 1_000;
 
 /// What happened.
 #[derive(Clone, Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "the largest, a tick, is what comes most, and is moved once"
-)]
 pub enum Msg {
     /// A key was pressed.
     Key(Key),
