@@ -162,14 +162,14 @@ impl Judgement {
                 remedy => format!(" remedy: {}", ended(remedy)),
             };
             let outcome = limit.outcome.code();
-            out += &format!("budget {} {outcome}: {}{remedy}\n", limit.key, ended(&limit.text));
+            // Writing into a string does not fail.
+            let _ = writeln!(out, "budget {} {outcome}: {}{remedy}", limit.key, ended(&limit.text));
         }
         let grades = self.audit.areas.iter().map(|part| {
             let letter =
                 part.grade.map_or_else(|| fmt::NONE.into(), |grade| grade.letter().to_string());
             format!("{} {letter}", part.area.code())
         });
-        // Writing into a string does not fail.
         let _ = writeln!(out, "grades: {}", grades.collect::<Vec<_>>().join(", "));
         let _ = write!(out, "{}: {}", self.outcome.word(), self.reason);
         if !self.remedy.is_empty() {
