@@ -63,10 +63,7 @@ pub(super) fn look(view: &View<'_>) -> Option<Sight> {
     let rate =
         view.used.rx_bytes.map_or_else(String::new, |bytes| format!("{}, ", words::rate(bytes)));
     let pinned = view.trainer.pinned;
-    let unpinned = match pinned {
-        Some(false) => " from memory that is not pinned",
-        _ => "",
-    };
+    let what = if pinned == Some(false) { "unpinned batches" } else { "batches" };
     let below = if slow { ", which runs below what GPU and slot can do" } else { "" };
     let gpus: Vec<String> = view.trainer.gpus.iter().map(ToString::to_string).collect();
     let entity = format!("gpu {}", gpus.join(", "));
@@ -74,22 +71,29 @@ pub(super) fn look(view: &View<'_>) -> Option<Sight> {
         words::evidence(facts.span, series, &*entity, value, Some(limit), text)
     };
     let carries = format!("{rate}{} of the PCIe link", words::percent(link));
+    let mut evidence = vec![
+        line("gpus.utilization_ratio", idle, least, format!("GPU idle {}", words::percent(idle))),
+        line("gpus.pcie_rx_ratio", link, wants, carries.clone()),
+    ];
+    if pinned == Some(false) {
+        let text = "0 threads of the loader copy its batches to pinned memory".to_owned();
+        evidence.push(words::evidence(
+            facts.span,
+            "loaders.pinned",
+            view.entity(),
+            0.0,
+            None,
+            text,
+        ));
+    }
     let said = Said {
         severity: words::severity(idle).unwrap_or(Severity::Info).min(Severity::High),
         title: format!(
-            "{} copies to its GPU{unpinned} at {carries}{below}, while the GPU idles {} of the time",
+            "{} copies {what} to its GPU at {carries}{below}, while the GPU idles {} of the time",
             view.name(),
             words::percent(idle)
         ),
-        evidence: vec![
-            line(
-                "gpus.utilization_ratio",
-                idle,
-                least,
-                format!("GPU idle {}", words::percent(idle)),
-            ),
-            line("gpus.pcie_rx_ratio", link, wants, carries.clone()),
-        ],
+        evidence,
         advice: if pinned == Some(true) {
             "Its batches are pinned already: copy them beside the step with .to(device, \
              non_blocking=True) and prefetch the next one on a side stream; send uint8 and normalise on \

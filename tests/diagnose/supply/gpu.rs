@@ -145,7 +145,7 @@ fn a_link_that_is_full_while_the_gpu_idles_is_transfer_bound() {
     });
     assert_eq!(finding.rule, Rule::TransferBound);
     assert!(
-        finding.title.contains("memory that is not pinned at 23 GB/s, 72 %"),
+        finding.title.contains("copies unpinned batches to its GPU at 23 GB/s, 72 %"),
         "{}",
         finding.title
     );
