@@ -110,7 +110,7 @@ fn a_loop_that_works_inside_its_loader_while_workers_idle_starves_by_its_main_th
     assert_eq!(cause, Cause::MainThread, "{finding:#?}");
     assert!(finding.title.contains("on a CPU in 97 % of that wait"), "{}", finding.title);
     let (cause, _) = cause_of(&mut starved(), 60, &mut by_main(0.10));
-    assert_eq!(cause, Cause::HeadOfLine);
+    assert_ne!(cause, Cause::MainThread);
 }
 
 /// The link carries this share of what it can, by this source, at this generation.
