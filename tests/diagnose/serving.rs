@@ -83,6 +83,7 @@ fn played(seconds: u64, budget: &str, change: impl Fn(u64, &mut Server)) -> Vec<
                 gpu: GpuId(0),
                 pid: Pid(4711),
                 memory_used_bytes: Reading::Is(60 << 30),
+                ..GpuProcSample::default()
             }],
             servers: vec![ServerSample {
                 server: ServerId(1),

@@ -91,6 +91,7 @@ fn sample(did: Did, at: u64) -> Sample {
         gpu: GpuId(0),
         pid: Pid(4720),
         memory_used_bytes: Reading::Is(bytes),
+        ..GpuProcSample::default()
     });
     Sample {
         seq: at,
