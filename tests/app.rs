@@ -205,7 +205,7 @@ fn a_gpu_that_does_not_answer_is_named_with_its_age() {
         frame: Arc::new(frame),
         findings: Vec::new(),
         now: Vec::new(),
-        watched: program.watched.clone(),
+        watched: Arc::new(program.watched.clone()),
         oldest_ms: START_MONO_MS,
     };
     program.send(Msg::Tick(tick));
@@ -249,8 +249,8 @@ fn jumping_to_a_finding_goes_to_its_start() {
 #[test]
 fn keys_of_later_screens_say_that_they_are_not_there_and_the_line_goes_by_itself() {
     let mut program = Program::after(World::default(), 20);
-    program.keys("2");
-    assert!(program.text(120, 36).contains("screen 2 (GPUs) is not in this version"));
+    program.keys("6");
+    assert!(program.text(120, 36).contains("screen 6 (host) is not in this version"));
     for tick in 20..24 {
         program.tick(tick);
     }

@@ -155,3 +155,24 @@ fn a_box_on_which_nothing_trains_is_not_clean_either() {
     assert_eq!(output.status.code(), Some(3), "{text}");
     assert!(text.contains("NOT ENOUGH EVIDENCE: "), "{text}");
 }
+
+#[test]
+fn a_budget_that_nobody_can_be_held_against_is_open_and_one_that_makes_no_sense_is_refused() {
+    let (folder, file) = made(&Made { starved: 0..0, ..Made::default() });
+    let budget = folder.path().join("budget.toml");
+    let with = || check(&file, &["--budget", budget.to_str().unwrap()]);
+    fs::write(&budget, "[inference]\np99_ms = 2000\n").unwrap();
+    let open = with();
+    assert_eq!(open.status.code(), Some(3), "{}", said(&open));
+    assert!(said(&open).contains("budget p99_ms indeterminate: "), "{}", said(&open));
+    assert!(said(&open).contains("--server"), "{}", said(&open));
+    for wrong in ["[inference]\np99 = 2000\n", "[inference]\np99_ms = \"soon\"\n", "p99_ms"] {
+        fs::write(&budget, wrong).unwrap();
+        let refused = with();
+        let why = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert_eq!(refused.status.code(), Some(2), "{wrong}: {why}");
+        assert!(why.contains("budget.toml"), "{why}");
+    }
+    fs::remove_file(&budget).unwrap();
+    assert_eq!(with().status.code(), Some(2));
+}

@@ -7,16 +7,26 @@
     reason = "a test that cannot go on should stop, and says what it measured"
 )]
 
+#[path = "common/cards.rs"]
+mod cards;
 #[path = "diagnose/cases.rs"]
 mod cases;
 #[path = "diagnose/costs.rs"]
 mod costs;
 #[path = "diagnose/explained.rs"]
 mod explained;
+#[path = "diagnose/h100_traces.rs"]
+mod h100_traces;
+#[path = "diagnose/idle_held.rs"]
+mod idle_held;
+#[path = "diagnose/oversized.rs"]
+mod oversized;
 #[path = "diagnose/phases.rs"]
 mod phases;
 #[path = "common/scenario.rs"]
 mod scenario;
+#[path = "diagnose/sentences.rs"]
+mod sentences;
 #[path = "diagnose/supply/mod.rs"]
 mod supply;
 #[path = "diagnose/timing.rs"]
@@ -25,8 +35,7 @@ mod timing;
 use std::sync::Arc;
 
 use mltop::diagnose::{Change, Doing, Engine, Settings, Verdict};
-use mltop::model::sample::{GpuProcSample, GpuSample};
-use mltop::model::{Cause, Finding, Frame, GpuId, Pid, Reading, Rule, Sample, Severity, Stamp};
+use mltop::model::{Cause, Finding, Frame, Rule, Sample, Severity, Stamp};
 use scenario::{Load, Scenario};
 
 fn engine() -> Engine {
@@ -405,71 +414,4 @@ fn half_an_hour_on_a_fifth_of_the_multiprocessors_is_oversized_and_a_starved_run
     scenario.run(&mut starved, 2100);
     assert!(sized(&starved, Rule::Starved));
     assert!(!sized(&starved, Rule::OversizedCompute) && !sized(&starved, Rule::OversizedMemory));
-}
-
-/// The recording, as (seconds, utilization, bytes held, watts).
-fn plato() -> Vec<(f64, f64, u64, f64)> {
-    let text = include_str!("data/plato_a4500_fl_5s.csv");
-    let number = |cell: &str| cell.split_whitespace().next().unwrap().parse::<f64>().unwrap();
-    let seconds = |cell: &str| {
-        let clock = cell.split_whitespace().nth(1).unwrap();
-        clock.split(':').fold(0.0, |sum, part| sum * 60.0 + part.parse::<f64>().unwrap())
-    };
-    text.lines()
-        .map(|line| line.split(',').map(str::trim).collect::<Vec<_>>())
-        .map(|row| {
-            (seconds(row[0]), number(row[1]) / 100.0, (number(row[3]) as u64) << 20, number(row[6]))
-        })
-        .collect()
-}
-
-#[test]
-fn on_a_real_recording_idle_held_is_named_only_while_memory_is_held_without_use() {
-    let mut engine = engine();
-    let mut last = None;
-    let mut closed = Vec::new();
-    let rows = plato();
-    for (seconds, utilization, held, watts) in &rows {
-        let stamp = Stamp { unix_ms: (seconds * 1e3) as i64, mono_ms: (seconds * 1e3) as u64 };
-        let sample = Sample {
-            stamp,
-            gpus: vec![GpuSample {
-                gpu: GpuId(0),
-                utilization_ratio: Reading::Is(*utilization),
-                power_watts: Reading::Is(*watts),
-                ..GpuSample::default()
-            }],
-            gpu_procs: vec![GpuProcSample {
-                gpu: GpuId(0),
-                pid: Pid(7),
-                memory_used_bytes: Reading::Is(*held),
-                ..GpuProcSample::default()
-            }],
-            ..Sample::default()
-        };
-        let span_seconds = last.map(|last: f64| seconds - last);
-        last = Some(*seconds);
-        for change in
-            engine.step(&Frame { sample: Arc::new(sample), span_seconds, ..Frame::default() })
-        {
-            if let Change::Closed(finding) = change {
-                closed.push(finding);
-            }
-        }
-    }
-    assert!(!closed.is_empty());
-    assert!(engine.findings().iter().all(|f| f.end_ms.is_some()), "it ends with memory freed");
-    for finding in closed {
-        assert_eq!(finding.rule, Rule::IdleHeld);
-        let span = finding.start_ms..=finding.end_ms.unwrap();
-        let within = rows.iter().filter(|row| span.contains(&((row.0 * 1e3) as i64)));
-        let (mut used, mut count) = (0, 0);
-        for row in within {
-            assert!(row.2 >= 512 << 20, "{} MiB held at {}", row.2 >> 20, row.0);
-            used += usize::from(row.1 >= 0.01);
-            count += 1;
-        }
-        assert!(count >= 120 && used * 50 <= count, "{used} of {count} looks found it in use");
-        assert!(finding.title.contains("pid 7 holds"), "{}", finding.title);
-    }
 }

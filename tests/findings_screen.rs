@@ -24,6 +24,7 @@ const UP: Key = Key::plain(KeyCode::Up);
 const LEFT: Key = Key::plain(KeyCode::Left);
 const SIZES: [(u16, u16); 3] = [(200, 50), (120, 36), (80, 24)];
 
+#[allow(clippy::unnecessary_wraps, reason = "as the field that it is for")]
 fn cost(gpu_seconds: f64) -> Option<Cost> {
     Some(Cost {
         low_gpu_seconds: gpu_seconds * 0.8,
@@ -238,7 +239,8 @@ fn where_nothing_was_found_it_is_said_how_much_that_means() {
     }
     program.key(ENTER);
     assert!(program.state.message().unwrap().contains("nothing was found so far"));
-    let mut unseen = opened(Vec::new(), 0);
+    let mut unseen = Program::after(World { gpus: 0, run: None, ..World::default() }, 5);
+    unseen.keys("5");
     assert_says(&unseen.text(120, 36), &["not enough evidence to judge any"]);
 }
 

@@ -68,6 +68,7 @@ fn ticks_kibibytes_and_microseconds_become_seconds_and_bytes() {
     assert_eq!(host.cpu_steal_seconds_total, Reading::Is(30.0 / hertz));
     assert_eq!(host.memory_available_bytes, Reading::Is(400 * 1024));
     assert_eq!(host.memory_cached_bytes, Reading::Is(300 * 1024));
+    assert_eq!(host.memory_free_bytes, Reading::Is(100 * 1024));
     assert_eq!(host.psi_io_full_seconds_total, Reading::Is(1.5));
     assert_eq!(host.refault_file_pages_total, Reading::Is(12));
     assert_eq!((host.load1, host.runnable), (Reading::Is(1.5), Reading::Is(3)));

@@ -2,13 +2,20 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should stop")]
 
+#[path = "common/gpu_figures.rs"]
+mod cards;
+#[path = "common/frames.rs"]
+mod frames;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-use mltop::model::inventory::ProcInfo;
-use mltop::record::{Encoder, read};
+use frames::World;
+use mltop::model::Sample;
+use mltop::model::inventory::{HostInfo, ProcInfo};
+use mltop::record::{Encoder, SessionInfo, read};
 
 const RENEW: &str = "MLTOP_REGENERATE=1 cargo test --test screenshots";
 const RECORDING: &str = "src/demo/demo.mltop.zst";
@@ -16,9 +23,15 @@ const RECORDING: &str = "src/demo/demo.mltop.zst";
 /// What is seen at which moment of the recording, over how long a time axis.
 const STARVED: (&str, &str, &str) = ("starved", "78s", "60s");
 const LOADERS: (&str, &str, &str) = ("loaders", "78s", "60s");
+const FINDINGS: (&str, &str, &str) = ("findings", "170s", "120s");
 const HEALTHY: (&str, &str, &str) = ("healthy", "39s", "30s");
 
 fn picture(scene: (&str, &str, &str), screen: &str, size: &str, theme: &str) {
+    let recording = Path::new(env!("CARGO_MANIFEST_DIR")).join(RECORDING);
+    picture_of(&recording, scene, screen, size, theme);
+}
+
+fn picture_of(session: &Path, scene: (&str, &str, &str), screen: &str, size: &str, theme: &str) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let (name, at, zoom) = scene;
     let suffix = if theme == "dark" { "" } else { "-light" };
@@ -26,7 +39,7 @@ fn picture(scene: (&str, &str, &str), screen: &str, size: &str, theme: &str) {
     let folder = tempfile::tempdir().unwrap();
     let made = folder.path().join("made.svg");
     let mut render = Command::new(env!("CARGO_BIN_EXE_mltop"));
-    render.arg("render").arg(root.join(RECORDING)).arg("-o").arg(&made);
+    render.arg("render").arg(session).arg("-o").arg(&made);
     render.args(["--at", at, "--zoom", zoom, "--screen", screen, "--size", size]);
     render.args(["--theme", theme]);
     let said = render.output().unwrap();
@@ -62,10 +75,48 @@ fn the_pictures_of_the_loaders_are_current() {
     }
 }
 
+/// Eight made-up GPUs, labelled as simulated on the picture, as the bundled recording has but one: they
+/// tell all that a driver can tell of a Hopper.
+#[test]
+fn the_pictures_of_the_gpus_are_current() {
+    let folder = tempfile::tempdir().unwrap();
+    let session = folder.path().join("eight.mltop.jsonl");
+    fs::write(&session, eight_gpus()).unwrap();
+    for size in ["200x50", "120x36", "80x24"] {
+        picture_of(&session, ("gpus", "100s", "60s"), "2", size, "dark");
+    }
+}
+
+fn eight_gpus() -> String {
+    let world = World { gpus: 8, simulated: true, dress: Some(cards::hoppers), ..World::default() };
+    let first = world.frame(0);
+    let host = HostInfo { name: "demo-box".into(), ..HostInfo::default() };
+    let info = SessionInfo::new("eight-gpus", host, 1000, first.sample.stamp);
+    let mut encoder = Encoder::new(info);
+    let mut text = String::new();
+    encoder.head(&mut text);
+    let mut last_ms = 0;
+    for tick in 0..=100 {
+        let sample = Sample::clone(&world.frame(tick).sample);
+        last_ms = sample.stamp.unix_ms;
+        encoder.tick(&sample, None, &mut text);
+    }
+    encoder.end(last_ms, "made up", &mut text);
+    text
+}
+
+#[test]
+fn the_pictures_of_the_findings_are_current() {
+    for size in ["200x50", "120x36", "80x24"] {
+        picture(FINDINGS, "5", size, "dark");
+    }
+}
+
 #[test]
 fn the_pictures_on_a_light_ground_are_current() {
     picture(STARVED, "1", "120x36", "light");
     picture(LOADERS, "3", "120x36", "light");
+    picture(FINDINGS, "5", "120x36", "light");
 }
 
 /// What `mltop demo --stream 172s` wrote becomes the bundled recording: without what follows from the

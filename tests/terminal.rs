@@ -42,8 +42,8 @@ fn it_opens_at_every_size_answers_keys_and_leaves_the_shell_clean() {
         // The loaders have a screen of their own; others say that they are not there.
         terminal.keys(&["3"]);
         terminal.wait_for("1 lanes", 10);
-        terminal.keys(&["5"]);
-        terminal.wait_for("screen 5 (findings) is not in this version", 10);
+        terminal.keys(&["6"]);
+        terminal.wait_for("screen 6 (host) is not in this version", 10);
         terminal.keys(&["q"]);
         terminal.wait_for_clean_shell();
     }

@@ -104,6 +104,9 @@ impl State {
 
     /// Goes one deeper. False where there is nothing below what is chosen.
     pub(super) fn drill(&mut self) -> bool {
+        if self.screen == ScreenKind::Gpus {
+            return self.drill_gpu();
+        }
         if self.screen != ScreenKind::Loaders {
             return false;
         }
@@ -120,8 +123,10 @@ impl State {
 
     /// Goes back by one. False where nothing is chosen.
     pub(super) fn climb(&mut self) -> bool {
-        if self.screen == ScreenKind::Findings {
-            return self.chosen_finding.take().is_some();
+        match self.screen {
+            ScreenKind::Findings => return self.chosen_finding.take().is_some(),
+            ScreenKind::Gpus => return self.picked_gpu.take().is_some(),
+            ScreenKind::Lanes | ScreenKind::Loaders => {}
         }
         if self.screen != ScreenKind::Loaders || self.picked == Picked::default() {
             return false;

@@ -2,6 +2,7 @@
 
 pub mod action;
 pub mod findings;
+pub mod gpus;
 pub mod key;
 pub mod keymap;
 pub mod loaders;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::diagnose::RunState;
 use crate::diagnose::audit::{Audit, Watched};
 use crate::history::Bucket;
-use crate::model::{Finding, Frame, LoaderId, Rule, RunId};
+use crate::model::{Finding, Frame, GpuId, LoaderId, Rule, RunId};
 
 use super::loaders::Picked;
 use super::prompt::Prompt;
@@ -31,6 +31,8 @@ pub enum ScreenKind {
     /// Everything over one time axis.
     #[default]
     Lanes,
+    /// The GPUs, and one of them in full.
+    Gpus,
     /// One loader with its workers.
     Loaders,
     /// What was found, and what it comes to.
@@ -39,12 +41,13 @@ pub enum ScreenKind {
 
 impl ScreenKind {
     /// Every screen that there is.
-    pub const ALL: [Self; 3] = [Self::Lanes, Self::Loaders, Self::Findings];
+    pub const ALL: [Self; 4] = [Self::Lanes, Self::Gpus, Self::Loaders, Self::Findings];
 
     /// Its number: the key that leads to it.
     pub const fn number(self) -> u8 {
         match self {
             Self::Lanes => 1,
+            Self::Gpus => 2,
             Self::Loaders => 3,
             Self::Findings => 5,
         }
@@ -54,6 +57,7 @@ impl ScreenKind {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Lanes => "lanes",
+            Self::Gpus => "GPUs",
             Self::Loaders => "loaders",
             Self::Findings => "findings",
         }
@@ -77,6 +81,13 @@ pub enum Overlay {
     Finding {
         /// Its number.
         id: u64,
+        /// Lines scrolled away.
+        scroll: usize,
+    },
+    /// A GPU in full.
+    Gpu {
+        /// Which.
+        gpu: GpuId,
         /// Lines scrolled away.
         scroll: usize,
     },
@@ -177,7 +188,7 @@ pub struct State {
     /// What each run does now.
     pub now: Vec<RunState>,
     /// What was watched so far: the ground that the audit stands on.
-    pub watched: Watched,
+    pub watched: Arc<Watched>,
     /// What the user marked, by time.
     pub marks: Vec<Mark>,
     /// The session as a whole, in a replay.
@@ -196,6 +207,8 @@ pub struct State {
     pub screen: ScreenKind,
     /// What the user chose on the screen of the loaders.
     pub picked: Picked,
+    /// The GPU that the user chose on the screen of the GPUs; `None` leaves the choice to the verdict.
+    pub picked_gpu: Option<GpuId>,
     /// The finding that the user chose on the screen of the findings, by its number; `None` leaves the
     /// choice to their order.
     pub chosen_finding: Option<u64>,

@@ -71,7 +71,7 @@ pub struct Tick {
     /// What each run does now.
     pub now: Vec<RunState>,
     /// What was watched so far.
-    pub watched: Watched,
+    pub watched: Arc<Watched>,
     /// The oldest moment that is kept, by the monotonic clock.
     pub oldest_ms: u64,
 }
@@ -391,6 +391,7 @@ impl State {
         if let Some(
             Overlay::Help { scroll }
             | Overlay::Finding { scroll, .. }
+            | Overlay::Gpu { scroll, .. }
             | Overlay::Worker { scroll, .. },
         ) = &mut self.overlay
         {
@@ -398,6 +399,7 @@ impl State {
             return;
         }
         match self.screen {
+            ScreenKind::Gpus => return self.move_among_gpus(by),
             ScreenKind::Loaders => return self.move_among_loaders(by),
             ScreenKind::Findings => return self.move_among_findings(by),
             ScreenKind::Lanes => {}
@@ -413,7 +415,7 @@ impl State {
     fn expand(&mut self) {
         match self.screen {
             ScreenKind::Loaders => return self.cross_over(),
-            ScreenKind::Findings => return,
+            ScreenKind::Gpus | ScreenKind::Findings => return,
             ScreenKind::Lanes => {}
         }
         let Some(row) = self.selected_row().or_else(|| rows(self).first().copied()) else { return };

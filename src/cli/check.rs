@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use crate::model::{Pid, Severity};
+use crate::model::Severity;
 
 /// The fields of `--json`, for the long help.
 const FIELDS: &str = "\
@@ -20,6 +20,8 @@ Fields of --json:
   runs[]       run, name, seconds, judged_seconds: with evidence enough to say whether it starves
   findings[]   as in a session: rule, cause, severity, run, pid, start_ms, end_ms (null while it
                lasts), title, evidence[] (series, entity, value, limit, text), advice, gain, cost
+  budgets[]    of --budget: key, server, outcome (pass, fail, indeterminate, not measurable), value and
+               limit in seconds, bytes, a second or a share, count, text, remedy
   audit        from_ms, to_ms, seconds, gpu_seconds, lost, grade, and
      .areas[]    area, grade (A to F, null without evidence), seen, missing, findings[], put_aside, lost
      .changes[]  advice, rule, cause, area, run, severity, findings[], lost, gain: the most worth first
@@ -31,23 +33,24 @@ Fields of --json:
 pub struct Check {
     /// A recorded session; or of the flight ring `last-night`, or `@03:12`. Without one, what trains
     /// here now is watched.
-    #[arg(value_name = "FILE", conflicts_with_all = ["time", "interval"])]
+    #[arg(value_name = "FILE", conflicts_with_all = ["time", "servers", "no_servers"])]
     pub file: Option<PathBuf>,
     /// How long to watch.
     #[arg(long = "for", id = "time", value_name = "TIME", default_value = "60s", value_parser = time)]
     pub time: Duration,
-    /// Judge the run of this training process alone.
-    #[arg(long, value_name = "PID", value_parser = super::pid, allow_negative_numbers = true)]
-    pub pid: Option<Pid>,
+    /// Hold inference servers against the budgets in this file: `[inference]` with `match`, `p99_ms`,
+    /// `ttft_p95_ms`, `gpu_mem_gib_max`, `qps_min`, `error_rate_max` and the like.
+    #[arg(long, value_name = "FILE")]
+    pub budget: Option<PathBuf>,
     /// Let findings pass that are less severe than this.
     #[arg(long, value_name = "LEVEL", default_value = "info")]
     pub severity: Level,
     /// As one JSON object.
     #[arg(long)]
     pub json: bool,
-    /// Time between ticks.
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = super::interval)]
-    pub interval: Duration,
+    /// What to read; with --pid, the run of that process alone is judged, of a session too.
+    #[command(flatten)]
+    pub watch: super::Watch,
 }
 
 /// Severities as an argument.

@@ -22,10 +22,13 @@ pub(super) fn rates(prev: Option<&ProcSample>, now: &ProcSample, seconds: f64) -
         cpu_seconds_total, run_delay_seconds_total, read_bytes_total, read_chars_total,
         read_calls_total, write_bytes_total, major_faults_total);
     let main = rise(prev.map(|prev| prev.main_cpu_seconds_total), now.main_cpu_seconds_total);
+    let main_delay =
+        rise(prev.map(|prev| prev.main_run_delay_seconds_total), now.main_run_delay_seconds_total);
     ProcRates {
         pid: now.pid,
         cpu_cores: rate(cpu, seconds),
         main_cpu_cores: rate(main, seconds),
+        main_run_delay_ratio: rate(main_delay, seconds),
         run_delay_ratio: rate(run_delay, seconds),
         read_bytes_per_second: rate(read_bytes, seconds),
         read_chars_per_second: rate(read_chars, seconds),

@@ -63,6 +63,8 @@ impl Engine {
         let trainers: Vec<&Trainer> = self.trainers.values().collect();
         self.rules.step(frame, &trainers, &self.settings, &mut self.ledger);
         self.watched.push(frame, self.rules.starved.verdicts());
+        let trainers = &self.trainers;
+        self.watched.look_at_phases(now_ms, || phases(trainers));
         self.ledger.take_changes()
     }
 
@@ -78,8 +80,7 @@ impl Engine {
 
     /// What the time of each trainer went into, for a screen or a report.
     pub fn phases(&self) -> Vec<Phases> {
-        let of = |trainer: &Trainer| trainer.phases.phases(trainer.run, trainer.pid);
-        self.trainers.values().map(of).collect()
+        phases(&self.trainers)
     }
 
     /// Puts a finding aside. False where there is none with this number.
@@ -141,4 +142,9 @@ impl Engine {
             }
         }
     }
+}
+
+fn phases(trainers: &BTreeMap<Pid, Trainer>) -> Vec<Phases> {
+    let of = |trainer: &Trainer| trainer.phases.phases(trainer.run, trainer.pid);
+    trainers.values().map(of).collect()
 }

@@ -141,6 +141,9 @@ impl Check for IdleHeld {
             let holder = self.holders.entry(key).or_default();
             let gpu = frame.sample.gpus.iter().find(|gpu| gpu.gpu == key.0);
             holder.look(frame, gpu, span, settings, ledger);
+            if starts(ledger, key.1) {
+                continue;
+            }
             let limit = settings.of(&ABOVE_IDLE);
             let power = self.power.get(&key.0).map_or(Drawn::Unread, |power| power.drawn(limit));
             holder.judge(frame, key, bytes, power, settings, ledger);
@@ -156,6 +159,12 @@ impl Check for IdleHeld {
         }
         self.power.clear();
     }
+}
+
+/// Whether it is told of a process that it has not begun yet: then its GPU idles for that reason.
+fn starts(ledger: &Ledger, pid: Pid) -> bool {
+    let mut open = ledger.lasting().iter();
+    open.any(|finding| finding.rule == Rule::LongInit && finding.pid == Some(pid))
 }
 
 /// What the power says.

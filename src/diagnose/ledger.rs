@@ -1,5 +1,7 @@
 //! The findings of a session: those that last, and the last ones that ended.
 
+use std::collections::BTreeMap;
+
 use crate::model::{Cause, Evidence, Finding, Frame, Pid, Rule, RunId, Severity};
 
 use super::charge::{Charges, Lost};
@@ -54,12 +56,34 @@ pub(super) struct Ledger {
     changes: Vec<Change>,
     charges: Charges,
     price_per_gpu_hour: Option<f64>,
+    remarks: BTreeMap<RunId, Evidence>,
 }
 
 impl Ledger {
     /// An empty one; `price_per_gpu_hour` is what an hour of one GPU costs, where that is known.
     pub(super) fn new(price_per_gpu_hour: Option<f64>) -> Self {
         Self { price_per_gpu_hour, ..Self::default() }
+    }
+
+    /// What another rule has to say beside the starvation of a run, as a line of its evidence, from the
+    /// next time on that its words are renewed; nothing any more with `None`.
+    pub(super) fn remark(&mut self, run: RunId, line: Option<Evidence>) {
+        match line {
+            Some(line) => {
+                if self.remarks.len() >= MAX_OPEN {
+                    self.remarks.pop_first();
+                }
+                self.remarks.insert(run, line);
+            }
+            None => _ = self.remarks.remove(&run),
+        }
+    }
+
+    /// The evidence of a finding with what others remarked.
+    fn with_remarks(&self, said: &Said) -> Vec<Evidence> {
+        let run = said.run.filter(|_| said.rule == Rule::Starved);
+        let remark = run.and_then(|run| self.remarks.get(&run));
+        said.evidence.iter().chain(remark).cloned().collect()
     }
 
     /// A tick begins: its time can be charged from now on.
@@ -88,6 +112,7 @@ impl Ledger {
             return None;
         }
         self.last_id += 1;
+        let evidence = self.with_remarks(&said);
         let finding = Finding {
             id: self.last_id,
             rule: said.rule,
@@ -98,7 +123,7 @@ impl Ledger {
             start_ms,
             end_ms: None,
             title: said.title,
-            evidence: said.evidence,
+            evidence,
             advice: said.advice,
             gain: said.gain,
             cost: None,
@@ -122,6 +147,7 @@ impl Ledger {
         if let Some(lost) = &said.lost {
             self.charge(id, lost, self.charges.tick_start_ms(), i64::MAX);
         }
+        let evidence = self.with_remarks(&said);
         let Some(finding) = self.lasting_mut(id) else { return };
         let severity = finding.severity.max(said.severity);
         let other = severity != finding.severity
@@ -132,7 +158,7 @@ impl Ledger {
         finding.cause = said.cause;
         finding.pid = said.pid;
         finding.title = said.title;
-        finding.evidence = said.evidence;
+        finding.evidence = evidence;
         finding.advice = said.advice;
         finding.gain = said.gain;
         if other {

@@ -10,9 +10,12 @@
 //! ```
 
 mod about;
+mod alarm;
 pub mod audit;
 mod cause;
 mod charge;
+mod checkpoint_stall;
+mod clock_throttle;
 mod engine;
 mod epochs;
 mod evaluation;
@@ -22,18 +25,29 @@ mod idle_held;
 pub mod inference;
 mod latch;
 mod ledger;
+mod long_init;
+mod mig;
+mod need;
+mod no_tensor_cores;
 mod now;
 mod oversized;
 mod oversized_compute;
 mod oversized_memory;
+mod parts;
+mod right_size;
 mod rules;
 mod settings;
+mod small_batch;
 mod starved;
+mod straggler;
 mod supply;
 mod surroundings;
 mod tick;
 mod trainer;
+mod unfed;
+mod unused_gpu;
 mod used;
+mod vram_pressure;
 mod words;
 
 pub use about::{About, Threshold, UNITS};

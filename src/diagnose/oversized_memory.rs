@@ -2,7 +2,8 @@
 
 use super::about::{About, Threshold};
 use super::ledger::Said;
-use super::oversized::{Case, POINTS, Point, p95};
+use super::oversized::{Case, POINTS, p95};
+use super::right_size::memory_enough;
 use super::settings::Settings;
 use super::starved::name_of;
 use super::words;
@@ -13,7 +14,8 @@ pub(super) static ABOUT: About = About {
     area: Rule::OversizedMemory.area(),
     what: "The job would fit a much smaller part of the GPU's memory.",
     when: "Raised where the peak over two windows of 15 minutes of plain, fed training is at most {need} \
-           of the device, an epoch boundary or an hour of it seen; cleared when a later peak is higher.",
+           of the device, and an evaluation, a checkpoint, an epoch boundary or an hour was seen; cleared when \
+           a later peak is higher. Not for frameworks that take memory ahead of their need.",
     remedy: "Raise the batch size, or use a card or slice with less memory.",
     source: "a proposal; 55 % of the jobs that asked for 80 GB on Perlmutter peak below half of it",
     thresholds: &[&NEED],
@@ -27,23 +29,23 @@ static NEED: Threshold = Threshold {
     unit: "share",
     what: "Peak of the memory in use, of the device's, at most.",
 };
-/// Without an epoch boundary or an evaluation in sight, so many points must have been seen, as either
-/// may need more.
-const POINTS_WITHOUT_BOUNDARY: usize = 4 * POINTS;
-/// Room that a smaller part must leave: a tenth and 0.6 GiB for the context.
-const ROOM: f64 = 1.10;
-const CONTEXT_BYTES: f64 = 0.6 * 1_073_741_824.0;
+/// Without an evaluation or a checkpoint in sight, an epoch boundary or so many points must have been
+/// seen.
+const POINTS_WITHOUT: usize = 4 * POINTS;
 
 pub(super) fn test(case: &Case<'_>, settings: &Settings) -> Option<Said> {
+    if case.ahead.is_some() {
+        return None;
+    }
     let windows = case.sizing.windows(settings)?;
-    let whole = case.trainer.gates.boundaries > 0 || case.sizing.seen >= POINTS_WITHOUT_BOUNDARY;
+    let whole = case.sizing.seen_other
+        || case.trainer.gates.boundaries > 0
+        || case.sizing.seen >= POINTS_WITHOUT;
     if !whole {
         return None;
     }
-    // The peak, not a percentile: one batch that does not fit ends the job.
-    let peak = |point: &Point| point.memory.map(|(used, _)| used);
-    let points = || windows.iter().flatten();
-    let need = points().map(peak).collect::<Option<Vec<f64>>>()?.into_iter().fold(0.0, f64::max);
+    // The peak of all that was seen, not a percentile: one batch that does not fit ends the job.
+    let need = case.sizing.peak;
     let most = settings.of(&NEED);
     let total = p95(&windows, |point| point.memory.map(|(_, total)| total))?;
     if total <= 0.0 || need / total > most {
@@ -51,7 +53,7 @@ pub(super) fn test(case: &Case<'_>, settings: &Settings) -> Option<Said> {
     }
     let name = name_of(case.frame, case.trainer.run, case.trainer.pid);
     let (peak, device) = (words::memory(need), words::memory(total));
-    let enough = ROOM.mul_add(need, CONTEXT_BYTES);
+    let enough = memory_enough(need);
     let text = format!("peak {peak} of {device}");
     Some(Said {
         run: Some(case.trainer.run),
@@ -65,14 +67,25 @@ pub(super) fn test(case: &Case<'_>, settings: &Settings) -> Option<Said> {
             Some(most * total),
             text,
         )],
-        advice: format!(
-            "Raise the batch size, or use a card or slice with {} of memory.",
-            words::memory(enough)
-        ),
+        advice: advice(case, enough),
         gain: format!(
             "frees up to {} of the memory",
             words::percent((1.0 - enough / total).max(0.0))
         ),
         ..Said::of(Rule::OversizedMemory)
     })
+}
+
+fn advice(case: &Case<'_>, enough: f64) -> String {
+    let enough = words::memory(enough);
+    if !case.sizing.seen_other {
+        return "Double batch_size; no smaller size is named before an evaluation or a checkpoint was seen, \
+                either of which may need more."
+            .into();
+    }
+    if case.lone {
+        format!("Double batch_size, or use a card or a slice of one with {enough} of memory.")
+    } else {
+        format!("Double batch_size, or use cards with {enough} of memory.")
+    }
 }

@@ -14,7 +14,9 @@ use super::supply::{
 };
 use super::trainer::Trainer;
 use super::{
-    evaluation, idle_held, inference, oversized, oversized_compute, oversized_memory, starved,
+    checkpoint_stall, clock_throttle, evaluation, idle_held, inference, long_init, no_tensor_cores,
+    oversized, oversized_compute, oversized_memory, small_batch, starved, straggler, unused_gpu,
+    vram_pressure,
 };
 use crate::model::{Cause, Frame, Rule, RunId};
 
@@ -90,10 +92,18 @@ rules! {
         cpu_oversubscribed::ABOUT
     ];
     host_memory: host_memory::HostMemory, [host_memory::ABOUT];
+    checkpoint_stall: checkpoint_stall::CheckpointStall, [checkpoint_stall::ABOUT];
+    straggler: straggler::Straggler, [straggler::ABOUT];
+    clock_throttle: clock_throttle::ClockThrottle, [clock_throttle::ABOUT];
+    long_init: long_init::LongInit, [long_init::ABOUT];
     idle_held: idle_held::IdleHeld, [idle_held::ABOUT];
     budget: inference::Broken, [inference::BUDGET];
     saturated: inference::Saturated, [inference::SATURATED];
     low_load: inference::LowLoad, [inference::LOW_LOAD];
+    unused_gpu: unused_gpu::UnusedGpu, [unused_gpu::ABOUT];
+    no_tensor_cores: no_tensor_cores::NoTensorCores, [no_tensor_cores::ABOUT];
+    small_batch: small_batch::SmallBatch, [small_batch::ABOUT];
+    vram_pressure: vram_pressure::VramPressure, [vram_pressure::ABOUT];
     oversized: oversized::Oversized, [oversized_compute::ABOUT, oversized_memory::ABOUT];
 }
 

@@ -46,8 +46,9 @@ uses! {
     runnable;
     /// Threads of the box that run or are ready to.
     box_runnable;
-    /// Cores that the job may use: CPUs online, cpuset and quota, the least of them.
-    cap;
+    /// Cores that the job may use: CPUs online or its cpuset, the fewer of them; and CPUs online.
+    cores;
+    box_cores;
     /// The lowest CPU quota, in cores.
     quota;
     /// Share of time in which a quota stopped it.
@@ -60,12 +61,22 @@ uses! {
     memory;
     /// Cores that the trainer's main thread uses.
     main_cores;
+    /// Share of time in which that thread is ready to run and has no CPU.
+    main_delay;
     /// Host to GPU, of the link in use, the most of its GPUs.
     rx;
     /// The same in bytes a second.
     rx_bytes;
     /// Whether the link of a GPU that works is below what GPU and slot can do: 0 or 1.
     slow_link;
+}
+
+impl Used {
+    /// Of the time in which the main thread runs or is ready to, the share on a CPU.
+    pub(super) fn main_on_cpu(&self) -> Option<f64> {
+        let (cores, delay) = self.main_cores.zip(self.main_delay)?;
+        (cores > 0.0).then(|| cores / (cores + delay.max(0.0)))
+    }
 }
 
 fn mean(ticks: &[&Tick], whole: f64, part: impl Fn(&UseTick) -> Option<f32>) -> Option<f64> {
@@ -104,6 +115,7 @@ impl UseTick {
             }),
             box_runnable: frame.sample.host.runnable.ok().map(|threads| threads as f32),
             main_cores: sum(frame, &alone, |rates| rates.main_cpu_cores.ok()),
+            main_delay: sum(frame, &alone, |rates| rates.main_run_delay_ratio.ok()),
             ..Self::default()
         };
         uses.add_limits(frame, trainer);
@@ -120,10 +132,10 @@ impl UseTick {
         let least = |a: Option<f32>, b: Option<f64>| {
             b.map(|b| b as f32).filter(|b| *b > 0.0).map_or(a, |b| Some(a.map_or(b, |a| a.min(b))))
         };
-        self.cap = host.cpu_count.ok().map(|count| count as f32);
+        self.box_cores = host.cpu_count.ok().map(|count| count as f32);
+        self.cores = self.box_cores;
         for (group, rates) in around::cgroups_of(frame, trainer) {
-            self.cap = least(self.cap, group.cpuset_cores.ok().map(|cores| cores as f64));
-            self.cap = least(self.cap, group.cpu_limit_cores.ok());
+            self.cores = least(self.cores, group.cpuset_cores.ok().map(|cores| cores as f64));
             self.quota = least(self.quota, group.cpu_limit_cores.ok());
             self.throttled = most(self.throttled, rates.throttled_ratio.ok());
             self.throttled_periods =
@@ -140,7 +152,7 @@ impl UseTick {
         let used = free.filter(|(_, total)| *total > 0);
         self.memory = most(self.memory, used.map(|(free, total)| 1.0 - free as f64 / total as f64));
         let refaults = frame.host.refault_file_pages_per_second.ok();
-        self.refaults = self.refaults.or(refaults.map(|pages| pages as f32));
+        self.refaults = self.refaults.or_else(|| refaults.map(|pages| pages as f32));
     }
 
     /// What the PCIe links carry, where the source gives a true mean.

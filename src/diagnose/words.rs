@@ -25,6 +25,11 @@ pub(super) fn percent(share: f64) -> String {
     format!("{:.0} %", (share * 100.0).clamp(0.0, 999.0))
 }
 
+/// `0.4 %`, `41 %`: a small share with its first digit.
+pub(super) fn fine_percent(share: f64) -> String {
+    if share < 0.0995 { format!("{:.1} %", (share * 100.0).max(0.0)) } else { percent(share) }
+}
+
 /// `1.9 GB/s`
 pub(super) fn rate(bytes_per_second: f64) -> String {
     let (value, unit) = match bytes_per_second {

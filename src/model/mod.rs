@@ -10,6 +10,8 @@ pub mod reading;
 pub mod sample;
 pub mod server;
 pub mod text;
+pub mod throttle;
+pub mod xid;
 
 pub use finding::{Area, Cause, Cost, Event, EventKind, Evidence, Finding, Rule, Severity};
 pub use frame::Frame;

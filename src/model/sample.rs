@@ -203,6 +203,7 @@ section! {
         state: Reading<ProcState> => State, None, 0, "State of the main thread (stat).";
         cpu_seconds_total: Reading<f64> => Counter, Seconds, 2, "CPU time in user mode and kernel, all threads (stat).";
         main_cpu_seconds_total: Reading<f64> => Counter, Seconds, 3, "CPU time of the main thread alone (task/PID/schedstat).";
+        main_run_delay_seconds_total: Reading<f64> => Counter, Seconds, 3, "Time that the main thread was ready to run and had no CPU (task/PID/schedstat).";
         threads: Reading<u64> => Gauge, None, 0, "Threads (stat).";
         rss_bytes: Reading<u64> => Gauge, Bytes, 0, "Resident memory, shared pages counted in full (stat).";
         major_faults_total: Reading<u64> => Counter, None, 0, "Page faults that needed I/O (stat).";
@@ -302,7 +303,7 @@ section! {
         delivery_samples_total: Reading<u64> => Counter, None, 0, "Of those, looks that found a batch ready: the hand-over is what takes time.";
         wait_idle_samples_total: Reading<u64> => Counter, None, 0, "Looks at a worker without work while the loop waited.";
         wait_worker_samples_total: Reading<u64> => Counter, None, 0, "Looks at a worker while the loop waited.";
-        wait_run_samples_total: Reading<u64> => Counter, None, 0, "Looks that found the loop waiting with its main thread on a CPU: it prepares or unpacks the batch itself.";
+        wait_run_samples_total: Reading<u64> => Counter, None, 0, "Looks that found the loop waiting with its main thread on a CPU or ready for one: it prepares or unpacks the batch itself.";
         wait_disk_samples_total: Reading<u64> => Counter, None, 0, "Looks that found the loop waiting with its main thread waiting for a disk.";
         wait_net_samples_total: Reading<u64> => Counter, None, 0, "Looks that found the loop waiting with its main thread waiting for a network, a network filesystem or FUSE; of a loader with workers, its result queue too.";
         worker_run_samples_total: Reading<u64> => Counter, None, 0, "Looks that found a worker on a CPU.";

@@ -101,7 +101,8 @@ mod tests {
 
     #[test]
     fn the_gravest_reason_comes_first_and_no_bit_stands_twice() {
-        let words: Vec<&str> = reasons(0x4 | 0x40 | 0x8 | 0x8000).map(|reason| reason.word).collect();
+        let words: Vec<&str> =
+            reasons(0x4 | 0x40 | 0x8 | 0x8000).map(|reason| reason.word).collect();
         assert_eq!(words, ["HW heat", "HW slowdown", "power cap"]);
         assert_eq!(unknown(0x4 | 0x8000), 0x8000);
         assert_eq!(reasons(0).count(), 0);

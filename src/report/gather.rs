@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::diagnose::audit::{Audit, Watched};
-use crate::diagnose::{Change, Settings, Verdict};
+use crate::diagnose::{Change, Engine, Settings, Verdict};
 use crate::model::inventory::HostInfo;
 use crate::model::{Event, EventKind, Finding, Frame, RunId, Stamp};
 
@@ -82,9 +82,11 @@ impl Gather {
         self.runs.push(frame);
     }
 
-    /// Takes findings as they stand at the end: what lasts is told as a change only now and then.
-    pub fn renew(&mut self, findings: &[Finding]) {
-        for finding in findings {
+    /// Takes findings and phases as they stand at the end: what lasts is told as a change only now and
+    /// then.
+    pub fn renew(&mut self, engine: &Engine) {
+        self.watched.take_phases(engine.watched());
+        for finding in engine.findings() {
             if let Some(known) = self.findings.get_mut(&finding.id) {
                 known.clone_from(finding);
             }

@@ -1,10 +1,13 @@
 //! What `mltop check` says: clean, a finding, or not enough evidence, for scripts and schedulers.
 
+use std::fmt::Write as _;
+
 use serde::Serialize;
 
-use crate::diagnose::audit::{Audit, Watched, WatchedRun};
+use crate::diagnose::audit::{Audit, Grade, Watched, WatchedRun};
+use crate::diagnose::inference::{Outcome as Ruled, Ruling};
 use crate::fmt;
-use crate::model::{Event, Finding, RunId, Severity};
+use crate::model::{Area, Event, Finding, RunId, Severity};
 
 use super::words::{self, safe};
 
@@ -58,8 +61,31 @@ pub struct Judgement {
     pub runs: Vec<JudgedRun>,
     /// What was found, by the start, in the form of a session's events.
     pub findings: Vec<Event>,
+    /// What became of each limit of the budgets that were asked for.
+    pub budgets: Vec<JudgedLimit>,
     /// The audit by area.
     pub audit: Audit,
+}
+
+/// One limit of a budget.
+#[derive(Clone, Debug, Serialize)]
+pub struct JudgedLimit {
+    /// Its key in the file, as `p99_ms`.
+    pub key: String,
+    /// The server and its model.
+    pub server: String,
+    /// pass, fail, indeterminate or not measurable.
+    pub outcome: Ruled,
+    /// What was measured, in seconds, bytes, a second or a share; `None` where nothing was.
+    pub value: Option<f64>,
+    /// The limit in the same unit.
+    pub limit: f64,
+    /// The requests (or tokens) that it rests on.
+    pub count: u64,
+    /// The verdict as a sentence.
+    pub text: String,
+    /// What would allow a verdict, or mend it; empty where nothing would.
+    pub remedy: String,
 }
 
 /// One run that was watched.
@@ -77,16 +103,28 @@ pub struct JudgedRun {
 
 impl Judgement {
     /// Judges what was watched. Findings below a severity are left out, as if there were none.
-    pub fn of(watched: &Watched, findings: &[Finding], least: Severity, source: &str) -> Self {
+    pub fn of(
+        watched: &Watched,
+        findings: &[Finding],
+        rulings: &[Ruling],
+        least: Severity,
+        source: &str,
+    ) -> Self {
         let mut found: Vec<&Finding> = findings
             .iter()
             .filter(|finding| watched.holds(finding) && finding.severity >= least)
             .collect();
         found.sort_by_key(|finding| (finding.start_ms, finding.id));
-        let audit = Audit::of(watched, findings, |finding| finding.severity < least);
-        let lacks = lacks(watched);
+        let mut audit = Audit::of(watched, findings, |finding| finding.severity < least);
+        grade_budgets(&mut audit, rulings);
+        let lacks = budgets_lack(rulings).or_else(|| lacks(watched, rulings));
+        let broken = rulings.iter().find(|ruling| ruling.outcome == Ruled::Fail);
         let (outcome, (reason, remedy)) = match lacks {
             _ if !found.is_empty() => (Outcome::Finding, (audit.summary(), String::new())),
+            _ if broken.is_some() => {
+                let said = broken.map(|ruling| (safe(&ruling.text), safe(&ruling.remedy)));
+                (Outcome::Finding, said.unwrap_or_default())
+            }
             Some(words) => (Outcome::NotEnoughEvidence, words),
             None => (Outcome::Clean, (audit.summary(), String::new())),
         };
@@ -106,6 +144,7 @@ impl Judgement {
             seconds: watched.seconds,
             runs: watched.runs.iter().map(run).collect(),
             findings: found.iter().map(|finding| finding.to_event(end(finding))).collect(),
+            budgets: rulings.iter().map(limit).collect(),
             audit,
         }
     }
@@ -117,15 +156,24 @@ impl Judgement {
             out += &line(finding, self.audit.to_ms);
             out.push('\n');
         }
+        for limit in &self.budgets {
+            let remedy = match &*limit.remedy {
+                "" => String::new(),
+                remedy => format!(" remedy: {}", ended(remedy)),
+            };
+            let outcome = limit.outcome.code();
+            let text = ended(&limit.text);
+            let _ = writeln!(out, "budget {} {outcome}: {text}{remedy}", limit.key);
+        }
         let grades = self.audit.areas.iter().map(|part| {
             let letter =
                 part.grade.map_or_else(|| fmt::NONE.into(), |grade| grade.letter().to_string());
             format!("{} {letter}", part.area.code())
         });
-        out += &format!("grades: {}\n", grades.collect::<Vec<_>>().join(", "));
-        out += &format!("{}: {}", self.outcome.word(), self.reason);
+        let _ = writeln!(out, "grades: {}", grades.collect::<Vec<_>>().join(", "));
+        let _ = write!(out, "{}: {}", self.outcome.word(), self.reason);
         if !self.remedy.is_empty() {
-            out += &format!(" {}", self.remedy);
+            let _ = write!(out, " {}", self.remedy);
         }
         out.push('\n');
         out
@@ -137,9 +185,55 @@ impl Judgement {
     }
 }
 
-/// What is missing to say that nothing is there, and what would help; `None` where nothing is.
-fn lacks(watched: &Watched) -> Option<(String, String)> {
+fn limit(ruling: &Ruling) -> JudgedLimit {
+    JudgedLimit {
+        key: ruling.limit.key.to_owned(),
+        server: safe(&ruling.name),
+        outcome: ruling.outcome,
+        value: ruling.value,
+        limit: ruling.limit.value,
+        count: ruling.count,
+        text: safe(&ruling.text),
+        remedy: safe(&ruling.remedy),
+    }
+}
+
+/// Budgets that were asked for grade the area of inference: kept A, broken F, open not at all.
+fn grade_budgets(audit: &mut Audit, rulings: &[Ruling]) {
+    let inference = audit.areas.iter_mut().find(|part| part.area == Area::Inference);
+    let (Some(part), Some(worst)) = (inference, rulings.iter().map(|one| one.outcome).max()) else {
+        return;
+    };
+    let of = |outcome: Ruled| rulings.iter().filter(move |one| one.outcome == outcome).count();
+    let (kept, broken) = (of(Ruled::Pass), of(Ruled::Fail));
+    part.seen = format!("{kept} of {} limits kept, {broken} broken.", rulings.len());
+    let by_budget = match worst {
+        Ruled::Pass => Some(Grade::A),
+        Ruled::Fail => Some(Grade::F),
+        Ruled::Indeterminate | Ruled::NotMeasurable => None,
+    };
+    part.grade = part.grade.max(by_budget);
+    if part.grade.is_some() {
+        part.missing.clear();
+    }
+    audit.grade = audit.grade.max(part.grade);
+}
+
+/// The first limit of which it cannot be said whether it was kept.
+fn budgets_lack(rulings: &[Ruling]) -> Option<(String, String)> {
+    let open =
+        |ruling: &&Ruling| matches!(ruling.outcome, Ruled::Indeterminate | Ruled::NotMeasurable);
+    let ruling = rulings.iter().find(open)?;
+    Some((ended(&ruling.text), safe(&ruling.remedy)))
+}
+
+/// What is missing to say that nothing is there, and what would help; `None` where nothing is. Where
+/// budgets were judged there need be no training.
+fn lacks(watched: &Watched, rulings: &[Ruling]) -> Option<(String, String)> {
     let seconds = fmt::ago(watched.seconds as u64);
+    if watched.runs.is_empty() && !rulings.is_empty() {
+        return None;
+    }
     if watched.runs.is_empty() {
         let reason = format!("No training was seen in {seconds}.");
         let remedy = "Check while one runs, or name its process with --pid; mltop doctor says what can \
@@ -180,7 +274,7 @@ fn line(finding: &Event, until_ms: i64) -> String {
         [("evidence", &evidence.join("; ")), ("remedy", &finding.advice), ("gain", &finding.gain)]
     {
         if !part.is_empty() {
-            text += &format!(" {name}: {}", ended(part));
+            let _ = write!(text, " {name}: {}", ended(part));
         }
     }
     text

@@ -21,7 +21,7 @@ mod words;
 
 pub use gather::Gather;
 pub use html::html;
-pub use judgement::{JudgedRun, Judgement, Outcome};
+pub use judgement::{JudgedLimit, JudgedRun, Judgement, Outcome};
 pub use lanes::{Lane, Line, Scale};
 pub use markdown::markdown;
 pub use session::{About, Gap, GpuPart, Mark, Report, RunPart};

@@ -3,13 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{IsTerminal, Write};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
-use crate::cli::{self, Watch};
+use crate::cli;
 use crate::diagnose::audit::Watched;
+use crate::diagnose::inference::{Budgets, Loads, judge};
 use crate::diagnose::{Change, Settings};
 use crate::error::Error;
-use crate::model::{Finding, Frame, Pid, Severity};
+use crate::model::{Finding, Frame, Pid};
 use crate::report::Judgement;
 
 use super::pipeline::Pipeline;
@@ -23,22 +25,34 @@ const MAX_NAMED: usize = 8;
 
 /// Watches or reads, says what was found, and gives the exit code. What went wrong is never taken for
 /// a finding.
-pub(super) fn check(wanted: &cli::Check, settings: Settings) -> Result<u8, Error> {
+pub(super) fn check(wanted: &cli::Check, settings: &Settings) -> Result<u8, Error> {
     checked(wanted, settings).map_err(|error| Error::Check(Box::new(error)))
 }
 
-fn checked(wanted: &cli::Check, settings: Settings) -> Result<u8, Error> {
+fn checked(wanted: &cli::Check, settings: &Settings) -> Result<u8, Error> {
+    let mut settings = settings.clone();
+    if let Some(path) = &wanted.budget {
+        settings.budgets = Arc::new(budgets(path)?);
+    }
     let judgement = match &wanted.file {
         Some(file) => recorded(file, wanted, &settings)?,
-        None => live(wanted, settings)?,
+        None => live(wanted, &settings)?,
     };
     let text = if wanted.json { judgement.json() } else { judgement.plain() };
     put(None, text.as_bytes())?;
     Ok(judgement.exit_code)
 }
 
+/// The budgets in a file.
+fn budgets(path: &Path) -> Result<Budgets, Error> {
+    let wrong = |why: String| Error::Record(format!("--budget {}: {why}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+    Budgets::parse(&text).map_err(|error| wrong(error.to_string()))
+}
+
 /// Takes frames in, with what they change.
 struct Taken {
+    loads: Loads,
     watched: Watched,
     findings: BTreeMap<u64, Finding>,
     trainers: BTreeSet<Pid>,
@@ -47,11 +61,13 @@ struct Taken {
 impl Taken {
     fn new(settings: &Settings, only: Option<Pid>) -> Self {
         let watched = Watched::only(settings, only);
-        Self { watched, findings: BTreeMap::new(), trainers: BTreeSet::new() }
+        let loads = Loads::default();
+        Self { loads, watched, findings: BTreeMap::new(), trainers: BTreeSet::new() }
     }
 
     fn take(&mut self, pipeline: &Pipeline, frame: &Frame, changes: &[Change]) {
         self.watched.push(frame, pipeline.engine.verdicts());
+        self.loads.take(&frame.sample);
         for info in &frame.sample.inventory.runs {
             if self.trainers.len() < MAX_FINDINGS {
                 self.trainers.extend(&info.trainers);
@@ -64,13 +80,18 @@ impl Taken {
         }
     }
 
-    fn judged(self, least: Severity, source: &str) -> Judgement {
+    fn judged(self, wanted: &cli::Check, settings: &Settings, source: &str) -> Judgement {
         let findings: Vec<Finding> = self.findings.into_values().collect();
-        Judgement::of(&self.watched, &findings, least, source)
+        // Those of a configuration are declared for the long run, and not for what is looked at here.
+        let asked = wanted.budget.is_some();
+        let rulings = if asked { judge(&settings.budgets, &self.loads.all()) } else { Vec::new() };
+        let least = wanted.severity.severity();
+        Judgement::of(&self.watched, &findings, &rulings, least, source)
     }
 
     /// Open findings are told when they change; what they say and have cost is that of the last tick.
     fn finish(&mut self, pipeline: &Pipeline) {
+        self.watched.take_phases(pipeline.engine.watched());
         for finding in pipeline.engine.findings() {
             if let Some(known) = self.findings.get_mut(&finding.id) {
                 known.clone_from(finding);
@@ -82,13 +103,13 @@ impl Taken {
 fn recorded(file: &Path, wanted: &cli::Check, settings: &Settings) -> Result<Judgement, Error> {
     let recorded = Recorded::open(file)?;
     let settings = recorded.settings(settings);
-    let mut taken = Taken::new(&settings, wanted.pid);
-    let mut pipeline = Pipeline::new(settings);
+    let mut taken = Taken::new(&settings, wanted.watch.pid);
+    let mut pipeline = Pipeline::new(settings.clone());
     let (first, last) = recorded.file.span();
     let samples = recorded.file.samples(first.mono_ms, last.mono_ms);
     pipeline.play(samples, |pipeline, frame, changes| taken.take(pipeline, frame, changes));
     taken.finish(&pipeline);
-    if let Some(pid) = wanted.pid.filter(|pid| !taken.trainers.contains(pid)) {
+    if let Some(pid) = wanted.watch.pid.filter(|pid| !taken.trainers.contains(pid)) {
         return Err(Error::Record(no_trainer(pid, &recorded.name, &taken.trainers)));
     }
     if let Some(damage) = recorded.damage() {
@@ -98,8 +119,7 @@ fn recorded(file: &Path, wanted: &cli::Check, settings: &Settings) -> Result<Jud
             recorded.name
         );
     }
-    let least = wanted.severity.severity();
-    Ok(taken.judged(least, &recorded.name))
+    Ok(taken.judged(wanted, &settings, &recorded.name))
 }
 
 fn no_trainer(pid: Pid, name: &str, trainers: &BTreeSet<Pid>) -> String {
@@ -114,16 +134,14 @@ fn no_trainer(pid: Pid, name: &str, trainers: &BTreeSet<Pid>) -> String {
     )
 }
 
-fn live(wanted: &cli::Check, settings: Settings) -> Result<Judgement, Error> {
-    let (pid, interval) = (wanted.pid, wanted.interval);
-    let watch = Watch { pid, interval, servers: Vec::new(), no_servers: false };
-    let (sampler, samples) = super::sample(super::plan(&watch)?)?;
+fn live(wanted: &cli::Check, settings: &Settings) -> Result<Judgement, Error> {
+    let (sampler, samples) = super::sample(super::plan(&wanted.watch)?)?;
     if std::io::stderr().is_terminal() {
         let seconds = wanted.time.as_secs();
         let _ = writeln!(std::io::stderr(), "mltop: watching for {seconds} s");
     }
-    let mut taken = Taken::new(&settings, None);
-    let mut pipeline = Pipeline::new(settings);
+    let mut taken = Taken::new(settings, None);
+    let mut pipeline = Pipeline::new(settings.clone());
     let end = Instant::now() + wanted.time;
     while let Some(sample) = stream::next(&samples, Some(end)) {
         let (frame, changes) = pipeline.push(sample);
@@ -131,6 +149,5 @@ fn live(wanted: &cli::Check, settings: Settings) -> Result<Judgement, Error> {
     }
     drop(sampler);
     taken.finish(&pipeline);
-    let least = wanted.severity.severity();
-    Ok(taken.judged(least, "live"))
+    Ok(taken.judged(wanted, settings, "live"))
 }

@@ -65,7 +65,7 @@ pub fn run(cli: Cli) -> Result<u8, Error> {
     settings.price_per_gpu_hour = cli.price;
     match cli.verb {
         Some(Verb::Record(wanted)) => return record::record(&wanted, &settings),
-        Some(Verb::Check(wanted)) => return check::check(&wanted, settings),
+        Some(Verb::Check(wanted)) => return check::check(&wanted, &settings),
         Some(Verb::Verify(wanted)) => return verify::verify(&wanted),
         Some(Verb::Cut(wanted)) => verify::cut(&wanted),
         Some(Verb::Flight(wanted)) => return flight::flight(&wanted, &settings),

@@ -61,7 +61,7 @@ impl Pipeline {
     /// can be gone back to.
     pub(super) fn tick(&self, frame: Arc<Frame>, oldest_ms: u64) -> Tick {
         let engine = &self.engine;
-        let (findings, watched) = (engine.findings().to_vec(), engine.watched().clone());
+        let (findings, watched) = (engine.findings().to_vec(), Arc::new(engine.watched().clone()));
         Tick { frame, findings, now: engine.now(), watched, oldest_ms }
     }
 }

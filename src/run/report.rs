@@ -45,7 +45,7 @@ fn of(recorded: &Recorded, wanted: &cli::Part, settings: &Settings) -> Result<Re
     pipeline.play(samples, |pipeline, frame, changes| {
         gather.push(frame, changes, pipeline.engine.verdicts());
     });
-    gather.renew(pipeline.engine.findings());
+    gather.renew(&pipeline.engine);
     let mut report = gather.finish(&file.events());
     // Damage shows itself where it is read.
     report.about.damage = damage(&file.health());

@@ -6,7 +6,9 @@ use crate::app::{GpuMode, ScreenKind, State};
 use super::findings;
 use super::focus::Look;
 use super::footer::footer;
+use super::gpus;
 use super::header::header;
+use super::lane::LaneKind;
 use super::lanes::Plotted;
 use super::layout::{LINE_BELOW, Layout, layout};
 use super::loaders;
@@ -44,7 +46,9 @@ fn without_strip(state: &State, past: &dyn Plotted, width: u16, height: u16) -> 
         return screen;
     }
     let columns = match state.screen {
-        ScreenKind::Lanes | ScreenKind::Findings => usize::from(width.saturating_sub(2)),
+        ScreenKind::Lanes => usize::from(width.saturating_sub(2)),
+        ScreenKind::Gpus => gpus::columns(width),
+        ScreenKind::Findings => findings::columns(width, height),
         ScreenKind::Loaders => loaders::columns(width),
     };
     let look = Look::new(state, past, columns);
@@ -56,6 +60,7 @@ fn without_strip(state: &State, past: &dyn Plotted, width: u16, height: u16) -> 
     }
     match state.screen {
         ScreenKind::Lanes => lanes(&mut screen, &look),
+        ScreenKind::Gpus => gpus::put(&mut screen, &look),
         ScreenKind::Loaders => loaders::put(&mut screen, &look),
         ScreenKind::Findings => findings::put(&mut screen, &look),
     }
@@ -87,23 +92,44 @@ fn lanes_screen(screen: &mut Screen, look: &Look<'_>, places: &Layout, said: Vec
     let width = usize::from(screen.width);
     put(screen, places.header, Body::Text(vec![header(look, width)]));
     put(screen, places.verdict, Body::Text(said));
-    // The cursor's column within a rule counts the left border too.
-    let cursor = look.window.cursor.map(|column| column + 1);
     for (at, (kind, rule, plot)) in places.lanes.iter().enumerate() {
-        let lane = kind.build(look);
         let edge = if at == 0 { Edge::Top } else { Edge::Middle };
-        // The values are what one looks for: the title gives way before them.
-        let right = fit_line(lane.values, width.saturating_sub(24));
-        let left = fit_line(lane.title, width.saturating_sub(line_width(&right) + 8));
-        put(screen, *rule, Body::Rule(Rule { edge, left, right, ticks: Vec::new(), cursor }));
-        put(screen, *plot, lane.body);
+        put_lane(screen, look, *kind, (edge, *rule, *plot));
     }
-    let ticks = look.window.ticks(look.state, look.present());
-    let axis = Rule { edge: Edge::Bottom, left: Vec::new(), right: Vec::new(), ticks, cursor };
-    put(screen, places.axis, Body::Rule(axis));
+    put_axis(screen, look, places.axis);
     let rows = table(look, width, usize::from(places.table.height));
     put(screen, places.table, Body::Text(rows));
     put(screen, places.footer, Body::Text(vec![footer(look, width)]));
+}
+
+/// Puts a lane on the screen: its rule with title and values, and its plot.
+pub(super) fn put_lane(
+    screen: &mut Screen,
+    look: &Look<'_>,
+    kind: LaneKind,
+    (edge, rule, plot): (Edge, Area, Area),
+) {
+    let width = usize::from(rule.width);
+    let lane = kind.build(look);
+    // The values are what one looks for: the title gives way before them.
+    let right = fit_line(lane.values, width.saturating_sub(24));
+    let left = fit_line(lane.title, width.saturating_sub(line_width(&right) + 8));
+    let cursor = cursor(look);
+    put(screen, rule, Body::Rule(Rule { edge, left, right, ticks: Vec::new(), cursor }));
+    put(screen, plot, lane.body);
+}
+
+/// Puts the time axis on the screen.
+pub(super) fn put_axis(screen: &mut Screen, look: &Look<'_>, area: Area) {
+    let ticks = look.window.ticks(look.state, look.present());
+    let (left, right) = (Vec::new(), Vec::new());
+    let axis = Rule { edge: Edge::Bottom, left, right, ticks, cursor: cursor(look) };
+    put(screen, area, Body::Rule(axis));
+}
+
+/// The cursor's column within a rule, which counts the left border too.
+fn cursor(look: &Look<'_>) -> Option<u16> {
+    look.window.cursor.map(|column| column + 1)
 }
 
 /// Puts a part on the screen, cut to the screen.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::app::{Feed, ScreenKind, State};
 use crate::model::inventory::{LoaderInfo, RunInfo};
 use crate::model::sample::LoaderSample;
-use crate::model::{Frame, Gap, GpuId, Inventory, Pid, Reading, RunId};
+use crate::model::{Finding, Frame, Gap, GpuId, Inventory, Pid, Reading, RunId};
 
 use super::lanes::Plotted;
 use super::window::Window;
@@ -48,8 +48,13 @@ impl<'a> Look<'a> {
         let Some(frame) = named else { return look };
         let inventory = &frame.sample.inventory;
         let row = state.selected_row();
-        let verdict = state.verdict();
-        look.run = row.map(|row| row.run).or_else(|| default_run(state, inventory));
+        // On the screen of the findings all is about the chosen one.
+        let verdict = match state.screen {
+            ScreenKind::Findings => state.picked_finding(),
+            ScreenKind::Lanes | ScreenKind::Gpus | ScreenKind::Loaders => state.verdict(),
+        };
+        let row = row.filter(|_| state.screen != ScreenKind::Findings);
+        look.run = row.map(|row| row.run).or_else(|| default_run(state, verdict, inventory));
         let run = look.run.and_then(|run| inventory.run(run));
         let judged =
             verdict.filter(|finding| finding.run == look.run).and_then(|finding| finding.pid);
@@ -64,6 +69,10 @@ impl<'a> Look<'a> {
         {
             (look.pid, look.run) = (Some(picked.pid), picked.run);
             look.loader = frame.sample.loaders.iter().find(|row| row.loader == picked.loader);
+        }
+        if state.screen == ScreenKind::Gpus {
+            look.gpus = state.shown_gpu().into_iter().collect();
+            return look;
         }
         let of_run = run.map(|run| run_gpus(frame, run)).unwrap_or_default();
         look.gpus_of_run = !of_run.is_empty();
@@ -111,9 +120,9 @@ impl<'a> Look<'a> {
 
 /// The run that the lanes are about while the user chose none: the verdict's, else the worst now,
 /// else the first.
-fn default_run(state: &State, inventory: &Inventory) -> Option<RunId> {
+fn default_run(state: &State, verdict: Option<&Finding>, inventory: &Inventory) -> Option<RunId> {
     let known = |run: &RunId| inventory.run(*run).is_some();
-    let judged = state.verdict().and_then(|finding| finding.run).filter(known);
+    let judged = verdict.and_then(|finding| finding.run).filter(known);
     let worst = || {
         let worst = state.now.iter().max_by_key(|now| (now.severity, std::cmp::Reverse(now.run)));
         worst.map(|now| now.run).filter(known)

@@ -9,16 +9,17 @@ use super::screen::{Line, Role, TextRow, span, strong};
 use super::text::{line_width, safe, tail, width as columns, word};
 
 /// What the footer lists while there is room, the most wanted first. Two actions share one word.
-const LISTED: [(Action, Option<Action>); 15] = [
+const LISTED: [(Action, Option<Action>); 16] = [
     (Action::Pause, None),
     (Action::ScrubLeft, Some(Action::ScrubRight)),
     (Action::ZoomIn, Some(Action::ZoomOut)),
     (Action::Enter, None),
     (Action::Help, None),
     (Action::Quit, None),
-    (Action::Screen(3), None),
-    (Action::Screen(5), None),
     (Action::Screen(1), None),
+    (Action::Screen(3), None),
+    (Action::Screen(2), None),
+    (Action::Screen(5), None),
     (Action::PrevFinding, Some(Action::NextFinding)),
     (Action::SelectUp, Some(Action::SelectDown)),
     (Action::GpuMode, None),
@@ -66,6 +67,7 @@ pub(super) fn footer(look: &Look<'_>, width: usize) -> TextRow {
 fn said(look: &Look<'_>, action: Action) -> Option<&'static str> {
     let loaders = look.state.screen == ScreenKind::Loaders;
     let findings = look.state.screen == ScreenKind::Findings;
+    let gpus = look.state.screen == ScreenKind::Gpus;
     let several = loaders && loader_rows(look.state).len() > 1;
     Some(match action {
         Action::Pause if !look.live() && look.state.is_replay() => "play",
@@ -74,6 +76,9 @@ fn said(look: &Look<'_>, action: Action) -> Option<&'static str> {
         Action::SelectUp if loaders => "workers",
         Action::Enter if loaders && look.state.picked != Picked::default() => "more",
         Action::Expand if several => "loaders or workers",
+        Action::SelectUp if gpus => "GPUs",
+        Action::Enter if gpus && look.state.picked_gpu.is_some() => "more",
+        Action::GpuMode | Action::Expand if gpus => return None,
         Action::SelectUp if findings => "choose",
         Action::Enter if findings => "evidence",
         Action::GpuMode | Action::Expand if loaders || findings => return None,

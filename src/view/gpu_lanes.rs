@@ -1,6 +1,6 @@
 //! The lanes of the GPUs: how much of the time they work, and how full their memory is.
 
-use crate::app::GpuMode;
+use crate::app::{GpuMode, ScreenKind};
 use crate::fmt;
 use crate::model::inventory::{SourceState, SourceStatus};
 use crate::model::{Gap, GpuId, Inventory, Reading, Rule};
@@ -42,11 +42,19 @@ pub(super) fn util(look: &Look<'_>) -> Lane {
     }
     let reason = no_gpu(look).unwrap_or_else(|| why_none(&now).to_owned());
     let body = match look.state.gpu_mode {
-        GpuMode::Heat if !look.gpus.is_empty() => Body::Heat(heat(look)),
-        GpuMode::Overlay => Body::Plot(finish_util(look, overlay(look, &utils), &active, &reason)),
+        GpuMode::Heat if several(look) => Body::Heat(heat(look)),
+        GpuMode::Overlay if several(look) => {
+            Body::Plot(finish_util(look, overlay(look, &utils), &active, &reason))
+        }
         _ => Body::Plot(finish_util(look, aggregate(look, &points, &active), &active, &reason)),
     };
     Lane { title: util_title(look), values, body }
+}
+
+/// Whether the lane is of several GPUs, so that it makes a difference how they are drawn. The screen of
+/// the GPUs has a map of its own.
+fn several(look: &Look<'_>) -> bool {
+    !look.gpus.is_empty() && look.state.screen != ScreenKind::Gpus
 }
 
 fn util_title(look: &Look<'_>) -> Line {

@@ -75,14 +75,16 @@ fn gpus(inventory: &Inventory) -> String {
         return "no GPU".to_owned();
     }
     let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
-    for gpu in &inventory.gpus {
+    let slices = inventory.gpus.iter().filter(|gpu| gpu.mig.is_some()).count();
+    for gpu in inventory.gpus.iter().filter(|gpu| gpu.mig.is_none()) {
         let name = gpu.name.trim();
         let name = name.strip_prefix("NVIDIA ").unwrap_or(name);
         *kinds.entry(if name.is_empty() { "GPU" } else { name }).or_default() += 1;
     }
     let named: Vec<String> =
         kinds.iter().take(3).map(|(name, count)| format!("{count}×{}", cut(name, 24))).collect();
-    named.join(" + ")
+    let slices = if slices == 0 { String::new() } else { format!(", {slices} MIG instances") };
+    named.join(" + ") + &slices
 }
 
 /// The mark of a simulated GPU. It stands on every screen, at every size.

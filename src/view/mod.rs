@@ -1,11 +1,13 @@
 //! Screens as data, built from the state. Pure: no clock, no file, no terminal.
 
+mod bar;
 mod build;
 mod disk_lane;
 mod findings;
 mod focus;
 mod footer;
 mod gpu_lanes;
+mod gpus;
 mod header;
 mod lane;
 pub mod lanes;
@@ -20,6 +22,7 @@ mod small;
 mod strip;
 mod table;
 mod text;
+mod told;
 mod verdict;
 mod window;
 mod workers;

@@ -39,7 +39,7 @@ pub(super) fn pcie(look: &Look<'_>) -> Lane {
 
 /// The value and the label of the top edge: a share of the link, or where the link is not known the
 /// most that was seen.
-fn scale(link: Option<f64>, peak: f64) -> (f64, String) {
+pub(super) fn scale(link: Option<f64>, peak: f64) -> (f64, String) {
     match link {
         Some(link) => {
             let share = TOPS.into_iter().find(|top| peak <= top * link).unwrap_or(1.0);

@@ -7,6 +7,7 @@ use crate::fmt;
 use crate::model::Finding;
 
 use super::focus::Look;
+use super::gpus;
 use super::loaders;
 use super::screen::{Area, Body, Line, Part, Role, TextRow, span, strong};
 use super::text::{left, safe, wrap};
@@ -37,6 +38,10 @@ pub(super) fn popup(look: &Look<'_>, width: u16, height: u16) -> Option<Part> {
             let title = format!(" {} · {} ", badge(finding), finding.severity.code());
             let title = vec![strong(title, severity_role(finding.severity))];
             (title, finding_rows(look, finding, inner), scroll)
+        }
+        Overlay::Gpu { gpu, scroll } => {
+            let (title, rows) = gpus::popup(look, gpu, inner)?;
+            (title, rows, scroll)
         }
         Overlay::Worker { loader, worker, scroll } => {
             let (title, rows) = loaders::popup(look, loader, worker, inner)?;

@@ -40,7 +40,12 @@ pub(crate) struct World {
     pub(crate) pinned: bool,
     /// What is out of the ordinary about its loaders.
     pub(crate) odd: Odd,
+    /// Changes what is read of the GPUs.
+    pub(crate) dress: Option<Dress>,
 }
+
+/// Changes a tick's sample and what follows from it.
+pub(crate) type Dress = fn(u64, &mut Sample, &mut Frame);
 
 /// What can be out of the ordinary about a loader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +91,7 @@ impl Default for World {
             workers: 8,
             pinned: false,
             odd: Odd::Nothing,
+            dress: None,
         }
     }
 }
@@ -198,6 +204,9 @@ impl World {
             for rank in 0..self.gpus.max(1) {
                 self.rank(rank, tick, &mut sample, &mut frame);
             }
+        }
+        if let Some(dress) = self.dress {
+            dress(tick, &mut sample, &mut frame);
         }
         frame.sample = Arc::new(sample);
         Arc::new(frame)

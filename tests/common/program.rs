@@ -56,7 +56,7 @@ impl Program {
         let findings = self.findings.clone();
         let running = self.world.run.is_some().then_some((RunId(1), Verdict::Quiet));
         self.watched.push(&frame, running.into_iter());
-        let watched = self.watched.clone();
+        let watched = Arc::new(self.watched.clone());
         self.send(Msg::Tick(Tick { frame, findings, now, watched, oldest_ms: START_MONO_MS }));
     }
 

@@ -26,10 +26,18 @@ use mltop::model::{Cause, Finding, Rule};
 use crate::scenario::{Load, Scenario};
 use crate::supply::{cpu, epochs, gpu, memory, reads};
 
+mod checkpoint_stall;
+mod clock_throttle;
 mod evaluation;
+mod long_init;
+mod no_tensor_cores;
 mod serving;
 mod sized;
+mod small_batch;
 mod starved;
+mod straggler;
+mod unused_gpu;
+mod vram_pressure;
 
 /// Declares the cases: a test each, and the codes that have one.
 macro_rules! cases {
@@ -78,6 +86,14 @@ cases! {
     idle_held: "IDLE-HELD", sized::idle, sized::nearly_idle;
     oversized_compute: "OVERSIZED-COMPUTE", sized::few_multiprocessors, sized::many_multiprocessors;
     oversized_memory: "OVERSIZED-VRAM", sized::little_memory, sized::half_the_memory;
+    no_tensor_cores: "NO-TENSOR-CORES", no_tensor_cores::raises, no_tensor_cores::misses;
+    small_batch: "SMALL-BATCH", small_batch::raises, small_batch::misses;
+    unused_gpu: "UNUSED-GPU", unused_gpu::raises, unused_gpu::misses;
+    straggler: "STRAGGLER", straggler::raises, straggler::misses;
+    checkpoint_stall: "CHECKPOINT-STALL", checkpoint_stall::raises, checkpoint_stall::misses;
+    clock_throttle: "CLOCK-THROTTLE", clock_throttle::raises, clock_throttle::misses;
+    vram_pressure: "VRAM-PRESSURE", vram_pressure::raises, vram_pressure::misses;
+    long_init: "LONG-INIT", long_init::raises, long_init::misses;
 }
 
 /// What is found where a box is healthy for a minute, then changes, and stays so for `seconds`.
@@ -120,11 +136,9 @@ fn missed(code: &str, findings: &[Finding], instead: Option<Cause>) {
     assert_eq!(findings.is_empty(), instead.is_none(), "the near miss of {code} starves no more");
 }
 
-/// Full sentences: what with its number, the evidence with its span, a remedy.
+/// Full sentences, and evidence with its span.
 fn says_all(finding: &Finding) {
-    assert!(finding.title.contains(|c: char| c.is_ascii_digit()), "no number: {}", finding.title);
-    assert!(finding.advice.ends_with('.'), "no sentence: {}", finding.advice);
-    assert!(!finding.evidence.is_empty(), "no evidence: {finding:#?}");
+    crate::sentences::full(finding);
     for evidence in &finding.evidence {
         assert!(!evidence.text.is_empty() && !evidence.series.is_empty(), "{evidence:#?}");
         assert!(evidence.from_ms < evidence.to_ms, "{evidence:#?}");

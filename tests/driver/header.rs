@@ -132,7 +132,7 @@ fn header() -> Option<PathBuf> {
     let packages = environment()?.join("lib");
     let pythons = fs::read_dir(packages).ok()?.filter_map(Result::ok);
     let found = pythons
-        .flat_map(|python| fs::read_dir(python.path().join("site-packages/nvidia")).ok())
+        .filter_map(|python| fs::read_dir(python.path().join("site-packages/nvidia")).ok())
         .flatten()
         .filter_map(Result::ok)
         .map(|package| package.path().join("include"))

@@ -29,6 +29,18 @@ fn the_lowest_limit_on_the_way_to_the_root_rules() {
 }
 
 #[test]
+fn the_page_cache_of_a_group_and_what_it_lost_are_its_own() {
+    let host = Host::named("box");
+    let none = &groups(&host, &["/train.slice/job"])[1];
+    assert_eq!(none.memory_file_bytes, Reading::Not(Gap::Unsupported));
+    let text = "anon 5\nfile 123\nfile_mapped 7\nworkingset_refault_file 9\n";
+    host.write("sys/fs/cgroup/train.slice/job/memory.stat", text);
+    let job = &groups(&host, &["/train.slice/job"])[1];
+    assert_eq!(job.memory_file_bytes, Reading::Is(123));
+    assert_eq!(job.refault_file_pages_total, Reading::Is(9));
+}
+
+#[test]
 fn no_limit_is_not_applicable_and_not_zero() {
     let rows = groups(&Host::named("box"), &["/"]);
     assert_eq!(rows[0].cpu_limit_cores, Reading::Not(Gap::NotApplicable));

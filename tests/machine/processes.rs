@@ -23,6 +23,8 @@ fn a_process_is_a_row_with_its_threads_summed() {
     let hertz = rustix::param::clock_ticks_per_second() as f64;
     assert_eq!(row.cpu_seconds_total, Reading::Is(300.0 / hertz));
     assert_eq!(row.run_delay_seconds_total, Reading::Is(2.5));
+    assert_eq!(row.main_cpu_seconds_total, Reading::Is(1e-6));
+    assert_eq!(row.main_run_delay_seconds_total, Reading::Is(2.0));
     assert_eq!(row.read_bytes_total, Reading::Is(4096));
     assert_eq!(row.read_chars_total, Reading::Is(5000));
     assert_eq!(row.read_calls_total, Reading::Is(50));

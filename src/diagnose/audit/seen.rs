@@ -2,7 +2,9 @@
 
 use super::area_of;
 use super::watched::Watched;
-use crate::diagnose::words::{duration, percent};
+use super::words::duration;
+use crate::diagnose::Known;
+use crate::diagnose::words::percent;
 use crate::model::{Area, Bound, Finding, Rule};
 
 /// What was seen, as a sentence; `found` are all findings, for what one area says of another.
@@ -12,7 +14,7 @@ pub(super) fn seen(watched: &Watched, area: Area, found: &[&Finding]) -> String 
         Area::Preprocessing => preprocessing(watched, found),
         Area::Compute => compute(watched),
         Area::Evaluation => evaluation(watched),
-        Area::Inference => None,
+        Area::Inference => inference(watched),
     };
     text.unwrap_or_default()
 }
@@ -73,12 +75,21 @@ fn compute(watched: &Watched) -> Option<String> {
 }
 
 fn evaluation(watched: &Watched) -> Option<String> {
-    let share = watched.validation.get().filter(|share| *share > 0.0)?;
-    Some(format!(
-        "The main thread was in a validation or a test {} of {}.",
-        percent(share),
-        duration(watched.validation.seconds)
-    ))
+    let (seconds, all, known) = watched.evaluation()?;
+    let how = match known {
+        Known::Frames => "by the stack of the main thread",
+        Known::Inferred => "inferred: another loader moves, and comes regularly",
+    };
+    let share = percent(seconds / all.max(seconds));
+    Some(format!("Evaluation took {share} of {} ({how}).", duration(all)))
+}
+
+fn inference(watched: &Watched) -> Option<String> {
+    match watched.served.len() {
+        0 => None,
+        1 => Some("1 served model was seen.".to_owned()),
+        count => Some(format!("{count} served models were seen.")),
+    }
 }
 
 /// What the workers did: on a CPU, without a CPU, at a disk, at a network, without work.
@@ -119,11 +130,14 @@ pub(super) fn missing(watched: &Watched, area: Area) -> String {
             duration(watched.sizing_seconds),
             duration(watched.training_seconds)
         ),
-        Area::Evaluation if watched.validation.get().is_none_or(|share| share <= 0.0) => {
+        Area::Evaluation if watched.evaluation().is_none() => {
             format!("No evaluation was seen in {seconds}.")
         }
+        Area::Inference if watched.served.is_empty() => {
+            format!("No inference server was seen in {seconds}.")
+        }
         Area::Inference => {
-            format!("No inference server was judged in {seconds}: no budget is declared.")
+            "Whether they keep their budgets is judged by mltop check --budget FILE.".to_owned()
         }
         Area::Ingestion | Area::Preprocessing | Area::Compute | Area::Evaluation => String::new(),
     }

@@ -3,10 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::diagnose::Verdict;
 use crate::diagnose::settings::Settings;
+use crate::diagnose::{Known, Phase, Phases, Verdict};
 use crate::model::inventory::RunInfo;
-use crate::model::{Bound, Finding, Frame, GpuId, Pid, Reading, RunId};
+use crate::model::{Bound, Finding, Frame, GpuId, Pid, Reading, RunId, ServerId};
 
 /// Runs that are told apart.
 const MAX_RUNS: usize = 256;
@@ -16,6 +16,10 @@ const HELD_BYTES: u64 = 512 << 20;
 const SIZING_POINTS: f64 = 2.0 * 15.0;
 /// Below so long a presence a run is a start that failed or a helper, and need not be judged.
 const BRIEF_SECONDS: f64 = 30.0;
+/// Between two looks at the phases, which take longer to tell than to follow.
+const PHASES_MS: u64 = 10_000;
+/// Trainers whose phases are kept, and served models that are counted.
+const MAX_TRAINERS: usize = 256;
 
 /// A mean over time.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -86,8 +90,11 @@ pub struct Watched {
     pub(super) busy: Mean,
     /// The most of its memory that a GPU in use had taken.
     pub(super) memory_peak_ratio: Option<f64>,
-    /// Share of time in which main threads were in a validation or a test.
-    pub(super) validation: Mean,
+    /// Of each trainer, the last that was known of its phases.
+    phases: BTreeMap<Pid, Phases>,
+    phases_ms: Option<u64>,
+    /// Models that inference servers served.
+    pub(super) served: BTreeSet<ServerId>,
 }
 
 impl Watched {
@@ -127,8 +134,47 @@ impl Watched {
                 run.judged_seconds += seconds;
             }
         }
+        if self.served.len() < MAX_TRAINERS {
+            self.served.extend(frame.sample.servers.iter().map(|row| row.server));
+        }
         self.loops(frame, &runs, seconds);
         self.gpus(frame, &used(frame, &runs, self.only.is_some()), seconds);
+    }
+
+    /// Takes the phases in, where it is time for that again.
+    pub(in crate::diagnose) fn look_at_phases(
+        &mut self,
+        mono_ms: u64,
+        phases: impl FnOnce() -> Vec<Phases>,
+    ) {
+        if self.phases_ms.is_none_or(|last| mono_ms >= last + PHASES_MS || mono_ms < last) {
+            self.phases_ms = Some(mono_ms);
+            for phases in phases() {
+                if self.phases.len() < MAX_TRAINERS || self.phases.contains_key(&phases.pid) {
+                    self.phases.insert(phases.pid, phases);
+                }
+            }
+        }
+    }
+
+    /// Takes over what another one knows of the phases.
+    pub fn take_phases(&mut self, other: &Self) {
+        let of_run = |phases: &Phases| self.runs.contains_key(&phases.run);
+        let known = other.phases.iter().filter(|(_, phases)| of_run(phases));
+        self.phases = known.map(|(pid, phases)| (*pid, phases.clone())).collect();
+    }
+
+    /// Seconds of evaluation, of all that is told apart, and how that is known; `None` where none was
+    /// seen.
+    pub(super) fn evaluation(&self) -> Option<(f64, f64, Known)> {
+        let known = self.phases.values().filter_map(|phases| phases.known).min()?;
+        let sum = |phase: Option<Phase>| {
+            let seconds = self.phases.values().flat_map(|phases| &phases.seconds);
+            let of = seconds.filter(|(of, _)| phase.is_none_or(|phase| phase == **of));
+            of.map(|(_, seconds)| *seconds).sum::<f64>()
+        };
+        let evaluation = sum(Some(Phase::Evaluation));
+        (evaluation > 0.0).then(|| (evaluation, sum(None), known))
     }
 
     fn run(&mut self, info: &RunInfo, seconds: f64) {
@@ -166,7 +212,6 @@ impl Watched {
                 for (mean, share) in self.workers.iter_mut().zip(shares) {
                     mean.add(share, seconds);
                 }
-                self.validation.add(rates.main_validation_ratio, seconds);
             }
         }
     }

@@ -1,7 +1,7 @@
 //! GPU time, money and the whole, as words.
 
 use super::Audit;
-use crate::diagnose::words::{duration, percent};
+use crate::diagnose::words::percent;
 use crate::model::Finding;
 
 /// GPU time: `34 GPU-s`, `12 GPU-min`, `1.6 GPU-h`.
@@ -33,6 +33,16 @@ fn ranged(low: f64, middle: f64, high: f64) -> String {
         return gpu_time(middle);
     }
     format!("{} ({} to {})", gpu_time(middle), number(low / seconds), number(high / seconds))
+}
+
+/// A length of time: `110 s`, `12 min`, `2 h 5 min`.
+pub(super) fn duration(seconds: f64) -> String {
+    let whole = seconds.max(0.0).round() as u64;
+    match whole {
+        0..=119 => format!("{whole} s"),
+        120..=7199 => format!("{} min", whole / 60),
+        _ => format!("{} h {} min", whole / 3600, whole / 60 % 60),
+    }
 }
 
 /// An amount of money, in the currency of the price: two digits after the point, or what is left of a
@@ -89,9 +99,11 @@ fn quiet(audit: &Audit, watched: &str) -> String {
     match judged {
         0 => format!("{watched} watched: not enough evidence to judge any of the five areas yet."),
         5 => format!("Nothing found in {watched}, in any of the five areas."),
-        judged => format!(
-            "Nothing found in {watched} in the {judged} of 5 areas for which there is evidence enough."
-        ),
+        judged => {
+            format!(
+                "Nothing found in {watched}; {judged} of the five areas could be judged by then."
+            )
+        }
     }
 }
 

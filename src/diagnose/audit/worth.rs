@@ -34,9 +34,12 @@ pub struct Worth {
     pub gain: String,
 }
 
+/// What one change answers: the findings of one rule with one cause in one run.
+type Kind = (Rule, Option<Cause>, Option<RunId>);
+
 /// The changes, what gives back most first; of what gives back no GPU time, the severest.
 pub(super) fn changes(watched: &Watched, findings: &[&Finding]) -> Vec<Worth> {
-    let mut alike: BTreeMap<(Rule, Option<Cause>, Option<RunId>), Vec<&Finding>> = BTreeMap::new();
+    let mut alike: BTreeMap<Kind, Vec<&Finding>> = BTreeMap::new();
     for finding in findings.iter().filter(|finding| !finding.advice.is_empty()) {
         alike.entry((finding.rule, finding.cause, finding.run)).or_default().push(finding);
     }

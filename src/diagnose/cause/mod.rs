@@ -93,7 +93,8 @@ pub(super) struct Explained {
 
 /// Names the cause.
 pub(super) fn explain(case: &Case<'_>) -> Explained {
-    workers::without_workers(case)
+    cpu_oversubscribed::of_loop(case)
+        .or_else(|| workers::without_workers(case))
         .or_else(|| delivery::test(case))
         .or_else(|| rest::unread(case))
         .or_else(|| main_thread::cause(case))

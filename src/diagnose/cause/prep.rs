@@ -39,9 +39,9 @@ pub(super) fn test(case: &Case<'_>) -> Option<Explained> {
         words::percent(shares.run + shares.runq),
         words::percent(used)
     );
-    let of_workers = case.facts.used.worker_cores.zip(case.facts.used.cap);
-    let of_workers = of_workers.map_or_else(String::new, |(cores, cap)| {
-        format!(", {cores:.1} of {cap:.1} cores by the workers")
+    let of_workers = case.facts.used.worker_cores.zip(case.facts.used.cores);
+    let of_workers = of_workers.map_or_else(String::new, |(used, cores)| {
+        format!(", {used:.1} of {cores:.0} cores by the workers")
     });
     let text = format!("{} of the CPU limit used{of_workers}", words::percent(used));
     Some(Explained {

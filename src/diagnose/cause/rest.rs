@@ -12,7 +12,8 @@ pub(super) static MIXED: About = About {
     when: "Named where reads or the CPU are 30 % or more of the workers' busy time (STARVED's partly), \
            and no cause explains 60 % of it (STARVED's explains).",
     remedy: "Look at the workers on the loader screen: no single cause explains most of the wait, so \
-             change one thing at a time and compare.",
+             change one thing at a time (prefetch_factor, where the files are, how samples are decoded) \
+             and compare with mltop diff.",
     source: "the shares are a proposal; TraceML asks 80 % for the cause of a straggler",
     thresholds: &[],
 };

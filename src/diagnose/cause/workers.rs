@@ -44,8 +44,17 @@ pub(super) fn without_workers(case: &Case<'_>) -> Option<Explained> {
         vec![words::evidence(span, "loaders.workers", case.entity(), 0.0, None, text.clone())];
     let mut because = text;
     if let Some([run, disk, net]) = case.facts.main_waits {
+        // Without the run queue's share nobody knows which part of it is work.
+        let on_cpu = case.facts.used.main_on_cpu();
+        let prepares = if on_cpu.is_some() {
+            "preparing samples on a CPU"
+        } else {
+            "preparing samples, on a CPU or ready for one"
+        };
+        let in_line = on_cpu.map_or(0.0, |share| run * (1.0 - share));
         let parts = [
-            (run, "loaders.wait_run_samples_total", "preparing samples on a CPU"),
+            (run - in_line, "loaders.wait_run_samples_total", prepares),
+            (in_line, "procs.main_run_delay_ratio", "in line for a CPU"),
             (disk, "loaders.wait_disk_samples_total", "waiting for a disk"),
             (net, "loaders.wait_net_samples_total", "waiting for a network"),
         ];

@@ -16,7 +16,8 @@ pub(in crate::diagnose) static ABOUT: About = About {
     when: "Raised where workers are ready to run without a CPU {queued} of their time or more and, both \
            at once, threads that run or are ready are more than {threads} the cores that the job may use, \
            for 10 s over a window of 30 s; cleared below half of the former for 20 s. Named as the cause \
-           of STARVED where the workers are on a CPU, or ready for one, 60 % or more of their busy time.",
+           of STARVED where the workers are on a CPU, or ready for one, 60 % or more of their busy time; or \
+           where the main thread itself stands in line for 60 % or more of what the loop waits.",
     remedy: "Set OMP_NUM_THREADS=1 and cv2.setNumThreads(0) in the workers (torch.set_num_threads(1) is \
              DataLoader's own default), start fewer workers, or keep other jobs off these cores with a \
              cpuset.",
@@ -39,10 +40,17 @@ static THREADS: Threshold = Threshold {
     what: "Threads that run or are ready, of the cores that the job may use.",
 };
 
+/// A main thread in line for this share of what the loop waits explains the wait.
+const OF_WAIT: f64 = 0.60;
+
 /// How crowded the cores are.
 struct Crowd {
-    /// Share of the workers' time in the run queue.
+    /// Share of time in the run queue, and whose: the workers', or the main thread's of a loop that
+    /// waits.
     queued: f64,
+    /// The least of it that counts.
+    least: f64,
+    whose: Whose,
     /// Threads that run or are ready to, and cores for them.
     threads: f64,
     cores: f64,
@@ -50,33 +58,53 @@ struct Crowd {
     own: bool,
 }
 
+#[derive(Clone, Copy, PartialEq)]
+enum Whose {
+    Workers,
+    Loop,
+}
+
 impl Crowd {
-    /// `None` where the run queue or the threads cannot be read. The job's own threads count; where
-    /// they are few, those of the box do, on the box's cores.
-    fn of(queued: f64, used: &Used, settings: &Settings) -> Option<Self> {
-        let cores = used.cap?;
-        let most = settings.of(&THREADS) * cores;
-        let own = used.runnable.map(|threads| Self { queued, threads, cores, own: true });
-        let of_box = used.box_runnable.filter(|_| used.quota.is_none());
-        let of_box = of_box.map(|threads| Self { queued, threads, cores, own: false });
+    /// `None` where the threads cannot be read. The job's own threads count; where they are few, those
+    /// of the box do, on the box's cores.
+    fn of(
+        (queued, least): (f64, f64),
+        whose: Whose,
+        used: &Used,
+        settings: &Settings,
+    ) -> Option<Self> {
+        let crowd =
+            |threads: f64, cores: f64, own| Self { queued, least, whose, threads, cores, own };
+        let (own, of_box) = (used.runnable.zip(used.cores), used.box_runnable.zip(used.box_cores));
+        let own = own.map(|(threads, cores)| crowd(threads, cores, true));
+        let of_box = of_box.map(|(threads, cores)| crowd(threads, cores, false));
+        let full = |crowd: &Self| crowd.threads > settings.of(&THREADS) * crowd.cores;
         match own {
-            Some(own) if own.threads > most => Some(own),
-            own => of_box.filter(|of_box| of_box.threads > most).or(own),
+            Some(own) if full(&own) => Some(own),
+            own => of_box.filter(full).or(own),
         }
     }
 
     fn holds(&self, settings: &Settings) -> bool {
-        self.queued >= settings.of(&QUEUED) && self.threads > settings.of(&THREADS) * self.cores
+        self.queued >= self.least && self.threads > settings.of(&THREADS) * self.cores
     }
 
     fn words(&self) -> String {
+        let who = match self.whose {
+            Whose::Workers => format!(
+                "its workers stand in line for a CPU {} of their time",
+                words::percent(self.queued)
+            ),
+            Whose::Loop => format!(
+                "its main thread stands in line for a CPU {} of the time",
+                words::percent(self.queued)
+            ),
+        };
         format!(
-            "{:.0} threads {} want to run on {:.0} cores, and its workers stand in line for a CPU {} of \
-             their time",
+            "{:.0} threads {} want to run on {:.0} cores, and {who}",
             self.threads,
             if self.own { "of it" } else { "of all jobs" },
             self.cores,
-            words::percent(self.queued)
         )
     }
 
@@ -84,16 +112,13 @@ impl Crowd {
         let limit = settings.of(&THREADS) * self.cores;
         let series = if self.own { "procs.run_delay_seconds_total" } else { "host.runnable" };
         let text = format!("{:.1} threads on {:.0} cores", self.threads, self.cores);
-        let queued = format!("workers {} in the run queue", words::percent(self.queued));
+        let (column, who) = match self.whose {
+            Whose::Workers => ("loaders.worker_runq_ratio", "workers"),
+            Whose::Loop => ("procs.main_run_delay_ratio", "main thread"),
+        };
+        let queued = format!("{who} {} in the run queue", words::percent(self.queued));
         vec![
-            words::evidence(
-                span,
-                "loaders.worker_runq_ratio",
-                entity,
-                self.queued,
-                Some(settings.of(&QUEUED)),
-                queued,
-            ),
+            words::evidence(span, column, entity, self.queued, Some(self.least), queued),
             words::evidence(span, series, "host", self.threads, Some(limit), text),
         ]
     }
@@ -120,7 +145,18 @@ impl Crowd {
 /// Why a loop starves, where it is this.
 pub(in crate::diagnose) fn cause(case: &Case<'_>) -> Option<Explained> {
     case.prep().filter(|share| *share >= case.of(&EXPLAINS))?;
-    let crowd = Crowd::of(case.shares?.runq, &case.facts.used, case.settings)?;
+    explained(case, (case.shares?.runq, case.of(&QUEUED)), Whose::Workers)
+}
+
+/// The same of a loop whose wait is its main thread standing in line: whatever it waits for otherwise
+/// would be over sooner, and a batch that is ready is not taken.
+pub(in crate::diagnose) fn of_loop(case: &Case<'_>) -> Option<Explained> {
+    let queued = case.facts.used.main_delay?.min(1.0);
+    explained(case, (queued, OF_WAIT * case.blocked), Whose::Loop)
+}
+
+fn explained(case: &Case<'_>, queued: (f64, f64), whose: Whose) -> Option<Explained> {
+    let crowd = Crowd::of(queued, whose, &case.facts.used, case.settings)?;
     crowd.holds(case.settings).then(|| Explained {
         cause: Cause::CpuOversubscribed,
         because: crowd.words(),
@@ -135,7 +171,8 @@ pub(super) fn look(view: &View<'_>) -> Option<Sight> {
     }
     let facts = view.fed()?;
     let settings = view.scene.settings;
-    let crowd = Crowd::of(facts.all_shares?.runq, &view.used, settings)?;
+    let queued = (facts.all_shares?.runq, settings.of(&QUEUED));
+    let crowd = Crowd::of(queued, Whose::Workers, &view.used, settings)?;
     if crowd.queued < settings.of(&QUEUED) / 2.0 || crowd.threads <= crowd.cores {
         return Some(Sight::Gone);
     }

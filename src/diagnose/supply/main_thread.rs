@@ -56,7 +56,8 @@ const OUTSIDE: f64 = 0.60;
 pub(in crate::diagnose) fn cause(case: &Case<'_>) -> Option<Explained> {
     case.workers.filter(|workers| *workers > 0)?;
     let [run, ..] = case.facts.main_waits?;
-    let idle = case.facts.idle_waiting.or(case.shares.map(|shares| shares.idle))?;
+    let run = run * case.facts.used.main_on_cpu()?;
+    let idle = case.facts.idle_waiting.or_else(|| case.shares.map(|shares| shares.idle))?;
     let (busy, spare) = (case.of(&BUSY), case.of(&SPARE));
     if run < busy || idle < spare {
         return None;

@@ -46,7 +46,7 @@ struct Reads {
     calls: f64,
     /// Bytes a read of the disk and reads a second.
     disk_size: f64,
-    disk_reads: f64,
+    disk_rate: f64,
 }
 
 impl Reads {
@@ -58,12 +58,17 @@ impl Reads {
         if chars < READ_CALLS || calls <= 0.0 || disk_reads <= 0.0 {
             return None;
         }
-        Some(Self { size: chars / calls, calls, disk_size: bytes / disk_reads, disk_reads })
+        Some(Self {
+            size: chars / calls,
+            calls,
+            disk_size: bytes / disk_reads,
+            disk_rate: disk_reads,
+        })
     }
 
     fn holds(&self, settings: &Settings, larger: f64, rarer: f64) -> bool {
         let (size, calls) = (larger * settings.of(&SIZE), rarer * settings.of(&CALLS));
-        self.size < size && self.disk_size < size && self.calls >= calls && self.disk_reads >= calls
+        self.size < size && self.disk_size < size && self.calls >= calls && self.disk_rate >= calls
     }
 
     fn words(&self) -> String {
@@ -71,7 +76,7 @@ impl Reads {
             "{:.0} reads a second of {} on average, which the disk gets as {:.0} of {}",
             self.calls,
             words::size(self.size),
-            self.disk_reads,
+            self.disk_rate,
             words::size(self.disk_size)
         )
     }
@@ -81,7 +86,7 @@ impl Reads {
         let reads = format!(
             "the disk reads {} at once, {:.0} a second",
             words::size(self.disk_size),
-            self.disk_reads
+            self.disk_rate
         );
         let (of_calls, of_disk) = ("procs.read_calls_per_second", "disks.read_size_bytes");
         vec![

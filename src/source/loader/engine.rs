@@ -18,8 +18,9 @@ use super::places::Places;
 use super::proc;
 use super::rows;
 use super::rung::{Ladder, Step};
+use super::seen::Seen;
 use super::tap::Tap;
-use super::tracked::{Seen, Tracked};
+use super::tracked::Tracked;
 use super::trainer::{Shared, Trainer};
 
 /// For how long the row of a loader that is gone stays, with gaps.

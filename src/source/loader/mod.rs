@@ -44,6 +44,7 @@ pub mod queue;
 mod rows;
 pub mod rung;
 mod search;
+mod seen;
 pub mod semaphores;
 mod storage;
 pub mod tap;
@@ -67,7 +68,7 @@ use crate::source::root::Roots;
 
 pub use engine::Engine;
 pub use rung::{Attach, Depth, Ladder, Rung, Step};
-pub use tracked::Seen;
+pub use seen::Seen;
 
 /// Between two writings of the rows.
 const PUBLISH: Duration = Duration::from_millis(100);

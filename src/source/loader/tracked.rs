@@ -17,32 +17,12 @@ use super::place::MainAt;
 use super::progress::{Place, Progress};
 use super::queue::Queue;
 use super::rung::{Depth, Known};
+use super::seen::Seen;
 use super::semaphores::Semaphores;
 use super::workers::Workers;
 
 /// Looks without a message that proves it before the shape of the pipes alone is believed.
 const SHAPE_LOOKS: u32 = 40;
-
-/// What one look saw.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Seen {
-    /// The loader.
-    pub loader: LoaderId,
-    /// Its trainer.
-    pub pid: Pid,
-    /// When.
-    pub at: SystemTime,
-    /// Finished batches, in order. A gap where there is no queue, or none that can be seen.
-    pub ready: Reading<u64>,
-    /// How it is known.
-    pub source: ReadySource,
-    /// How it relates to the truth.
-    pub bound: Bound,
-    /// The loop waits for it.
-    pub waiting: bool,
-    /// What the look counts, in hundredths of a second.
-    pub weight: u64,
-}
 
 /// A loader that is looked at.
 #[derive(Debug)]

@@ -13,7 +13,8 @@ use super::main_thread::{MainThread, Seen as MainSeen};
 use super::pipes::{self, Tools};
 use super::place::WorkerAt;
 use super::rung::{Depth, Inside, Known, Ladder, Loop};
-use super::tracked::{Seen, Tracked, Wait};
+use super::seen::Seen;
+use super::tracked::{Tracked, Wait};
 
 /// A loop that waited more than this of late is looked at often.
 const WAITS: f64 = 0.03;
@@ -202,15 +203,10 @@ impl Trainer {
         }
         // A rung tells by itself where the loop is. Whether it is stopped is seen in time with the
         // workers.
-        let main = match self.main_seen.filter(|_| self.climb.on_rung() && weights.1.is_none()) {
-            Some(before) => before,
-            None => match self.main.look(shared.tools.places) {
-                Ok(main) => main,
-                Err(_) => {
-                    self.lose(shared.tools.now);
-                    return;
-                }
-            },
+        let before = self.main_seen.filter(|_| self.climb.on_rung() && weights.1.is_none());
+        let Some(main) = before.or_else(|| self.main.look(shared.tools.places).ok()) else {
+            self.lose(shared.tools.now);
+            return;
         };
         self.main_seen = Some(main);
         if self.climb.on_rung() {

@@ -4,6 +4,7 @@ use super::file::value_of;
 use super::kept::Part;
 use super::proc_stat::ProcStat;
 use super::procs::Procs;
+use super::run_delay::Delays;
 use crate::model::id::Pid;
 use crate::model::reading::{Gap, Reading};
 use crate::model::sample::{ProcSample, ProcState};
@@ -31,12 +32,14 @@ impl Procs {
                 fill(&mut row, &stat);
                 self.fill_io(&mut row);
                 let of_threads = if has_ended(stat.state) {
-                    (Reading::Not(Gap::Lost), Reading::Not(Gap::Lost))
+                    Delays::none(Gap::Lost)
                 } else {
                     let key = (pid, stat.start_ticks, stat.threads);
                     self.delays.seconds(&self.roots.proc, &mut self.slurp, key, self.now_ms)
                 };
-                (row.run_delay_seconds_total, row.main_cpu_seconds_total) = of_threads;
+                row.run_delay_seconds_total = of_threads.all;
+                row.main_cpu_seconds_total = of_threads.main_cpu;
+                row.main_run_delay_seconds_total = of_threads.main_delay;
             }
             Err(gap) => all_gaps(&mut row, gap),
         }
@@ -92,6 +95,7 @@ fn all_gaps(row: &mut ProcSample, gap: Gap) {
     row.major_faults_total = Reading::Not(gap);
     row.run_delay_seconds_total = Reading::Not(gap);
     row.main_cpu_seconds_total = Reading::Not(gap);
+    row.main_run_delay_seconds_total = Reading::Not(gap);
     row.read_bytes_total = Reading::Not(gap);
     row.read_chars_total = Reading::Not(gap);
     row.read_calls_total = Reading::Not(gap);

@@ -21,6 +21,23 @@ const MOST_KEPT: usize = 160;
 /// How long a sum stands, so that fast ticks do not cost more.
 const STANDS_MS: u64 = 900;
 
+/// What the threads of one process add up to, in seconds.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Delays {
+    /// Ready without a CPU, all threads.
+    pub(super) all: Reading<f64>,
+    /// The main thread on a CPU, and ready without one.
+    pub(super) main_cpu: Reading<f64>,
+    pub(super) main_delay: Reading<f64>,
+}
+
+impl Delays {
+    pub(super) const fn none(gap: Gap) -> Self {
+        let none = Reading::Not(gap);
+        Self { all: none, main_cpu: none, main_delay: none }
+    }
+}
+
 /// One thread of a process.
 #[derive(Debug)]
 struct Thread {
@@ -66,7 +83,7 @@ impl RunDelays {
         slurp: &mut Slurp,
         (pid, start_ticks, threads): (Pid, u64, u64),
         now_ms: u64,
-    ) -> (Reading<f64>, Reading<f64>) {
+    ) -> Delays {
         let sum = self.sums.entry(pid).or_default();
         if sum.start_ticks != start_ticks {
             *sum = Sum { start_ticks, ..Sum::default() };
@@ -78,7 +95,7 @@ impl RunDelays {
                     sum.used_ms = now_ms;
                     sum.read_ms = 0;
                     sum.threads.clear();
-                    return (Reading::Not(Gap::Late), Reading::Not(Gap::Late));
+                    return Delays::none(Gap::Late);
                 }
                 self.budget -= threads;
             }
@@ -89,10 +106,15 @@ impl RunDelays {
         }
         sum.used_ms = now_ms;
         if let Some(gap) = sum.gap {
-            return (Reading::Not(gap), Reading::Not(gap));
+            return Delays::none(gap);
         }
-        let main = sum.threads.get(&pid.0).map(|thread| thread.run_ns as f64 / 1e9);
-        (Reading::Is(sum.total_ns as f64 / 1e9), Reading::from_option(main, Gap::Lost))
+        let seconds = |ns: u64| ns as f64 / 1e9;
+        let main = Reading::from_option(sum.threads.get(&pid.0), Gap::Lost);
+        Delays {
+            all: Reading::Is(seconds(sum.total_ns)),
+            main_cpu: main.map(|thread| seconds(thread.run_ns)),
+            main_delay: main.map(|thread| seconds(thread.delay_ns)),
+        }
     }
 }
 

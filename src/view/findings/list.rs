@@ -104,7 +104,9 @@ fn counts(look: &Look<'_>, rows: &[&Finding]) -> String {
     let open = rows.iter().filter(|finding| finding.end_ms.is_none()).count();
     let mut text = format!("{open} open · {} past", rows.len() - open);
     if aside > 0 {
-        text += &format!(" · {aside} put aside");
+        text.push_str(" · ");
+        text.push_str(&aside.to_string());
+        text.push_str(" put aside");
     }
     text
 }
@@ -116,7 +118,8 @@ fn columns_row(look: &Look<'_>, plan: Plan) -> TextRow {
     text += &right("LOST", plan.lost);
     let gap = " ".repeat(GAP);
     if plan.whose > 0 {
-        text += &format!("{gap}{}", left("RUN", plan.whose));
+        text.push_str(&gap);
+        text.push_str(&left("RUN", plan.whose));
     }
     let mut line = vec![strong(text, Role::Dim)];
     if plan.span > 0 {

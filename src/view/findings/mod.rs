@@ -10,8 +10,9 @@ use crate::view::build;
 use crate::view::focus::Look;
 use crate::view::footer::footer;
 use crate::view::header::header;
-use crate::view::screen::{Area, Body, Role, Screen, TextRow, span, strong};
-use crate::view::text::width as columns;
+use crate::view::lane::LaneKind;
+use crate::view::screen::{Area, Body, Edge, Role, Screen, TextRow, span, strong};
+use crate::view::text::width as cells;
 
 use place::Wanted;
 
@@ -57,6 +58,26 @@ pub(super) fn put(screen: &mut Screen, look: &Look<'_>) {
     text(places.list, list);
     text(places.detail, detail);
     text(places.footer, vec![footer(look, usize::from(width))]);
+    lanes(screen, look, places.lanes);
+}
+
+/// Columns of the time axis.
+pub(super) fn columns(width: u16, height: u16) -> usize {
+    usize::from(place::columns(width, height).0.saturating_sub(2))
+}
+
+/// How busy the GPUs were and how long the loop waited, around the moment that is looked at.
+fn lanes(screen: &mut Screen, look: &Look<'_>, area: Area) {
+    let Some(plots) = area.height.checked_sub(3).filter(|plots| *plots > 1) else { return };
+    let row = |y: u16, height: u16| Area { y: area.y + y, height, ..area };
+    let first = plots.div_ceil(2);
+    let below = first + 1;
+    let second = plots - first;
+    let gpu = (Edge::Top, row(0, 1), row(1, first));
+    build::put_lane(screen, look, LaneKind::GpuUtil, gpu);
+    let wait = (Edge::Middle, row(below, 1), row(below + 1, second));
+    build::put_lane(screen, look, LaneKind::Blocked, wait);
+    build::put_axis(screen, look, row(below + 1 + second, 1));
 }
 
 /// A heading, with a line to a remark at its right.
@@ -64,7 +85,7 @@ fn heading(title: &str, remark: &str, width: usize) -> TextRow {
     let title = format!(" {title} ");
     let remark = if width < 60 { String::new() } else { format!(" {remark} ") };
     // What is at the right keeps a distance to what is at the left.
-    let line = width.saturating_sub(columns(&title) + columns(&remark) + 2);
+    let line = width.saturating_sub(cells(&title) + cells(&remark) + 2);
     TextRow {
         left: vec![strong(title, Role::Title), span("─".repeat(line), Role::Border)],
         right: vec![span(remark, Role::Dim)],

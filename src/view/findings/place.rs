@@ -11,6 +11,8 @@ const LEAST: (u16, u16) = (72, 20);
 /// The fewest rows of the list, heading included, and of the evidence.
 const LIST_LEAST: u16 = 5;
 const DETAIL_LEAST: u16 = 4;
+/// The fewest rows of the lanes: two with their rules and plots of two rows, and the axis; and the most.
+const LANES: std::ops::RangeInclusive<u16> = 7..=24;
 
 /// The places.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,6 +23,8 @@ pub(super) struct Places {
     pub(super) changes: Area,
     pub(super) list: Area,
     pub(super) detail: Area,
+    /// The lanes around the moment that is looked at, with their axis.
+    pub(super) lanes: Area,
     pub(super) footer: Area,
 }
 
@@ -56,6 +60,7 @@ pub(super) const fn columns(width: u16, height: u16) -> (u16, u16) {
 ///  list       Findings ───────────────────────────────────────────────────────
 ///             ● high  STARVED · DISK-BOUND  14:01:12  40 s  ──████──
 ///  detail     STARVED · DISK-BOUND  train.py waits for data 41 % of the time …
+///  lanes     ┌ GPU util ────────────────────────────────────────────────── now 31% ┐
 ///  footer     Enter evidence   ↑↓ choose   x aside …
 /// ```
 pub(super) fn places(width: u16, height: u16, wanted: Wanted) -> Option<Places> {
@@ -70,7 +75,7 @@ pub(super) fn places(width: u16, height: u16, wanted: Wanted) -> Option<Places> 
     let (left, right) = columns(width, height);
     let summary = row(1, summary);
     if left < width {
-        let (list, detail) = lower(body, wanted);
+        let (list, detail, lanes) = lower(body, wanted);
         let (areas, changes) = upper(body, wanted);
         let at = |x, y, width, height| Area { x, y, width, height };
         return Some(Places {
@@ -80,11 +85,12 @@ pub(super) fn places(width: u16, height: u16, wanted: Wanted) -> Option<Places> 
             changes: at(left + 1, top + areas, right, changes),
             list: at(0, top, left, list),
             detail: at(0, top + list, left, detail),
+            lanes: at(0, top + list + detail, left, lanes),
             footer,
         });
     }
     let (areas, changes) = upper(body.saturating_sub(LIST_LEAST), wanted);
-    let (list, detail) = lower(body - areas - changes, wanted);
+    let (list, detail, lanes) = lower(body - areas - changes, wanted);
     Some(Places {
         header,
         summary,
@@ -92,6 +98,7 @@ pub(super) fn places(width: u16, height: u16, wanted: Wanted) -> Option<Places> 
         changes: row(top + areas, changes),
         list: row(top + areas + changes, list),
         detail: row(top + areas + changes + list, detail),
+        lanes: row(top + areas + changes + list + detail, lanes),
         footer,
     })
 }
@@ -102,13 +109,20 @@ fn upper(room: u16, wanted: Wanted) -> (u16, u16) {
     (areas, wanted.changes.min(room - areas))
 }
 
-/// Rows of the list and of the evidence below it: the list gets what it wants while the evidence has
-/// its rows, and half of the room at least; what is over is the evidence's.
-fn lower(room: u16, wanted: Wanted) -> (u16, u16) {
+/// Rows of the list, of the evidence below it and of the lanes below that: the list gets what it wants
+/// while the evidence has its rows, and half of the room at least; what is over is the lanes'.
+fn lower(room: u16, wanted: Wanted) -> (u16, u16, u16) {
     let most = room.saturating_sub(wanted.detail).max(room / 2).max(LIST_LEAST).min(room);
     let list = wanted.list.clamp(LIST_LEAST.min(most), most);
-    let detail = room - list;
-    if wanted.detail == 0 || detail < DETAIL_LEAST { (room, 0) } else { (list, detail) }
+    let rest = room - list;
+    let over = rest.saturating_sub(wanted.detail);
+    let lanes = if over < *LANES.start() { 0 } else { over.min(*LANES.end()) };
+    let detail = rest - lanes;
+    if wanted.detail == 0 || detail < DETAIL_LEAST {
+        (room - lanes, 0, lanes)
+    } else {
+        (list, detail, lanes)
+    }
 }
 
 #[cfg(test)]
@@ -124,8 +138,9 @@ mod tests {
                 {
                     let wanted = Wanted { summary: 1, areas, changes, list, detail };
                     let places = places(width, height, wanted).unwrap();
-                    let Places { header, summary, areas, changes, list, detail, footer } = places;
-                    let stacked = [areas, changes, list, detail];
+                    let Places { header, summary, areas, changes, list, detail, lanes, footer } =
+                        places;
+                    let stacked = [areas, changes, list, detail, lanes];
                     let of = |x: u16| stacked.iter().filter(move |area| area.x == x);
                     let mut columns: Vec<u16> = stacked.iter().map(|area| area.x).collect();
                     columns.dedup();
@@ -139,7 +154,7 @@ mod tests {
                         }
                         assert!(y < height, "{width}x{height} {wanted:?} {places:?}");
                     }
-                    assert_eq!(list.y + list.height + detail.height, height - 1);
+                    assert_eq!(list.y + list.height + detail.height + lanes.height, height - 1);
                     assert!(list.height >= LIST_LEAST.min(height - 4));
                 }
             }

@@ -59,6 +59,8 @@ pub(super) struct Wanted {
     pub(super) verdict: u16,
     /// GPUs and MIG instances.
     pub(super) gpus: u16,
+    /// Whether the chosen one is a MIG instance, which has no power and no links of its own.
+    pub(super) slice: bool,
     /// Whether the chosen GPU has NVLinks.
     pub(super) nvlink: bool,
     pub(super) words: u16,
@@ -101,7 +103,11 @@ pub(super) fn places(width: u16, height: u16, wanted: Wanted) -> Option<Places> 
     };
     let rest = rest + 1 + PLOT_LEAST - all.map_or(0, |rows| rows + 1);
     let mut lanes = GpuLane::ALL.to_vec();
-    lanes.retain(|lane| *lane != GpuLane::Nvlink || wanted.nvlink);
+    lanes.retain(|lane| match lane {
+        GpuLane::Util | GpuLane::Memory => true,
+        GpuLane::Power | GpuLane::Pcie => !wanted.slice,
+        GpuLane::Nvlink => wanted.nvlink && !wanted.slice,
+    });
     for lane in GpuLane::GIVEN_UP {
         if lanes.len() as u16 * (1 + PLOT_LEAST) > rest {
             lanes.retain(|other| *other != lane);
@@ -168,7 +174,7 @@ mod tests {
             for (verdict, gpus, nvlink, words) in
                 [(1, 1, false, 6), (2, 8, true, 4), (5, 64, true, 20), (1, 0, false, 0)]
             {
-                let wanted = Wanted { verdict, gpus, nvlink, words };
+                let wanted = Wanted { verdict, gpus, nvlink, words, slice: gpus == 8 };
                 let Some(places) = places(120, height, wanted) else { continue };
                 let mut y = 0;
                 let pairs = places.all.iter().chain(places.lanes.iter().map(|(_, pair)| pair));
@@ -188,7 +194,7 @@ mod tests {
 
     #[test]
     fn eight_gpus_and_three_lanes_of_one_have_room_in_24_rows() {
-        let wanted = Wanted { verdict: 1, gpus: 8, nvlink: false, words: 4 };
+        let wanted = Wanted { verdict: 1, gpus: 8, words: 4, ..Wanted::default() };
         let places = places(80, 24, wanted).unwrap();
         assert_eq!(places.all.unwrap().plot.height, 8);
         let lanes: Vec<GpuLane> = places.lanes.iter().map(|(lane, _)| *lane).collect();

@@ -18,6 +18,7 @@ use crate::view::header::header;
 use crate::view::lane::LaneKind;
 use crate::view::screen::{Area, Body, Edge, Line, Role, Rule, Screen, TextRow, span, strong};
 use crate::view::text::{fit_line, line_width};
+use crate::view::told;
 use crate::view::verdict::{Room, verdict};
 
 use over::Over;
@@ -46,7 +47,7 @@ pub(super) fn put(screen: &mut Screen, look: &Look<'_>) {
         verdict: said.len() as u16,
         list: list::wanted(look),
         workers: all.len().min(usize::from(u16::MAX)) as u16,
-        words: words::wanted(&told, usize::from(width)),
+        words: told::wanted(&told, usize::from(width)),
     };
     let Some(places) = place::places(width, height, wanted) else {
         let rows =
@@ -59,7 +60,7 @@ pub(super) fn put(screen: &mut Screen, look: &Look<'_>) {
     text(places.verdict, said);
     text(places.list, list::list(look, usize::from(width), usize::from(places.list.height)));
     let room = usize::from(places.words.height);
-    text(places.words, words::rows(&told, usize::from(width), room));
+    text(places.words, told::rows(&told, usize::from(width), room));
     text(places.footer, vec![footer(look, usize::from(width))]);
     plots(screen, look, &over, &places);
     worker_part(screen, look, &over, &all, &places);

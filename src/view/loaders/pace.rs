@@ -2,11 +2,11 @@
 
 use crate::fmt;
 use crate::history::Track;
+use crate::view::bar::bar;
 use crate::view::focus::Look;
 use crate::view::screen::{Line, Role, TextRow, span, strong};
 use crate::view::text::{left, right};
 
-use super::depths::bar;
 use super::over::{Over, mean};
 
 /// Columns of the words before a bar, and of the figure behind it.

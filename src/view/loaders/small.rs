@@ -7,12 +7,12 @@ use crate::view::header::header;
 use crate::view::lane::LaneKind;
 use crate::view::screen::{Line, Role, TextRow, span};
 use crate::view::text::{fit_line, line_width};
+use crate::view::told::{self, Told};
 use crate::view::verdict::{Room, verdict};
 use crate::view::workers::strip;
 
 use super::list;
 use super::over::Over;
-use super::words::{self, Told};
 use super::workers::{Worker, figures};
 
 /// A screen of numbers, as many rows as there are.
@@ -52,7 +52,7 @@ pub(super) fn numbers(
     let some: Vec<Worker> = all.iter().skip(first).take(shown).cloned().collect();
     rows.extend(figures(look, over, &some, all.len(), width.min(500) as u16));
     let room = height.saturating_sub(rows.len() + 1);
-    rows.extend(words::rows(told, width, room));
+    rows.extend(told::rows(told, width, room));
     rows.truncate(height.saturating_sub(1));
     rows.resize(height.saturating_sub(1), TextRow::default());
     rows.push(footer(look, width));

@@ -8,17 +8,13 @@ use crate::model::inventory::{LoaderInfo, Storage};
 use crate::model::sample::{LoaderSample, ReadySource, WaitSource};
 use crate::model::{Bound, Cause, Finding, Gap, LoaderId, Reading, Rule};
 use crate::view::focus::Look;
-use crate::view::screen::{Role, TextRow, span, strong};
-use crate::view::text::{clauses, left, safe, wrap};
+use crate::view::text::safe;
+use crate::view::told::Told;
 
 use super::epoch;
 use super::over::{Over, mean, row};
 use super::workers::Worker;
 
-/// Columns of the word before a sentence.
-const HEAD: usize = 11;
-/// The most lines of one sentence.
-const LINES: usize = 3;
 /// Steps a second below which it can be said which batch is awaited.
 const SLOW_STEPS: f64 = 5.0;
 /// From these shares on, the CPUs, the wait for one, and the wait for a device may be what is saturated.
@@ -27,13 +23,6 @@ const QUEUED: f64 = 0.2;
 const FETCHES: f64 = 0.3;
 /// A loop that waits for less than this share of its time is fed.
 const FED: f64 = 0.05;
-
-/// A sentence with the word that stands before it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Told {
-    pub(super) head: &'static str,
-    pub(super) text: String,
-}
 
 /// What is to be said, the most wanted first.
 pub(super) fn words(look: &Look<'_>, over: &Over, all: &[Worker]) -> Vec<Told> {
@@ -278,41 +267,4 @@ fn files(storage: &[Storage]) -> Option<String> {
         .collect();
     (!places.is_empty())
         .then(|| format!("Open files are on {}, the most used first.", places.join(", ")))
-}
-
-/// Rows that all of it would take.
-pub(super) fn wanted(told: &[Told], width: usize) -> u16 {
-    let lines: usize = told.iter().map(|one| lines_of(one, width)).sum();
-    lines.min(usize::from(u16::MAX)) as u16
-}
-
-fn lines_of(told: &Told, width: usize) -> usize {
-    wrap(&told.text, width.saturating_sub(HEAD + 1), LINES).len()
-}
-
-/// The sentences in at most `room` rows: the last ones get a line each before any is left out.
-pub(super) fn rows(told: &[Told], width: usize, room: usize) -> Vec<TextRow> {
-    let mut lines: Vec<usize> = told.iter().map(|one| lines_of(one, width)).collect();
-    let over = |lines: &[usize]| lines.iter().sum::<usize>() > room;
-    for at in (0..lines.len()).rev() {
-        while over(&lines) && lines[at] > 1 {
-            lines[at] -= 1;
-        }
-    }
-    let mut rows = Vec::new();
-    for (one, lines) in told.iter().zip(lines) {
-        let lines = lines.min(room - rows.len().min(room));
-        let text = clauses(&one.text, width.saturating_sub(HEAD + 1), lines);
-        for (at, line) in text.into_iter().enumerate() {
-            let head = if at == 0 { one.head } else { "" };
-            rows.push(TextRow {
-                left: vec![
-                    strong(left(&format!(" {head}"), HEAD), Role::Title),
-                    span(line, Role::Text),
-                ],
-                ..TextRow::default()
-            });
-        }
-    }
-    rows
 }

@@ -169,6 +169,33 @@ fn without_the_run_queue_delay_no_oversubscription_is_named() {
     assert_eq!(cause, Cause::TooFewWorkers);
 }
 
+#[test]
+fn a_loop_that_itself_stands_in_line_is_named_before_its_delivery() {
+    let slow = |delay: f64| {
+        let mut scenario = fed();
+        scenario.cpus = 2.0;
+        scenario.load_mut(0).delivery = 0.12;
+        cause_of(&mut scenario, 60, &mut |_, sample, frame| {
+            on_cpu(frame, 0.1, 0.1);
+            frame.procs.iter_mut().for_each(|r| r.main_run_delay_ratio = Reading::Is(delay));
+            sample.host.runnable = Reading::Is(18);
+        })
+    };
+    let (cause, finding) = slow(0.5);
+    assert_eq!(cause, Cause::CpuOversubscribed, "{finding:#?}");
+    assert!(
+        finding.title.contains("18 threads of all jobs want to run on 2 cores"),
+        "{}",
+        finding.title
+    );
+    assert!(
+        finding.title.contains("main thread stands in line for a CPU 50 %"),
+        "{}",
+        finding.title
+    );
+    assert_eq!(slow(0.1).0, Cause::DeliveryBound);
+}
+
 /// A loop that loads its data itself, with its main thread on a CPU, at a disk and at a network so much
 /// of the wait.
 fn alone(sample: &mut Sample, [run, disk, net]: [f64; 3]) {
@@ -190,7 +217,8 @@ fn alone(sample: &mut Sample, [run, disk, net]: [f64; 3]) {
 
 #[test]
 fn a_loop_without_workers_is_told_where_its_main_thread_loads() {
-    let (cause, finding) = cause_of(&mut starved(), 60, &mut |_, sample, _| {
+    let (cause, finding) = cause_of(&mut starved(), 60, &mut |_, sample, frame| {
+        on_cpu(frame, 0.7, 0.0);
         alone(sample, [0.7, 0.25, 0.0]);
     });
     assert_eq!(cause, Cause::TooFewWorkers, "{finding:#?}");

@@ -95,7 +95,8 @@ fn without_its_stack_or_its_own_cpu_time_nothing_is_said_of_the_main_thread() {
 #[test]
 fn a_loop_that_works_inside_its_loader_while_workers_idle_starves_by_its_main_thread() {
     let by_main = |share: f64| {
-        move |_: f64, sample: &mut Sample, _: &mut Frame| {
+        move |_: f64, sample: &mut Sample, frame: &mut Frame| {
+            super::on_cpu(frame, 0.9, 0.0);
             let row = &mut sample.loaders[0];
             let wait = row.wait_samples_total.ok().unwrap() as f64;
             row.wait_run_samples_total = Reading::Is((wait * share) as u64);

@@ -100,6 +100,8 @@ fn reading() -> Scenario {
 fn on_cpu(frame: &mut Frame, cores: f64, run_delay: f64) {
     for rates in &mut frame.procs {
         rates.cpu_cores = Reading::Is(cores);
+        rates.main_cpu_cores = Reading::Is(cores.min(1.0));
+        rates.main_run_delay_ratio = Reading::Is(0.0);
         rates.run_delay_ratio = Reading::Is(run_delay);
     }
 }

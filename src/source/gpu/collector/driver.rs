@@ -33,7 +33,7 @@ pub(super) fn gap(error: &NvmlError) -> Gap {
 
 /// Opens the library and starts a thread for each GPU. Does not return where the driver hangs.
 pub(super) fn start(out: &Arc<Out>, interval: Duration) {
-    let nvml = match Nvml::init() {
+    let nvml = match open() {
         // For the life of the process: closing the library would pull the code from under the threads,
         // and without a client some drivers put the GPU to sleep between two looks.
         Ok(nvml) => &*Box::leak(Box::new(nvml)),
@@ -54,6 +54,22 @@ pub(super) fn start(out: &Arc<Out>, interval: Duration) {
         if started.is_err() {
             super::leave();
         }
+    }
+}
+
+/// Folders that the dynamic loader does not search everywhere, and where the library is known to be:
+/// WSL2, NixOS, Google's container images.
+const UNUSUAL: [&str; 3] =
+    ["/usr/lib/wsl/lib", "/run/opengl-driver/lib", "/usr/local/nvidia/lib64"];
+
+/// Opens the library by its name, else where it stands unannounced.
+fn open() -> Result<Nvml, NvmlError> {
+    let usual = Nvml::init();
+    let Err(NvmlError::LibloadingError(_)) = &usual else { return usual };
+    let files = UNUSUAL.iter().map(|folder| Path::new(folder).join("libnvidia-ml.so.1"));
+    match files.into_iter().find(|file| file.exists()) {
+        Some(file) => Nvml::builder().lib_path(file.as_os_str()).init(),
+        None => usual,
     }
 }
 

@@ -332,6 +332,8 @@ impl Asker {
                 Err(NvmlError::NotFound) => Ok(Vec::new()),
                 answer => answer,
             });
+        // The count and the list.
+        self.cost.calls += 1;
         let samples = match answer {
             Reading::Is(samples) => samples,
             Reading::Not(gap) => {

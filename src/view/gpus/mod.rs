@@ -1,0 +1,145 @@
+//! The screen of the GPUs: all of them over time, and one of them with a lane for each of its
+//! quantities, over the same time axis as the lanes.
+
+mod card;
+mod figures;
+mod full;
+mod health;
+mod lanes;
+mod list;
+mod place;
+mod small;
+mod words;
+
+use crate::app::gpus::gpu_rows;
+use crate::model::GpuId;
+use crate::view::build;
+use crate::view::focus::Look;
+use crate::view::footer::footer;
+use crate::view::header::header;
+use crate::view::screen::{Area, Body, Edge, Line, Role, Rule, Screen, TextRow, span, strong};
+use crate::view::text::{fit_line, line_width};
+use crate::view::told;
+use crate::view::verdict::{Room, verdict};
+
+use card::Card;
+use place::{GpuLane, Pair, Places, Wanted};
+
+pub(in crate::view) use full::popup;
+
+/// Rows that the verdict may count as absent: it stands in full on the first screen.
+const VERDICT_LESS: u16 = 12;
+
+/// Columns of the time axis.
+pub(super) fn columns(width: u16) -> usize {
+    usize::from(place::left_width(width).saturating_sub(2))
+}
+
+/// Puts the screen together.
+pub(super) fn put(screen: &mut Screen, look: &Look<'_>) {
+    let (width, height) = (screen.width, screen.height);
+    let said = verdict(look, usize::from(width), Room::of(height.saturating_sub(VERDICT_LESS)));
+    let gpu = look.state.shown_gpu();
+    let told = words::words(look, gpu);
+    let all = gpu_rows(look.state).len();
+    let wanted = Wanted {
+        verdict: said.len() as u16,
+        gpus: all.min(usize::from(u16::MAX)) as u16,
+        slice: gpu.is_some_and(|gpu| gpu.slice_index().is_some()),
+        nvlink: gpu.is_some_and(|gpu| Card::of(look, gpu).has_nvlink()),
+        words: told::wanted(&told, usize::from(width)),
+    };
+    let Some(places) = place::places(width, height, wanted) else {
+        let rows = small::numbers(look, gpu, &told, usize::from(width), usize::from(height));
+        build::put(screen, Area { x: 0, y: 0, width, height }, Body::Text(rows));
+        return;
+    };
+    let mut text = |area: Area, rows: Vec<TextRow>| build::put(screen, area, Body::Text(rows));
+    text(places.header, vec![header(look, usize::from(width))]);
+    text(places.verdict, said);
+    let room = usize::from(places.words.height);
+    text(places.words, told::rows(&told, usize::from(width), room));
+    text(places.footer, vec![footer(look, usize::from(width))]);
+    map(screen, look, &places, all);
+    for (at, (of, pair)) in places.lanes.iter().enumerate() {
+        let edge = if at == 0 && places.all.is_none() { Edge::Top } else { Edge::Middle };
+        one_lane(screen, look, gpu, (*of, pair, edge), &places);
+    }
+    let ticks = look.window.ticks(look.state, look.present());
+    let cursor = look.window.cursor.map(|column| column + 1);
+    let axis = Rule { edge: Edge::Bottom, left: Vec::new(), right: Vec::new(), ticks, cursor };
+    build::put(screen, places.axis, Body::Rule(axis));
+}
+
+/// All GPUs over time, and their figures.
+fn map(screen: &mut Screen, look: &Look<'_>, places: &Places, all: usize) {
+    let Some(pair) = &places.all else { return };
+    let shown = list::shown(look, usize::from(pair.plot.height));
+    let mut title = vec![strong("GPUs", Role::Title)];
+    if shown.len() < all
+        && let (Some(first), Some(last)) = (shown.first(), shown.last())
+    {
+        title.push(span(format!("  {first} to {last} of {all}"), Role::Dim));
+    }
+    title.push(span("  utilization, a row each", Role::Dim));
+    let heat = Body::Heat(list::map(look, &shown));
+    boxed(screen, look, Edge::Top, pair, (title, Line::new()), heat);
+    build::put(screen, pair.head, Body::Text(vec![list::heading(pair.head.width)]));
+    let figures = list::figures(look, &shown, pair.figures.width);
+    build::put(screen, pair.figures, Body::Text(figures));
+}
+
+/// A lane of the chosen GPU with its figures.
+fn one_lane(
+    screen: &mut Screen,
+    look: &Look<'_>,
+    gpu: Option<GpuId>,
+    (of, pair, edge): (GpuLane, &Pair, Edge),
+    places: &Places,
+) {
+    let shown = gpu.unwrap_or_default();
+    let lane = lanes::lane(look, shown, of);
+    boxed(screen, look, edge, pair, (lane.title, lane.values), lane.body);
+    let Some(gpu) = gpu else { return };
+    let card = Card::of(look, gpu);
+    let Area { width, height, .. } = pair.figures;
+    let apart = places.lanes.iter().any(|(lane, _)| *lane == GpuLane::Nvlink);
+    let (title, remark, mut rows) = match of {
+        GpuLane::Util => {
+            let name = card.info.map(|info| crate::view::text::safe(&info.name));
+            ("Activity", name.unwrap_or_default() + " ", figures::activity(&card, width))
+        }
+        GpuLane::Memory => {
+            let rows = figures::processes(look, &card, width, height);
+            ("Processes", String::new(), rows)
+        }
+        GpuLane::Power => ("Clocks and heat", String::new(), figures::power(&card, width)),
+        GpuLane::Pcie => {
+            let rows = figures::links(&card, width, !apart);
+            ("Links", figures::link_words(&card), rows)
+        }
+        GpuLane::Nvlink => ("NVLink", String::new(), figures::nvlink(&card, width)),
+    };
+    rows.truncate(usize::from(height));
+    build::put(screen, pair.head, Body::Text(vec![figures::heading(title, remark)]));
+    build::put(screen, pair.figures, Body::Text(rows));
+}
+
+/// A plot under its title rule.
+fn boxed(
+    screen: &mut Screen,
+    look: &Look<'_>,
+    edge: Edge,
+    pair: &Pair,
+    (title, values): (Line, Line),
+    body: Body,
+) {
+    let width = usize::from(pair.rule.width);
+    let right = fit_line(values, width.saturating_sub(16));
+    let left = fit_line(title, width.saturating_sub(line_width(&right) + 8));
+    // The cursor's column within a rule counts the left border too.
+    let cursor = look.window.cursor.map(|column| column + 1);
+    let rule = Rule { edge, left, right, ticks: Vec::new(), cursor };
+    build::put(screen, pair.rule, Body::Rule(rule));
+    build::put(screen, pair.plot, body);
+}

@@ -1,0 +1,94 @@
+//! What a finding says, in every scenario that raises one: full sentences with their numbers, a remedy
+//! that names the knob, and no cause that its evidence does not cover.
+
+use mltop::model::{Evidence, Finding};
+
+/// Fewer words are a heading, not a sentence.
+const TITLE_WORDS: usize = 6;
+const ADVICE_WORDS: usize = 4;
+
+/// What a title may name as the cause, and of which columns evidence must then be.
+const COVERED: [(&[&str], &[&str]); 4] = [
+    (&["disk", "nvme"], &["disk", "read", "io", "storage", "write"]),
+    (&["cpu", "cores"], &["cpu", "run", "throttled", "cores"]),
+    (&["network", "nfs"], &["net", "rx", "rtt", "storage"]),
+    (&["memory", "vram", "swap"], &["memory", "vram", "swap", "shm", "cache", "refault"]),
+];
+
+/// Fails where a finding says anything that is not a full sentence with what belongs in it.
+pub(crate) fn full(finding: &Finding) {
+    let Finding { title, advice, gain, evidence, .. } = finding;
+    assert!(has_number(title), "a title without its number: {title}");
+    assert!(words(title) >= TITLE_WORDS, "a title that is no sentence: {title}");
+    assert!(words(advice) >= ADVICE_WORDS, "advice that is no sentence: {advice}");
+    assert!(advice.ends_with('.'), "advice without its end: {advice}");
+    assert!(advice.starts_with(|c: char| c.is_uppercase() || c.is_numeric()), "{advice}");
+    assert!(names_a_knob(advice), "advice that names no knob: {advice}");
+    if !gain.is_empty() {
+        let bounded =
+            ["up to", "at most", "frees", "no gain"].iter().any(|word| gain.contains(word));
+        assert!(has_number(gain) && bounded, "a gain without its bound: {gain}");
+    }
+    assert!(!evidence.is_empty(), "no evidence: {title}");
+    for part in evidence {
+        assert!(has_number(&part.text), "evidence without its number: {}", part.text);
+        assert!(words(&part.text) >= 2, "evidence that says nothing: {}", part.text);
+    }
+    for text in [title, advice, gain].into_iter().chain(evidence.iter().map(|part| &part.text)) {
+        let broken = ["  ", "NaN", "inf ", " ,", "{", "}", "None", "Some("];
+        for word in broken {
+            assert!(!text.contains(word), "'{word}' in: {text}");
+        }
+    }
+    covered(title, evidence);
+}
+
+/// Every cause that the title names has a number of its own in the evidence.
+fn covered(title: &str, evidence: &[Evidence]) {
+    // What the run is called is no cause.
+    let said = title.to_lowercase();
+    for (named, columns) in COVERED {
+        let Some(word) = named.iter().find(|word| said.contains(*word)) else { continue };
+        let rests = evidence.iter().any(|part| {
+            let told = part.text.to_lowercase();
+            columns.iter().any(|column| part.series.contains(column) || told.contains(column))
+        });
+        assert!(rests, "'{word}' in the title, and no evidence of it: {title}\n{evidence:#?}");
+    }
+}
+
+fn has_number(text: &str) -> bool {
+    text.contains(|c: char| c.is_ascii_digit())
+}
+
+fn words(text: &str) -> usize {
+    text.split_whitespace().filter(|word| word.contains(char::is_alphanumeric)).count()
+}
+
+/// Something that one can set, call, install or stop: `num_workers`, `OMP_NUM_THREADS=1`, `--shm-size`,
+/// `cpu.max`, `DataLoader(...)`, `DALI`, `WebDataset`, `process 4711`.
+fn names_a_knob(advice: &str) -> bool {
+    advice.split(|c: char| c.is_whitespace() || ",;".contains(c)).any(|word| {
+        let word = word.trim_matches(|c: char| "()\".".contains(c));
+        let inner = |sign: char| word.trim_matches(sign).contains(sign);
+        let capitals = word.chars().filter(|c| c.is_uppercase()).count();
+        inner('_')
+            || inner('=')
+            || word.starts_with("--")
+            || inner('.')
+            || inner('(')
+            || capitals >= 2
+    }) || advice.contains("process ")
+}
+
+#[test]
+fn what_is_no_sentence_is_told_from_what_is_one() {
+    assert!(names_a_knob("Raise num_workers from 8 to 14."));
+    assert!(names_a_knob("Set OMP_NUM_THREADS=1 in the environment."));
+    assert!(names_a_knob("Pack the files into WebDataset shards."));
+    assert!(names_a_knob("Raise cpu.max of the control group."));
+    assert!(names_a_knob("Stop the process 7."));
+    assert!(!names_a_knob("Make it faster."));
+    assert!(has_number("41 %") && !has_number("much"));
+    assert_eq!(words("· 41 % of it"), 3);
+}
