@@ -24,6 +24,7 @@ const UP: Key = Key::plain(KeyCode::Up);
 const LEFT: Key = Key::plain(KeyCode::Left);
 const SIZES: [(u16, u16); 3] = [(200, 50), (120, 36), (80, 24)];
 
+#[allow(clippy::unnecessary_wraps, reason = "as the field that it is for")]
 fn cost(gpu_seconds: f64) -> Option<Cost> {
     Some(Cost {
         low_gpu_seconds: gpu_seconds * 0.8,

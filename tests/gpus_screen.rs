@@ -1,7 +1,7 @@
 //! The screen of the GPUs, driven as the program drives it: keys and ticks in, screens out.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should stop")]
 
-#[path = "common/gpu_cards.rs"]
+#[path = "common/gpu_figures.rs"]
 mod cards;
 #[path = "common/frames.rs"]
 mod frames;

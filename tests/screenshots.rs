@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should stop")]
 
-#[path = "common/gpu_cards.rs"]
+#[path = "common/gpu_figures.rs"]
 mod cards;
 #[path = "common/frames.rs"]
 mod frames;

@@ -210,16 +210,13 @@ impl Watch {
         let gpus: Vec<GpuId> = trainers.iter().flat_map(|t| t.gpus.iter().copied()).collect();
         let lost = Lost::of(gpus, 1.0, 1.0);
         let said = self.said(scene, run, trainers);
-        let new = match self.id {
-            Some(id) => {
-                ledger.renew(id, said, false);
-                1
-            }
-            None => {
-                let first = self.events.front().map_or(self.since, |event| event.from_ms);
-                self.id = ledger.open(said, first);
-                self.events.len()
-            }
+        let new = if let Some(id) = self.id {
+            ledger.renew(id, said, false);
+            1
+        } else {
+            let first = self.events.front().map_or(self.since, |event| event.from_ms);
+            self.id = ledger.open(said, first);
+            self.events.len()
         };
         for event in self.events.iter().rev().take(new) {
             if let (Some(id), Some(lost)) = (self.id, &lost) {

@@ -21,7 +21,7 @@ pub(super) static ABOUT: About = About {
            slowdown or a power brake as the reason for its clock {reasons} of the time, or the clock is at \
            most {clock} of its own 95th percentile at {hot} or more; for 30 s. Cleared below half of the \
            first and above the second for 60 s. The software's power cap at full load is normal.",
-    remedy: "Cooling and airflow; a lower power limit (nvidia-smi -pl) that the cooling can carry; power \
+    remedy: "Cooling and airflow; a lower power limit (nvidia-smi --power-limit) that the cooling can carry; power \
              cables and the supply of the rack.",
     source: "bits as in NVML's clocksEventReasons; 20 % of samples and 85 % of the clock: a proposal",
     thresholds: &[&REASONS, &CLOCK, &HOT],
@@ -246,14 +246,17 @@ fn said(scene: &Scene<'_>, trainer: &Trainer, gpu: GpuId, case: &Case) -> Said {
         evidence: evidence(scene, gpu, case),
         advice: if brake {
             "Check the power cables and what the rack's supply can deliver, or set a lower limit that it \
-             carries (nvidia-smi -pl)."
+             carries (nvidia-smi --power-limit)."
         } else {
             "Check fans, airflow and the inlet temperature; until then a power limit that the cooling \
-             carries keeps the clock steady (nvidia-smi -pl)."
+             carries keeps the clock steady (nvidia-smi --power-limit)."
         }
         .into(),
         gain: case.clock().filter(|share| *share < 1.0).map_or_else(
-            || "steadier steps; how much faster is not known".into(),
+            || {
+                let slowed = case.reasons().unwrap_or_default();
+                format!("frees it from a slowdown {} of the time", words::percent(slowed))
+            },
             |share| format!("up to {:.2}× faster at the clock that it held", 1.0 / share.max(0.1)),
         ),
         lost: None,
@@ -275,7 +278,11 @@ fn evidence(scene: &Scene<'_>, gpu: GpuId, case: &Case) -> Vec<Evidence> {
                 format!("{name} {}", words::percent(seconds / case.sum.slow_read))
             })
             .collect();
-        let text = if set.is_empty() { "no slowdown was given".into() } else { set.join(", ") };
+        let text = if set.is_empty() {
+            "a slowdown was given 0 % of the time".into()
+        } else {
+            set.join(", ")
+        };
         let limit = Some(settings.of(&REASONS));
         lines.push(words::evidence(span, "gpus.throttle_reasons", &*entity, share, limit, text));
     }

@@ -185,8 +185,8 @@ fn said(scene: &Scene<'_>, trainer: &Trainer, gpu: GpuId, shares: &Shares) -> Sa
                  torch.set_float32_matmul_precision(\"high\"). A model in float64 or without matrix \
                  products gains nothing by it."
             .into(),
-        gain: "up to several times the speed of the matrix products; their share of the step cannot \
-               be read here"
+        gain: "up to 16× faster matrix products (float32 to bfloat16 on an A100); their share of the \
+               step cannot be read here"
             .into(),
         ..Said::of(Rule::NoTensorCores)
     }

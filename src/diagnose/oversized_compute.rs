@@ -82,7 +82,8 @@ pub(super) fn test(case: &Case<'_>, settings: &Settings) -> Option<(Said, Limits
         Some(active) => by_activity(case, &windows, active, settings)?,
         None => by_utilization_and_power(case, &windows, settings)?,
     };
-    evidence.extend(memory(case).into_iter().chain(left_out(case)));
+    evidence.extend(memory(case));
+    evidence.push(left_out(case));
     let (advice, gain, saved, limits) = advise(case, active, settings);
     let said = Said {
         severity: if saved >= SAVES { Severity::Warn } else { Severity::Info },
@@ -212,7 +213,7 @@ fn memory(case: &Case<'_>) -> Option<Evidence> {
 }
 
 /// `19 of 30 min counted; left out: evaluation 7 min, checkpoints 2 min`
-fn left_out(case: &Case<'_>) -> Option<Evidence> {
+fn left_out(case: &Case<'_>) -> Evidence {
     let (all, parts) = case.sizing.left_out();
     let out: f64 = parts.iter().sum();
     let named = parts.iter().zip(LEFT_OUT).filter(|(seconds, _)| **seconds >= 1.0);
@@ -225,7 +226,7 @@ fn left_out(case: &Case<'_>) -> Option<Evidence> {
         if named.is_empty() { "nothing".into() } else { named.join(", ") }
     );
     let entity = format!("pid {}", case.trainer.pid);
-    Some(words::evidence(case.span, "loaders.steps_total", entity, all - out, None, text))
+    words::evidence(case.span, "loaders.steps_total", entity, all - out, None, text)
 }
 
 fn line(case: &Case<'_>, series: &str, value: f64, limit: f64, what: &str) -> Evidence {

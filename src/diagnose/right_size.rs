@@ -157,7 +157,11 @@ impl Offer {
     pub(super) fn gain(&self) -> String {
         match self.frees {
             Some((left, all)) => format!("frees {left}/{all} of the card"),
-            None => format!("an {} is enough", self.name),
+            None => format!(
+                "frees the card: an {} with {} is enough",
+                self.name,
+                words::memory(self.bytes)
+            ),
         }
     }
 

@@ -239,17 +239,15 @@ fn advice(full: bool, launch: bool) -> String {
     format!("{batch}; or give the job a smaller card or a slice of one.")
 }
 
-/// A GPU that never idles is faster by what it idles now. How much more of it a larger batch puts to
-/// work is not known before it is tried.
+/// All of the GPU at work all of the time is the most that a larger batch can come to.
 fn gain(case: &Case) -> String {
-    if case.util <= 1.0 - IDLES {
-        format!(
-            "up to {:.1}× faster if the GPU did not idle between kernels",
-            1.0 / case.util.max(0.1)
-        )
-    } else {
-        "more work for each kernel; how much faster that is shows the first larger batch".into()
+    if let Some(sm) = case.sm {
+        return format!(
+            "up to {:.1}× faster if all multiprocessors were at work",
+            1.0 / sm.clamp(0.01, 1.0)
+        );
     }
+    format!("up to {:.1}× faster if the GPU did not idle", 1.0 / case.util.clamp(0.01, 1.0))
 }
 
 fn evidence(

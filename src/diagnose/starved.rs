@@ -19,8 +19,9 @@ pub(super) static ABOUT: About = About {
     area: Rule::Starved.area(),
     what: "The training loop waits for data while its GPU could work.",
     when: "Raised where the loop waits {blocked} of the time or more and the GPU loses {lost} of it or \
-           more, for 5 s over a window of 10 s (10 s over 30 s where looks or steps are few); cleared \
-           below half of that for 10 s (20 s).",
+           more, for 5 s over a window of 10 s (10 s over 30 s where looks or steps are few), below \
+           twice that for twice as long and all over the window; cleared below half of it for 10 s \
+           (20 s).",
     remedy: "What the cause says: more workers only where nothing is saturated, else a faster disk, \
              larger files, cheaper samples or more cores.",
     source: "10 % as in TraceML, 5 % as in xprof and the PyTorch profiler's plugin; windows by our own \

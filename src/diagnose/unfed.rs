@@ -10,18 +10,16 @@ use crate::model::Evidence;
 pub(super) fn line(case: &Case<'_>, settings: &Settings) -> Option<Evidence> {
     let points = case.sizing.newest(settings)?;
     let lost = blocked(&points)?.clamp(0.0, 0.9);
-    let (series, at_work, most, what) = match p95_of(&points, |point| point.sm) {
-        Some(active) => {
-            ("gpus.sm_active_ratio", active, settings.of(&ACTIVE), "of its multiprocessors at work")
+    let active = p95_of(&points, |point| point.sm);
+    let (series, at_work, most, what) = if let Some(active) = active {
+        ("gpus.sm_active_ratio", active, settings.of(&ACTIVE), "of its multiprocessors at work")
+    } else {
+        let power = p95_of(&points, |point| point.power)?;
+        let util = p95_of(&points, |point| point.util)?;
+        if power >= settings.of(&POWER) {
+            return None;
         }
-        None => {
-            let power = p95_of(&points, |point| point.power)?;
-            let util = p95_of(&points, |point| point.util)?;
-            if power >= settings.of(&POWER) {
-                return None;
-            }
-            ("gpus.utilization_ratio", util, settings.of(&UTILIZATION), "utilized")
-        }
+        ("gpus.utilization_ratio", util, settings.of(&UTILIZATION), "utilized")
     };
     if at_work >= most {
         return None;

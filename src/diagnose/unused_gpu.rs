@@ -243,7 +243,10 @@ fn evidence(scene: &Scene<'_>, ids: &[String], busy: f64, from: i64) -> Vec<Evid
             who,
             0.0,
             Some(USED),
-            "no process holds its memory, and no kernel ran in any look".into(),
+            format!(
+                "no process holds memory of GPU {}, and no kernel ran in any look",
+                ids.join(", ")
+            ),
         ),
         words::evidence(span, "gpus.utilization_ratio", "run", busy, limit, sibling),
     ]

@@ -169,7 +169,7 @@ fn pressure(
                      PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True. What PyTorch's allocator keeps \
                      for later is counted as in use."
                 .into(),
-            gain: "keeps the job from ending for want of memory".into(),
+            gain: format!("frees room beyond the {left} that are left"),
             ..Said::of(Rule::VramPressure)
         }
     });
@@ -291,7 +291,7 @@ impl Grown {
                      torch.cuda.memory._record_memory_history(). Lengths that vary fragment the memory: \
                      PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True."
                 .into(),
-            gain: "keeps the job from ending for want of memory".into(),
+            gain: format!("frees up to {grown} in every {steps:.0} steps"),
             ..Said::of(Rule::VramPressure)
         }
     }

@@ -170,7 +170,6 @@ impl Judgement {
                 part.grade.map_or_else(|| fmt::NONE.into(), |grade| grade.letter().to_string());
             format!("{} {letter}", part.area.code())
         });
-        // Writing into a string does not fail.
         let _ = writeln!(out, "grades: {}", grades.collect::<Vec<_>>().join(", "));
         let _ = write!(out, "{}: {}", self.outcome.word(), self.reason);
         if !self.remedy.is_empty() {

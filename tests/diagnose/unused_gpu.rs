@@ -39,7 +39,7 @@ fn cards_that_a_run_lists_and_does_not_use_are_named_with_their_number() {
     );
     assert!(finding.advice.contains("--nproc_per_node=4"), "{}", finding.advice);
     cards.run(&mut engine, 100);
-    let cost = of(&engine, Rule::UnusedGpu)[0].cost.clone().unwrap();
+    let cost = of(&engine, Rule::UnusedGpu)[0].cost.unwrap();
     assert!((2.0 * 380.0..2.0 * 455.0).contains(&cost.gpu_seconds), "{cost:?}");
 }
 

@@ -192,7 +192,7 @@ impl Plan {
             end += phase.seconds;
             seconds < end
         });
-        phase.or(self.phases.last()).unwrap()
+        phase.or_else(|| self.phases.last()).unwrap()
     }
 
     /// Phases in which the loop starves: from, to, why.

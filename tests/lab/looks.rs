@@ -34,7 +34,7 @@ pub(crate) struct Counts {
 /// The looks at one trainer.
 pub(crate) struct Looks {
     pub(crate) counts: Vec<Counts>,
-    /// Hundredths of a second in which the main thread was seen to do something else than wait.
+    /// Hundredths of a second in which the main thread was seen on a CPU.
     pub(crate) main: u64,
     pub(crate) compiling: u64,
     dice: Dice,
@@ -83,7 +83,8 @@ impl Looks {
         let (doing, which) = trainer.doing(at);
         let misread = self.dice.chance(trainer.plan.misread);
         let waits = (doing == Doing::Waits) != misread;
-        self.main += if waits { 0 } else { self.owed };
+        let on_cpu = matches!(doing, Doing::Computes | Doing::Compiles) && !waits;
+        self.main += if on_cpu { self.owed } else { 0 };
         self.compiling += if doing == Doing::Compiles { self.owed } else { 0 };
         let parts = trainer.plan.at(at).load.parts;
         let workers = [trainer.plan.workers, EVAL_WORKERS];

@@ -212,8 +212,9 @@ impl Machine {
             throttled_seconds_total: Reading::Is(shared.throttled),
             memory_limit_bytes: limit(memory),
             memory_current_bytes: Reading::Is(memory.map_or(40 << 30, |most| most / 100 * 99)),
+            memory_file_bytes: Reading::Is(memory.map_or(30 << 30, |most| most / 2)),
+            refault_file_pages_total: Reading::Is(shared.refaults as u64),
             io_read_limit_bytes_per_second: limit(plan.read_limit),
-            ..CgroupSample::default()
         }
     }
 
@@ -307,6 +308,7 @@ impl Rank {
         sample.procs.push(ProcSample {
             pid: trainer,
             cpu_seconds_total: Reading::Is(totals.main_cpu),
+            main_cpu_seconds_total: Reading::Is(totals.main_cpu),
             run_delay_seconds_total: Reading::Is(0.0),
             read_bytes_total: Reading::Is(0),
             read_chars_total: Reading::Is(0),

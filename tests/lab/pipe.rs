@@ -133,7 +133,7 @@ fn service(plan: &Plan, at: f64, dice: &mut Dice) -> f64 {
     let load = &plan.at(at).load;
     let tail = load.tail.filter(|(share, _)| dice.chance(*share)).map_or(1.0, |(_, factor)| factor);
     let swing = load.swing.map_or(1.0, |(seconds, more)| {
-        if (at / seconds) as u64 % 2 == 0 { 1.0 + more } else { 1.0 - more }
+        if ((at / seconds) as u64).is_multiple_of(2) { 1.0 + more } else { 1.0 - more }
     });
     dice.around(load.service, load.cv) * tail * swing
 }

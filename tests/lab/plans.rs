@@ -3,7 +3,15 @@
 use crate::dice::Dice;
 use crate::load::{Act, Load, Parts, Phase, Plan, Reads};
 
-/// Whether a seed is kept for the score: of ten, six are for tuning and four for the score.
+/// Seeds of each scenario: of ten, six are for tuning and four for the score.
+const SEEDS: u64 = 10;
+
+/// The seeds that are kept for the score.
+pub(crate) fn held_out() -> Vec<u64> {
+    (0..SEEDS).filter(|seed| is_held_out(*seed)).collect()
+}
+
+/// Whether a seed is kept for the score.
 pub(crate) fn is_held_out(seed: u64) -> bool {
     seed % 5 >= 3
 }
@@ -182,7 +190,8 @@ fn small_files(name: &'static str, seed: u64, dice: &mut Dice) -> Plan {
         let reads = &mut phase.load.reads;
         (reads.bytes, reads.calls, reads.request) = (256.0 * 12e3, 512.0, 12e3);
     }
-    plan
+    // Fed or not, its files are small ones.
+    Plan { may: &["SMALL-FILES"], ..plan }
 }
 
 fn thrash(name: &'static str, seed: u64, dice: &mut Dice) -> Plan {
@@ -272,8 +281,12 @@ fn beside(plan: Plan, act: Act, may: &'static [&'static str]) -> Plan {
     Plan { phases, may, ..plan }
 }
 
+/// Workers, what goes on, and rules that say the truth of it.
+type Quiet = (usize, Phase, &'static [&'static str]);
+type MakeQuiet = fn(f64) -> Quiet;
+
 /// The scenarios in which nothing starves, of so many seconds.
-pub(crate) const QUIET: &[(&str, fn(f64) -> (usize, Phase, &'static [&'static str]))] = &[
+pub(crate) const QUIET: &[(&str, MakeQuiet)] = &[
     ("twice the supply", |s| plain(s, 4, Load::supply(4, 0.1, 2.0))),
     ("1.3 times the supply", |s| plain(s, 8, Load::supply(8, 0.1, 1.3))),
     ("1.1 times the supply", |s| plain(s, 8, Load::supply(8, 0.1, 1.1))),
@@ -309,11 +322,12 @@ pub(crate) const QUIET: &[(&str, fn(f64) -> (usize, Phase, &'static [&'static st
     ("new workers each epoch", |s| {
         let (workers, phase, _) = plain(s, 8, Load::supply(8, 0.1, 2.0));
         let act = Act::Respawn { every: 1200, start: 2.5 };
-        (workers, Phase { act, ..phase }, &["EPOCH-RESPAWN"])
+        // What its workers do on the CPU is the same in each epoch.
+        (workers, Phase { act, ..phase }, &["EPOCH-RESPAWN", "REPEATED-PREP"])
     }),
 ];
 
-fn plain(seconds: f64, workers: usize, load: Load) -> (usize, Phase, &'static [&'static str]) {
+fn plain(seconds: f64, workers: usize, load: Load) -> Quiet {
     (workers, Phase::quiet(seconds, load), &[])
 }
 
@@ -328,7 +342,7 @@ pub(crate) fn quiet(index: usize, seed: u64, seconds: f64) -> Plan {
 pub(crate) fn starved(index: usize, seed: u64) -> Plan {
     let (name, make) = STARVED[index];
     let seed = seed_of(index, seed);
-    make(name, seed, &mut Dice::seeded(seed ^ 0x0115e7))
+    make(name, seed, &mut Dice::seeded(seed ^ 0x0001_15e7))
 }
 
 /// No two scenarios have their chance in common.

@@ -46,7 +46,11 @@ const fn quiet(name: &'static str, may: &'static [&'static str]) -> Real {
 pub(crate) const ALL: &[Real] = &[
     Real { limits: &[Limit::ReadBytes(20_000_000)], ..starved("disk", 2, "DISK-BOUND") },
     Real { limits: &[Limit::ReadBytes(20_000_000)], ..starved("disk-4-workers", 4, "DISK-BOUND") },
-    Real { limits: &[Limit::Reads(400)], ..starved("small-files", 2, "SMALL-FILES") },
+    Real {
+        limits: &[Limit::Reads(400)],
+        may: &["SMALL-FILES"],
+        ..starved("small-files", 2, "SMALL-FILES")
+    },
     Real {
         limits: &[Limit::ReadBytes(20_000_000), Limit::Cache(24 << 20)],
         ..starved("thrash", 2, "CACHE-THRASH|DISK-BOUND")

@@ -70,7 +70,7 @@ pub(crate) fn cells(score: &Score) -> String {
     )
 }
 
-pub(crate) const HEAD: &str = "\
+const HEAD: &str = "\
 | scenarios | runs | hours | stretches raised | P live | R live | F1 live | P dated | R dated | F1 dated \
 | raise s, fast p50 / p95 | raise s, slow | clear s | cause right | untrue |
 |---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|
@@ -126,5 +126,73 @@ pub(crate) fn confusion(score: &Score) -> String {
         score.top.0,
         score.misnamed() * 100.0
     );
+    page
+}
+
+/// What the page is made of.
+pub(crate) struct Whole<'a> {
+    pub(crate) simulated: &'a [Outcome],
+    pub(crate) quiet: &'a [Outcome],
+    pub(crate) real: &'a [Outcome],
+    pub(crate) promises: &'a str,
+    /// Seconds from tick to tick, seconds that eight hours took, and may take.
+    pub(crate) speeds: &'a [(f64, f64, f64)],
+    pub(crate) skipped: &'a [String],
+}
+
+/// The page.
+pub(crate) fn page(whole: &Whole<'_>) -> String {
+    let mut page = include_str!("HEAD.md").to_owned();
+    let all = Score::of(whole.simulated.iter().chain(whole.real));
+    let (simulated, real) = (Score::of(whole.simulated), Score::of(whole.real));
+    let _ = write!(page, "\n## All\n\n{HEAD}");
+    for (name, score) in [("all", &all), ("simulated", &simulated), ("real", &real)] {
+        let _ = writeln!(page, "| **{name}** | {} |", cells(score));
+    }
+    let misses = misses(&all);
+    let _ = writeln!(
+        page,
+        "\nAsked: F1 live {:.2}, back-dated {:.2}, of the cause {:.2}; raised within {:.0} s (p95, \
+         fast); nothing untrue. {}",
+        LIMITS.live_f1,
+        LIMITS.dated_f1,
+        LIMITS.cause_f1,
+        LIMITS.delay_p95,
+        if misses.is_empty() {
+            "All kept.".to_owned()
+        } else {
+            format!("Missed: {}.", misses.join("; "))
+        }
+    );
+    let _ = write!(page, "\n## Causes\n\n{}", confusion(&all));
+    let _ = write!(page, "\n## Simulated\n\n{}", by_name(whole.simulated));
+    let _ = write!(page, "\n## Real\n\n{}", by_name(whole.real));
+    let _ = write!(page, "\n## Nothing starves\n\n{}", hours(whole.quiet));
+    let _ = write!(page, "\n## Promises\n\n{}", whole.promises);
+    page.push_str("\n## Eight hours of eight trainings with eight workers each, derived and diagnosed again\n\n");
+    for (interval, seconds, limit) in whole.speeds {
+        let _ = writeln!(page, "- a tick each {interval} s: {seconds:.1} s (at most {limit:.0})");
+    }
+    for skipped in whole.skipped {
+        let _ = writeln!(page, "\nNot run: {skipped}.");
+    }
+    page
+}
+
+/// Hours in which nothing starves, and what was said of them.
+fn hours(outcomes: &[Outcome]) -> String {
+    let mut page = "| scenario | hours | untrue findings |\n|---|---|---|\n".to_owned();
+    let mut names: Vec<&str> = Vec::new();
+    for outcome in outcomes {
+        if !names.contains(&outcome.name.as_str()) {
+            names.push(&outcome.name);
+        }
+    }
+    for name in names {
+        let score = Score::of(outcomes.iter().filter(|outcome| outcome.name == name));
+        let _ = writeln!(page, "| {name} | {:.1} | {} |", score.hours, score.alarms);
+    }
+    let all = Score::of(outcomes);
+    let _ = writeln!(page, "| **all** | {:.1} | {} |", all.hours, all.alarms);
     page
 }

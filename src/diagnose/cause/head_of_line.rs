@@ -1,6 +1,6 @@
 //! HEAD-OF-LINE: one slow batch holds back finished ones, so workers idle while the loop waits.
 
-use super::{Case, Explained};
+use super::{Case, EXPLAINS, Explained};
 use crate::diagnose::about::{About, Threshold};
 use crate::diagnose::words;
 use crate::model::Cause;
@@ -9,8 +9,8 @@ pub(super) static ABOUT: About = About {
     code: Cause::HeadOfLine.code(),
     area: Cause::HeadOfLine.area(),
     what: "One slow batch holds back finished ones: batches are delivered in order.",
-    when: "Named where workers are idle {idle} or more of the time in which the loop waits; where that \
-           is not counted, finished batches must stand behind a slower one in {stashed} of it, too.",
+    when: "Named where workers are idle {idle} or more of the time in which the loop waits, and what they \
+           could have made meanwhile is most of what the loop lacks; where the idle time is not counted, finished batches must stand behind a slower one in {stashed} of it, too.",
     remedy: "Raise prefetch_factor to 4 times what it is; sort or bucket samples by size so that batches \
              take equally long; where the order does not matter, in_order=False (torch ≥ 2.6). More \
              workers do not help.",
@@ -48,7 +48,7 @@ pub(super) fn test(case: &Case<'_>) -> Option<Explained> {
         (None, Some(stash)) if stash >= stashed => (case.shares?.idle, "loaders.worker_idle_ratio"),
         _ => return None,
     };
-    if idle < least_idle {
+    if idle < least_idle || !makes_up(case) {
         return None;
     }
     let text = format!("workers {} idle while the loop waits", words::percent(idle));
@@ -89,4 +89,13 @@ pub(super) fn test(case: &Case<'_>) -> Option<Explained> {
         ),
         evidence,
     })
+}
+
+/// Whether the work that idle workers could have done makes up for enough of what the loop lacks.
+/// Without idle time workers would make 1 / (1 − idle) of what they make; 1 / (1 − blocked) is wanted.
+/// Where service times only vary, workers idle too, and yet there are too few of them.
+fn makes_up(case: &Case<'_>) -> bool {
+    let more = |share: f64| share / (1.0 - share.min(0.99));
+    let idle = case.shares.map_or(1.0, |shares| shares.idle);
+    more(idle) >= case.of(&EXPLAINS) * more(case.blocked)
 }

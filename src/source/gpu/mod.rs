@@ -3,15 +3,6 @@
 //! Vendors' libraries are known to hang for ever inside the kernel, to crash and to leak. So none of
 //! them is loaded into mltop: it starts itself again as a [`collector`], listens, and shows how old
 //! the last word is.
-//!
-//! Every call takes locks that training needs too, so little is asked. Each interval: utilization and
-//! its samples, memory, one batch of fields, a clock, GPM. Every 3 seconds: health, the link, who holds
-//! memory. Every 30: limits, modes, the layout of MIG, the dear lists. Errors come by themselves. At an
-//! interval of a second that is at most **16 calls a second on a GPU**, and 4 more for each of its MIG
-//! instances. Without GPM the byte counters of a GPU in use are read before they can wrap, which is as
-//! often as the link now carries 0.6 × 2³² bytes: 25 times a second over sixteen lanes of the fifth
-//! generation. `nvmlDeviceGetPcieThroughput`, 20 ms a call, is for drivers with neither. Handles and
-//! names are asked for once.
 
 mod board;
 mod check;

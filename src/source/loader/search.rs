@@ -23,7 +23,7 @@ use super::trainer::{Shared, Trainer};
 const SEARCH: [u64; 5] = [250, 500, 1000, 2000, 5000];
 /// Workers that import for long show themselves late: so long after the last change of the descendants
 /// the search goes on.
-const SETTLED: Duration = Duration::from_secs(60);
+const SETTLED: Duration = Duration::from_mins(1);
 /// Between two readings of all descriptors while a rung knows the loaders better.
 const DISCOVER: Duration = Duration::from_secs(5);
 /// Loaders kept of one trainer, the gone ones included.

@@ -203,15 +203,10 @@ impl Trainer {
         }
         // A rung tells by itself where the loop is. Whether it is stopped is seen in time with the
         // workers.
-        let main = match self.main_seen.filter(|_| self.climb.on_rung() && weights.1.is_none()) {
-            Some(before) => before,
-            None => match self.main.look(shared.tools.places) {
-                Ok(main) => main,
-                Err(_) => {
-                    self.lose(shared.tools.now);
-                    return;
-                }
-            },
+        let before = self.main_seen.filter(|_| self.climb.on_rung() && weights.1.is_none());
+        let Some(main) = before.or_else(|| self.main.look(shared.tools.places).ok()) else {
+            self.lose(shared.tools.now);
+            return;
         };
         self.main_seen = Some(main);
         if self.climb.on_rung() {

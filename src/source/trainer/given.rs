@@ -150,7 +150,8 @@ fn by_minor(minor: u32, gpus: &[Arc<GpuInfo>]) -> Option<GpuId> {
 fn numbers(list: &str) -> Vec<u32> {
     let mut all = Vec::new();
     for part in list.split(',').take(MOST) {
-        let (first, last) = part.trim().split_once('-').unwrap_or((part.trim(), part.trim()));
+        let word = part.trim();
+        let (first, last) = word.split_once('-').unwrap_or((word, word));
         let (Ok(first), Ok(last)) = (first.parse::<u32>(), last.parse::<u32>()) else { continue };
         all.extend((first..=last.min(first.saturating_add(MOST as u32))).take(MOST));
     }

@@ -131,7 +131,7 @@ impl Asker {
                 .ask(Call::Other, Device::is_ecc_enabled)
                 .ok()
                 .map(|ecc| ecc.currently_enabled),
-            virtualization: virtualization.map_or("", virtualization_words).into(),
+            virtualization: virtualization.as_ref().map_or("", virtualization_words).into(),
             confidential: self.ask(Call::Other, Device::is_cc_enabled).ok(),
             // No node is told as all ones.
             numa_node: node.filter(|node| *node < 4096),
@@ -166,7 +166,7 @@ const fn compute_words(mode: ComputeMode) -> &'static str {
     }
 }
 
-const fn virtualization_words(mode: GpuVirtualizationMode) -> &'static str {
+const fn virtualization_words(mode: &GpuVirtualizationMode) -> &'static str {
     match mode {
         GpuVirtualizationMode::Bare => "",
         GpuVirtualizationMode::PassThrough => "passed through to this machine",
