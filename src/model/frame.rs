@@ -137,7 +137,7 @@ section! {
         pid: Pid => Id, None, 0, "Process id.";
         cpu_cores: Reading<f64> => Rate, None, 3, "CPU time used, in cores.";
         main_cpu_cores: Reading<f64> => Rate, None, 3, "CPU time of the main thread alone, in cores.";
-        main_run_delay_ratio: Reading<f64> => Rate, Ratio, 3, "Time of the main thread ready to run without a CPU.";
+        main_run_delay_ratio: Reading<f64> => Rate, Ratio, 3, "Time of the main thread ready to run without a CPU; read once a second, so that a faster tick may show more than its own.";
         run_delay_ratio: Reading<f64> => Rate, Ratio, 3, "Time ready to run without a CPU, of one thread's time.";
         read_bytes_per_second: Reading<f64> => Rate, BytesPerSecond, 0, "Bytes read from storage.";
         read_chars_per_second: Reading<f64> => Rate, BytesPerSecond, 0, "Bytes that read calls returned.";
