@@ -73,6 +73,10 @@ pub(super) fn look(view: &View<'_>) -> Option<Sight> {
     let line = |series, value, limit, text| {
         words::evidence(facts.span, series, &*entity, value, Some(limit), text)
     };
+    let bare = (pinned == Some(false)).then(|| {
+        let text = "0 threads copy batches to pinned memory".to_owned();
+        words::evidence(facts.span, "loaders.pinned", &*entity, 0.0, None, text)
+    });
     let carries = format!("{rate}{} of the PCIe link", words::percent(link));
     let said = Said {
         severity: words::severity(idle).unwrap_or(Severity::Info).min(Severity::High),
@@ -81,7 +85,7 @@ pub(super) fn look(view: &View<'_>) -> Option<Sight> {
             view.name(),
             words::percent(idle)
         ),
-        evidence: vec![
+        evidence: [
             line(
                 "gpus.utilization_ratio",
                 idle,
@@ -89,7 +93,10 @@ pub(super) fn look(view: &View<'_>) -> Option<Sight> {
                 format!("GPU idle {}", words::percent(idle)),
             ),
             line("gpus.pcie_rx_ratio", link, wants, carries.clone()),
-        ],
+        ]
+        .into_iter()
+        .chain(bare)
+        .collect(),
         advice: if pinned == Some(true) {
             "Its batches are pinned already: copy them beside the step with .to(device, \
              non_blocking=True) and prefetch the next one on a side stream; send uint8 and normalise on \
