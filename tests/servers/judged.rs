@@ -110,9 +110,9 @@ fn sample(did: Did, at: u64) -> Sample {
             waiting: Reading::Is(if at < 2 { did.waiting.0 } else { did.waiting.1 }),
             kv_used_ratio: Reading::Is(0.62),
             requests_total: part(did.requests),
-            failed_requests_total: did.failed.map_or(Reading::default(), part),
+            failed_requests_total: did.failed.map_or_else(Reading::default, part),
             generated_tokens_total: part(did.tokens),
-            summary_p99_seconds: did.summary.map_or(Reading::default(), Reading::Is),
+            summary_p99_seconds: did.summary.map_or_else(Reading::default, Reading::Is),
             reads_total: Reading::Is(at),
             ..ServerSample::default()
         }],

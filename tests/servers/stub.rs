@@ -72,7 +72,7 @@ impl Drop for Stub {
 }
 
 fn serve(mut stream: TcpStream, way: Way, text: &str, stopped: &AtomicBool) -> std::io::Result<()> {
-    const LONGEST: Duration = Duration::from_secs(60);
+    const LONGEST: Duration = Duration::from_mins(1);
     let mut request = Vec::new();
     let mut byte = [0];
     while !request.ends_with(b"\r\n\r\n") && request.len() < 4096 {
@@ -115,7 +115,7 @@ fn serve(mut stream: TcpStream, way: Way, text: &str, stopped: &AtomicBool) -> s
         Way::Endless => {
             stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n")?;
             while goes_on() {
-                stream.write_all(&[b'x'; 1 << 16])?;
+                stream.write_all(&vec![b'x'; 1 << 16])?;
             }
             Ok(())
         }
