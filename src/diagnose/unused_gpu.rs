@@ -244,7 +244,7 @@ fn evidence(scene: &Scene<'_>, ids: &[String], busy: f64, from: i64) -> Vec<Evid
             0.0,
             Some(USED),
             format!(
-                "no process holds memory of GPU {}, and no kernel ran in any look",
+                "0 processes hold memory of GPU {}, and a kernel ran in 0 % of the looks",
                 ids.join(", ")
             ),
         ),

@@ -70,6 +70,10 @@ pub(super) fn look(view: &View<'_>) -> Option<Sight> {
     let line = |series, value, limit, text| {
         words::evidence(facts.span, series, &*entity, value, Some(limit), text)
     };
+    let bare = (pinned == Some(false)).then(|| {
+        let text = "0 threads copy batches to pinned memory".to_owned();
+        words::evidence(facts.span, "loaders.pinned", &*entity, 0.0, None, text)
+    });
     let carries = format!("{rate}{} of the PCIe link", words::percent(link));
     let mut evidence = vec![
         line("gpus.utilization_ratio", idle, least, format!("GPU idle {}", words::percent(idle))),
