@@ -304,9 +304,10 @@ fn advice(rounds: &Rounds) -> String {
     }
     if rounds.same() && rounds.all.len() >= 3 {
         return format!(
-            "If its time follows the number of samples, a fixed subset of {} each time and the full \
-             suite on every {FULL_EVERY:.0}th checkpoint would take {} of the time and not {}; whether \
-             a subset tells enough, only its metrics can say.",
+            "If its time follows the number of samples, a fixed subset of {} each time \
+             (limit_val_batches={SUBSET}) and the full suite on every {FULL_EVERY:.0}th checkpoint \
+             would take {} of the time and not {}; whether a subset tells enough, only its metrics can \
+             say.",
             words::percent(SUBSET),
             words::percent(rounds.with_tiers()),
             words::percent(rounds.share)

@@ -181,7 +181,6 @@ fn said(ruling: &Ruling, scene: &Scene<'_>) -> Said {
         title: ruling.text.clone(),
         evidence,
         advice: advice(ruling).into(),
-        gain: format!("keeps {} of the budget", limit.key),
         ..Said::of(Rule::Budget)
     }
 }

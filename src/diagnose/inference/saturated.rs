@@ -184,7 +184,6 @@ fn said(load: &Load, signs: Vec<Sign>) -> Said {
         ),
         evidence,
         advice: advice.into(),
-        gain: "requests that do not wait for room".into(),
         ..Said::of(Rule::Saturated)
     }
 }
