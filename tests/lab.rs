@@ -115,6 +115,7 @@ const SHORT_REAL: (u64, u64) = (24, 100);
 const TRIES: u32 = 3;
 
 #[test]
+#[ignore = "wants a machine that does nothing else"]
 fn a_real_loop_is_told_why_it_starves_in_short() {
     let real = real::ALL.iter().find(|real| real.name == "hand-over").unwrap();
     let mut tries = (1..=TRIES).map(|number| {

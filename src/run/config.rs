@@ -32,9 +32,14 @@ pub(super) fn load(cli: Cli) -> Result<(Cli, Config), Error> {
     };
     let text = match read(&path) {
         Ok(text) => text,
-        // Nobody asked for it, so that there is none is no fault.
+        // Nobody asked for it, so that there is none is no fault; nor that it is in the home of another
+        // user, as under a sudo that keeps HOME.
         Err(error)
-            if !asked && matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) =>
+            if !asked
+                && matches!(
+                    error.kind(),
+                    ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::PermissionDenied
+                ) =>
         {
             return Ok((cli, Config::default()));
         }

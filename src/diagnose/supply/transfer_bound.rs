@@ -79,17 +79,7 @@ pub(super) fn look(view: &View<'_>) -> Option<Sight> {
         line("gpus.utilization_ratio", idle, least, format!("GPU idle {}", words::percent(idle))),
         line("gpus.pcie_rx_ratio", link, wants, carries.clone()),
     ];
-    if pinned == Some(false) {
-        let text = "0 threads of the loader copy its batches to pinned memory".to_owned();
-        evidence.push(words::evidence(
-            facts.span,
-            "loaders.pinned",
-            view.entity(),
-            0.0,
-            None,
-            text,
-        ));
-    }
+    evidence.extend(bare);
     let said = Said {
         severity: words::severity(idle).unwrap_or(Severity::Info).min(Severity::High),
         title: format!(

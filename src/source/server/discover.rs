@@ -95,11 +95,18 @@ static KINDS: [Kind; 6] = [
     },
 ];
 
-/// Whether one of the first words is the program `name`, with this word after it.
+/// Whether one of the first words is the program `name`, with this word after it. After a long option it
+/// is that one's value.
 fn runs(args: &[&str], name: &str, then: Option<&str>) -> bool {
     let mut first = args.iter().take(4).enumerate();
+    let is_value = |at: usize| {
+        at.checked_sub(1)
+            .and_then(|before| args.get(before))
+            .is_some_and(|arg| arg.starts_with("--"))
+    };
     first.any(|(at, arg)| {
         arg.rsplit('/').next() == Some(name)
+            && !is_value(at)
             && then.is_none_or(|then| args.get(at + 1) == Some(&then))
     })
 }
