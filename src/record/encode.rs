@@ -8,7 +8,7 @@ use crate::model::{Event, Frame, Inventory, Sample};
 use super::columns::{Reasons, push_one, push_rows};
 use super::head::{SessionInfo, push_head};
 use super::key::{Change, push_body, push_names, push_proc, same_but_procs};
-use super::line::{MAX_ROWS, push_key, seal};
+use super::line::{MAX_ROWS, push_key, seal, weight};
 use super::text::{push_f64, push_i64, push_str, push_u64};
 
 /// A group begins after this many milliseconds, so that damage and a late join cost no more.
@@ -182,18 +182,22 @@ fn same_but_procs_fast(a: &Arc<Inventory>, b: &Arc<Inventory>) -> bool {
     Arc::ptr_eq(a, b) || same_but_procs(a, b)
 }
 
-/// Rows of all sections together.
+fn weigh<S>(rows: &[S]) -> usize {
+    rows.len() * weight::<S>()
+}
+
+/// Rows of all sections together, as they count.
 pub(super) fn rows(sample: &Sample) -> usize {
-    sample.cgroups.len()
-        + sample.disks.len()
-        + sample.nets.len()
-        + sample.gpus.len()
-        + sample.gpu_procs.len()
-        + sample.procs.len()
-        + sample.loaders.len()
-        + sample.workers.len()
-        + sample.servers.len()
-        + sample.latencies.len()
+    weigh(&sample.cgroups)
+        + weigh(&sample.disks)
+        + weigh(&sample.nets)
+        + weigh(&sample.gpus)
+        + weigh(&sample.gpu_procs)
+        + weigh(&sample.procs)
+        + weigh(&sample.loaders)
+        + weigh(&sample.workers)
+        + weigh(&sample.servers)
+        + weigh(&sample.latencies)
 }
 
 fn push_derived(out: &mut String, reasons: &mut Reasons, frame: &Frame) {

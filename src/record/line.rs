@@ -10,8 +10,17 @@ pub const VERSION: u32 = 1;
 pub const MIN_READER_VERSION: u32 = 1;
 /// The most bytes of a line, its end of line not counted.
 pub const MAX_LINE: usize = 4 << 20;
-/// The most rows of one tick, over all its sections.
+/// The most rows of one tick, over all its sections; long rows count more than once.
 pub const MAX_ROWS: usize = 65_536;
+/// Rows longer than this in memory count more than once, so that [`MAX_ROWS`] bounds what a line can
+/// make of it.
+const ROW_BYTES: usize = 512;
+
+/// How many times a row of a section counts.
+pub(super) const fn weight<S>() -> usize {
+    size_of::<S>().div_ceil(ROW_BYTES)
+}
+
 /// The most objects in a line that holds names. Keeps what a short line can make of memory small.
 pub(super) const MAX_OBJECTS: usize = 131_072;
 /// The first whole number that a double cannot tell from its neighbour: 2^53. Readers in other

@@ -9,7 +9,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 use crate::model::metric::{Cell, Kind, Section};
 use crate::model::{Gap, Inventory, Sample};
 
-use super::line::{Damage, INT_END, MAX_ROWS};
+use super::line::{Damage, INT_END, MAX_ROWS, weight};
 use super::reasons::{Named, Reason, Reasons, SECTIONS, explain, find};
 
 /// Reads a tick whose checksum holds.
@@ -264,7 +264,7 @@ impl<'de, S: Section> Visitor<'de> for Values<'_, S> {
         let mut at = 0;
         while let Some(value) = seq.next_element_seed(Value)? {
             if first {
-                limits.rows_left = match limits.rows_left.checked_sub(1) {
+                limits.rows_left = match limits.rows_left.checked_sub(weight::<S>()) {
                     Some(left) => left,
                     None => return Err(limits.fail(Damage::TooManyRows)),
                 };

@@ -231,7 +231,8 @@ fn quota(name: &'static str, seed: u64, dice: &mut Dice) -> Plan {
 fn oversubscribed(name: &'static str, seed: u64, dice: &mut Dice) -> Plan {
     let mut plan = few(name, seed, dice, (16, 0.1), Parts::default());
     let short = &mut plan.phases[1];
-    short.cause = Some("CPU-OVERSUBSCRIBED");
+    // Of one thread each: twice as many workers as cores keep the cores as full as those would.
+    short.cause = Some("PREP-BOUND");
     short.load.parts.queue = dice.between(0.45, 0.6);
     Plan { cores: 8.0, ..plan }
 }

@@ -16,7 +16,8 @@ pub(in crate::diagnose) static ABOUT: About = About {
     when: "Raised where workers are ready to run without a CPU {queued} of their time or more and, both \
            at once, threads that run or are ready are more than {threads} the cores that the job may use, \
            for 10 s over a window of 30 s; cleared below half of the former for 20 s. Named as the cause \
-           of STARVED where the workers are on a CPU, or ready for one, 60 % or more of their busy time; or \
+           of STARVED where they are as many times the workers with the main process, or other jobs' \
+           threads, and the workers are on a CPU, or ready for one, 60 % or more of their busy time; or \
            where the main thread itself stands in line for 60 % or more of what the loop waits.",
     remedy: "Set OMP_NUM_THREADS=1 and cv2.setNumThreads(0) in the workers (torch.set_num_threads(1) is \
              DataLoader's own default), start fewer workers, or keep other jobs off these cores with a \
@@ -157,6 +158,11 @@ pub(in crate::diagnose) fn of_loop(case: &Case<'_>) -> Option<Explained> {
 
 fn explained(case: &Case<'_>, queued: (f64, f64), whose: Whose) -> Option<Explained> {
     let crowd = Crowd::of(queued, whose, &case.facts.used, case.settings)?;
+    // Workers of one thread each that fill the cores prepare all that the cores can.
+    let each = case.workers.map_or(0.0, |workers| workers as f64 + 1.0);
+    if crowd.own && crowd.threads <= case.of(&THREADS) * each {
+        return None;
+    }
     crowd.holds(case.settings).then(|| Explained {
         cause: Cause::CpuOversubscribed,
         because: crowd.words(),
