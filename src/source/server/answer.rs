@@ -193,7 +193,7 @@ impl Read {
             };
             // A series of another label still says that the server counts such things.
             let counts = metric.only.as_ref().is_none_or(meant);
-            let value = if counts { one.value * metric.unit } else { 0.0 };
+            let value = if counts { one.value / metric.unit } else { 0.0 };
             if let Some(told) = self.told(one, at) {
                 told.take(part, metric, one, value);
             }
@@ -236,7 +236,7 @@ impl Told {
             Part::Bucket => {
                 let edge = one.label("le").and_then(|edge| edge.parse::<f64>().ok());
                 let edge = edge.filter(|edge| edge.is_finite() && *edge >= 0.0);
-                let Some(edge) = edge.map(|edge| rounded(edge * metric.unit)) else { return };
+                let Some(edge) = edge.map(|edge| rounded(edge / metric.unit)) else { return };
                 *self.times.steps.entry(edge.to_bits()).or_default() += one.value;
             }
             Part::Sum => *self.times.seconds.get_or_insert_default() += value,

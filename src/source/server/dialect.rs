@@ -20,7 +20,7 @@ pub(super) struct Metric {
     pub to: To,
     /// Of the metrics that tell the same, those with the least number that is there are taken.
     pub rank: u8,
-    /// Its value times this is in base units.
+    /// Its value divided by this is in base units.
     pub unit: f64,
 }
 
@@ -52,8 +52,8 @@ const fn only(name: &'static str, label: (&'static str, &'static str), to: To) -
     Metric { only: Some(label), ..m(name, to) }
 }
 
-const MILLI: f64 = 1e-3;
-const MICRO: f64 = 1e-6;
+const MILLI: f64 = 1e3;
+const MICRO: f64 = 1e6;
 
 /// Every kind that is known.
 pub(super) static DIALECTS: [Dialect; 6] = [VLLM, SGLANG, TGI, TRITON, TORCHSERVE, RAY_SERVE];
