@@ -14,6 +14,7 @@ pub mod lanes;
 mod layout;
 mod loader_lanes;
 mod loaders;
+mod pair;
 mod pcie_lane;
 mod popup;
 mod rank;

@@ -68,7 +68,7 @@ fn script(seconds: u64, longest: u64, seed: u64) -> String {
             let fault = match dice.below(7) {
                 0 => format!("fn=nvmlDevice* {when} rc=15"),
                 1 => format!("fn=nvmlDeviceGetUtilizationRates {when} hang=1"),
-                2 => format!("fn=nvmlDeviceGetMemoryInfo* {when} delay={}", 20 + dice.below(300)),
+                2 => format!("fn=nvmlDevice* {when} delay={}", 20 + dice.below(300)),
                 3 => format!("fn=nvmlDeviceGetUtilizationRates {when} garbage=over100"),
                 4 => format!("fn=nvmlDeviceGetMemoryInfo* {when} garbage=u64max"),
                 5 => format!("fn=nvmlDeviceGetFieldValues {when} garbage=x1000"),

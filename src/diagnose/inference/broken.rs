@@ -1,7 +1,5 @@
 //! BUDGET: a server misses a budget that was declared for it.
 
-use std::collections::BTreeMap;
-
 use super::super::about::{About, Threshold};
 use super::super::ledger::{Ledger, Said};
 use super::super::rules::{Check, Scene};
@@ -9,6 +7,7 @@ use super::super::words;
 use super::budget::{Budgets, What};
 use super::judge::{Outcome, Ruling, judge};
 use super::recent::Recent;
+use super::standing::Standing;
 use crate::model::server::Measure;
 use crate::model::{Evidence, Rule, ServerId, Severity};
 
@@ -49,12 +48,12 @@ const MOST: usize = 400;
 #[derive(Clone)]
 pub(in crate::diagnose) struct Broken {
     recent: Recent,
-    open: BTreeMap<(ServerId, &'static str), (u64, i64)>,
+    open: Standing<(ServerId, &'static str)>,
 }
 
 impl Default for Broken {
     fn default() -> Self {
-        Self { recent: Recent::over(LONGEST.default, MOST), open: BTreeMap::new() }
+        Self { recent: Recent::over(LONGEST.default, MOST), open: Standing::default() }
     }
 }
 
@@ -70,19 +69,11 @@ impl Check for Broken {
             }
         }
         let recent = &self.recent;
-        self.open.retain(|(server, _), (id, last_ms)| {
-            let stays = recent.has(*server);
-            if !stays {
-                ledger.close(*id, *last_ms);
-            }
-            stays
-        });
+        self.open.keep(|(server, _)| recent.has(*server), ledger);
     }
 
     fn end(&mut self, ledger: &mut Ledger) {
-        for (_, (id, last_ms)) in std::mem::take(&mut self.open) {
-            ledger.close(id, last_ms);
-        }
+        self.open.keep(|_| false, ledger);
         *self = Self::default();
     }
 }
@@ -122,20 +113,9 @@ impl Broken {
         ledger: &mut Ledger,
     ) {
         let key = (server, ruling.limit.key);
-        match (ruling.outcome, self.open.get_mut(&key)) {
-            (Outcome::Fail, Some((id, last_ms))) => {
-                *last_ms = ruling.span.1;
-                ledger.renew(*id, said(ruling, scene), false);
-            }
-            (Outcome::Fail, None) => {
-                if let Some(id) = ledger.open(said(ruling, scene), ruling.span.0) {
-                    self.open.insert(key, (id, ruling.span.1));
-                }
-            }
-            (Outcome::Pass, Some((id, _))) => {
-                ledger.close(*id, ruling.span.1);
-                self.open.remove(&key);
-            }
+        match ruling.outcome {
+            Outcome::Fail => self.open.holds(key, said(ruling, scene), ruling.span, ledger),
+            Outcome::Pass => self.open.over(&key, Some(ruling.span.1), ledger),
             _ => {}
         }
     }

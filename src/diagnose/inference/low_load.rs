@@ -10,6 +10,7 @@ use super::super::words;
 use super::judge::name_of;
 use super::load::Load;
 use super::recent::{Recent, gpus};
+use super::standing::Standing;
 use crate::model::{GpuId, Rule, ServerId, Severity};
 
 pub(in crate::diagnose) static ABOUT: About = About {
@@ -57,14 +58,14 @@ const EVERY_MS: u64 = 60_000;
 #[derive(Clone)]
 pub(in crate::diagnose) struct LowLoad {
     recent: Recent,
-    open: BTreeMap<ServerId, (u64, i64)>,
+    open: Standing<ServerId>,
     looked: BTreeMap<ServerId, u64>,
 }
 
 impl Default for LowLoad {
     fn default() -> Self {
         let recent = Recent::over(WINDOW.default * 1.1, MOST);
-        Self { recent, open: BTreeMap::new(), looked: BTreeMap::new() }
+        Self { recent, open: Standing::default(), looked: BTreeMap::new() }
     }
 }
 
@@ -80,19 +81,11 @@ impl Check for LowLoad {
         }
         let recent = &self.recent;
         self.looked.retain(|server, _| recent.has(*server));
-        self.open.retain(|server, (id, last_ms)| {
-            let stays = recent.has(*server);
-            if !stays {
-                ledger.close(*id, *last_ms);
-            }
-            stays
-        });
+        self.open.keep(|server| recent.has(*server), ledger);
     }
 
     fn end(&mut self, ledger: &mut Ledger) {
-        for (_, (id, last_ms)) in std::mem::take(&mut self.open) {
-            ledger.close(id, last_ms);
-        }
+        self.open.keep(|_| false, ledger);
         *self = Self::default();
     }
 }
@@ -110,22 +103,11 @@ impl LowLoad {
             finding.rule == Rule::IdleHeld && finding.pid.is_some() && finding.pid == load.info.pid
         });
         let low = !held.is_empty() && !idle && is_low(&load, scene.settings);
-        match (low, self.open.get_mut(&server)) {
-            (true, Some((id, last_ms))) => {
-                *last_ms = load.span.1;
-                ledger.renew(*id, said(&load, &held, scene.settings), false);
-            }
-            (true, None) => {
-                let said = said(&load, &held, scene.settings);
-                if let Some(id) = ledger.open(said, load.span.0) {
-                    self.open.insert(server, (id, load.span.1));
-                }
-            }
-            (false, Some((id, last_ms))) => {
-                ledger.close(*id, *last_ms);
-                self.open.remove(&server);
-            }
-            (false, None) => {}
+        if low {
+            let said = said(&load, &held, scene.settings);
+            self.open.holds(server, said, load.span, ledger);
+        } else {
+            self.open.over(&server, None, ledger);
         }
     }
 }

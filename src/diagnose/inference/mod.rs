@@ -12,6 +12,7 @@ mod low_load;
 mod proof;
 mod recent;
 mod saturated;
+mod standing;
 
 pub(super) use broken::{ABOUT as BUDGET, Broken};
 pub use budget::{Budget, BudgetError, Budgets, Limit, What};

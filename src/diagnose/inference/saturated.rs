@@ -1,7 +1,5 @@
 //! SATURATED: a server has more requests than it can serve.
 
-use std::collections::BTreeMap;
-
 use super::super::about::{About, Threshold};
 use super::super::ledger::{Ledger, Said};
 use super::super::rules::{Check, Scene};
@@ -10,6 +8,7 @@ use super::super::words;
 use super::judge::name_of;
 use super::load::Load;
 use super::recent::Recent;
+use super::standing::Standing;
 use crate::model::{Evidence, Rule, ServerId, Severity};
 
 pub(in crate::diagnose) static ABOUT: About = About {
@@ -56,12 +55,12 @@ const LEAST: u32 = 6;
 #[derive(Clone)]
 pub(in crate::diagnose) struct Saturated {
     recent: Recent,
-    open: BTreeMap<ServerId, (u64, i64)>,
+    open: Standing<ServerId>,
 }
 
 impl Default for Saturated {
     fn default() -> Self {
-        Self { recent: Recent::over(WINDOW.default * 2.0, MOST), open: BTreeMap::new() }
+        Self { recent: Recent::over(WINDOW.default * 2.0, MOST), open: Standing::default() }
     }
 }
 
@@ -75,38 +74,19 @@ impl Check for Saturated {
                 continue;
             }
             let signs = signs(&load, settings);
-            match (signs.is_empty(), self.open.get_mut(&server)) {
-                (false, Some((id, last_ms))) => {
-                    *last_ms = load.span.1;
-                    ledger.renew(*id, said(&load, signs), false);
-                }
-                (false, None) => {
-                    if let Some(id) = ledger.open(said(&load, signs), load.span.0) {
-                        self.open.insert(server, (id, load.span.1));
-                    }
-                }
-                (true, Some((id, _))) => {
-                    // It ended somewhere in the window without a sign.
-                    ledger.close(*id, load.span.0);
-                    self.open.remove(&server);
-                }
-                (true, None) => {}
+            if signs.is_empty() {
+                // It ended somewhere in the window without a sign.
+                self.open.over(&server, Some(load.span.0), ledger);
+            } else {
+                self.open.holds(server, said(&load, signs), load.span, ledger);
             }
         }
         let recent = &self.recent;
-        self.open.retain(|server, (id, last_ms)| {
-            let stays = recent.has(*server);
-            if !stays {
-                ledger.close(*id, *last_ms);
-            }
-            stays
-        });
+        self.open.keep(|server| recent.has(*server), ledger);
     }
 
     fn end(&mut self, ledger: &mut Ledger) {
-        for (_, (id, last_ms)) in std::mem::take(&mut self.open) {
-            ledger.close(id, last_ms);
-        }
+        self.open.keep(|_| false, ledger);
         *self = Self::default();
     }
 }

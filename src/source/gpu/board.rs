@@ -163,9 +163,10 @@ impl Board {
                 errors.last = Some((xid, came));
                 errors.count += 1;
             }
-            Line::Pcie { gpu, t, rx, tx, lower } => {
+            Line::Pcie { gpu, t, rx, tx, lower, off } => {
                 self.moment(t, at);
-                self.slot(gpu, at).trail.add(Mark { t: t as i64, rx, tx, lower });
+                let off = off.min(i64::MAX as u64) as i64;
+                self.slot(gpu, at).trail.add(Mark { t: t as i64, rx, tx, lower, off });
             }
         }
     }

@@ -12,6 +12,8 @@ use crate::model::sample::Bound;
 const BEHIND_MICROS: i64 = 400_000;
 /// Reads that are kept.
 const KEPT: usize = 64;
+/// A rate is exact within one part of so many.
+const EXACT: i64 = 100;
 /// Fewer bytes than this that arrive late are no reason for doubt.
 const SMALL: u64 = 16 << 20;
 
@@ -26,6 +28,18 @@ pub(super) struct Mark {
     pub(super) tx: u64,
     /// Whether more may have passed since the mark before.
     pub(super) lower: bool,
+    /// Microseconds by which the read may lie before `t`, or after it.
+    pub(super) off: i64,
+}
+
+/// Counts at a moment.
+#[derive(Clone, Copy)]
+struct Counts {
+    rx: u64,
+    tx: u64,
+    /// They are only the last ones known, or the first.
+    held: bool,
+    off: i64,
 }
 
 /// The latest reads of one GPU's counters.
@@ -40,6 +54,7 @@ struct Shown {
     t: i64,
     sum: u64,
     held: bool,
+    off: i64,
 }
 
 impl Trail {
@@ -62,12 +77,16 @@ impl Trail {
     /// since the tick before.
     pub(super) fn at(&mut self, now: i64) -> Option<(u64, u64, Bound)> {
         let t = now.saturating_sub(BEHIND_MICROS);
-        let (rx, tx, held) = self.counts(t)?;
+        let Counts { rx, tx, held, off } = self.counts(t)?;
         let sum = rx.saturating_add(tx);
-        let before = self.shown.replace(Shown { t, sum, held });
-        // Counts that were not there yet a tick ago fall into this one, and make its rate too high.
-        let displaced = before
-            .is_some_and(|before| (held || before.held) && sum.saturating_sub(before.sum) > SMALL);
+        let before = self.shown.replace(Shown { t, sum, held, off });
+        // Counts that were not there yet a tick ago fall into this one, and make its rate too high. And
+        // where reads took long, nobody knows of which moments they are.
+        let displaced = before.is_some_and(|before| {
+            let off = off.saturating_add(before.off);
+            let vague = off.saturating_mul(EXACT) > t.saturating_sub(before.t);
+            (held || before.held || vague) && sum.saturating_sub(before.sum) > SMALL
+        });
         let from = before.map_or(i64::MIN, |before| before.t);
         let mut reached = false;
         let lower = self.marks.iter().filter(|mark| mark.t > from).any(|mark| {
@@ -83,17 +102,18 @@ impl Trail {
         Some((rx, tx, bound))
     }
 
-    /// The counts at `t`, and whether they are only the last ones known.
-    fn counts(&self, t: i64) -> Option<(u64, u64, bool)> {
+    fn counts(&self, t: i64) -> Option<Counts> {
+        let held = |mark: &Mark| Counts { rx: mark.rx, tx: mark.tx, held: true, off: mark.off };
         let after = self.marks.iter().position(|mark| mark.t >= t);
         match after {
-            None => self.marks.back().map(|last| (last.rx, last.tx, true)),
-            Some(0) => self.marks.front().map(|first| (first.rx, first.tx, true)),
+            None => self.marks.back().map(held),
+            Some(0) => self.marks.front().map(held),
             Some(index) => {
                 let (a, b) = (self.marks.get(index - 1)?, self.marks.get(index)?);
                 let share = (t - a.t) as f64 / (b.t - a.t).max(1) as f64;
                 let between = |a: u64, b: u64| a + (b.saturating_sub(a) as f64 * share) as u64;
-                Some((between(a.rx, b.rx), between(a.tx, b.tx), false))
+                let (rx, tx) = (between(a.rx, b.rx), between(a.tx, b.tx));
+                Some(Counts { rx, tx, held: false, off: a.off.max(b.off) })
             }
         }
     }
@@ -105,7 +125,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn mark(t: i64, rx: u64) -> Mark {
-        Mark { t, rx, tx: 0, lower: false }
+        Mark { t, rx, tx: 0, lower: false, off: 0 }
     }
 
     #[test]
@@ -138,6 +158,21 @@ mod tests {
         trail.at(1_500_000);
         trail.add(mark(2_400_000, 1 << 34));
         assert_eq!(trail.at(2_500_000).map(|at| at.2), Some(Bound::Doubtful));
+    }
+
+    #[test]
+    fn reads_that_took_long_leave_a_rate_in_doubt() {
+        for (off, bound) in [(200, Bound::Exact), (150_000, Bound::Doubtful)] {
+            let mut trail = Trail::default();
+            let mut last = Bound::Lower;
+            for read in 0..16 {
+                trail.add(Mark { off, ..mark(read * 200_000, read as u64 * 400_000_000) });
+                if read % 5 == 4 {
+                    last = trail.at(read * 200_000 + 50_000).unwrap().2;
+                }
+            }
+            assert_eq!(last, bound, "{off} µs");
+        }
     }
 
     #[test]

@@ -99,6 +99,8 @@ pub(super) enum Line {
         tx: u64,
         /// Whether the counter may have wrapped unseen since the point before.
         lower: bool,
+        /// Microseconds by which the read may lie before that moment, or after it.
+        off: u64,
     },
 }
 

@@ -17,18 +17,21 @@ use crate::view::build;
 use crate::view::focus::Look;
 use crate::view::footer::footer;
 use crate::view::header::header;
+use crate::view::pair::Pair;
 use crate::view::screen::{Area, Body, Edge, Line, Role, Rule, Screen, TextRow, span, strong};
 use crate::view::text::{fit_line, line_width};
 use crate::view::told;
 use crate::view::verdict::{Room, verdict};
 
 use card::Card;
-use place::{GpuLane, Pair, Places, Wanted};
+use place::{GpuLane, Places, Wanted};
 
 pub(in crate::view) use full::popup;
 
 /// Rows that the verdict may count as absent: it stands in full on the first screen.
 const VERDICT_LESS: u16 = 12;
+/// Columns that the title of a plot keeps.
+const TITLE_LEAST: usize = 16;
 
 /// Columns of the time axis.
 pub(super) fn columns(width: u16) -> usize {
@@ -83,7 +86,7 @@ fn map(screen: &mut Screen, look: &Look<'_>, places: &Places, all: usize) {
     }
     title.push(span("  utilization, a row each", Role::Dim));
     let heat = Body::Heat(list::map(look, &shown));
-    boxed(screen, look, Edge::Top, pair, (title, Line::new()), heat);
+    pair.plot(screen, look, (Edge::Top, TITLE_LEAST), (title, Line::new()), heat);
     build::put(screen, pair.head, Body::Text(vec![list::heading(pair.head.width)]));
     let figures = list::figures(look, &shown, pair.figures.width);
     build::put(screen, pair.figures, Body::Text(figures));
@@ -99,7 +102,7 @@ fn one_lane(
 ) {
     let shown = gpu.unwrap_or_default();
     let lane = lanes::lane(look, shown, of);
-    boxed(screen, look, edge, pair, (lane.title, lane.values), lane.body);
+    pair.plot(screen, look, (edge, TITLE_LEAST), (lane.title, lane.values), lane.body);
     let Some(gpu) = gpu else { return };
     let card = Card::of(look, gpu);
     let Area { width, height, .. } = pair.figures;
@@ -123,23 +126,4 @@ fn one_lane(
     rows.truncate(usize::from(height));
     build::put(screen, pair.head, Body::Text(vec![figures::heading(title, remark)]));
     build::put(screen, pair.figures, Body::Text(rows));
-}
-
-/// A plot under its title rule.
-fn boxed(
-    screen: &mut Screen,
-    look: &Look<'_>,
-    edge: Edge,
-    pair: &Pair,
-    (title, values): (Line, Line),
-    body: Body,
-) {
-    let width = usize::from(pair.rule.width);
-    let right = fit_line(values, width.saturating_sub(16));
-    let left = fit_line(title, width.saturating_sub(line_width(&right) + 8));
-    // The cursor's column within a rule counts the left border too.
-    let cursor = look.window.cursor.map(|column| column + 1);
-    let rule = Rule { edge, left, right, ticks: Vec::new(), cursor };
-    build::put(screen, pair.rule, Body::Rule(rule));
-    build::put(screen, pair.plot, body);
 }

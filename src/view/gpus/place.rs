@@ -1,5 +1,6 @@
 //! What stands where on the screen of the GPUs.
 
+use crate::view::pair::Pair;
 use crate::view::screen::Area;
 
 /// Below this many columns there is no room for plots beside figures.
@@ -42,15 +43,6 @@ pub(super) struct Places {
     /// Beside the axis nothing stands.
     pub(super) words: Area,
     pub(super) footer: Area,
-}
-
-/// A plot at the left under its rule, and its figures at the right under their heading.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Pair {
-    pub(super) rule: Area,
-    pub(super) plot: Area,
-    pub(super) head: Area,
-    pub(super) figures: Area,
 }
 
 /// How many rows each part would like to have.

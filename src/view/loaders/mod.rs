@@ -22,13 +22,15 @@ use crate::view::told;
 use crate::view::verdict::{Room, verdict};
 
 use over::Over;
-use place::{Pair, Places, Wanted};
+use place::{Places, Wanted};
 use workers::Worker;
 
 pub(super) use worker::popup;
 
 /// Rows that the verdict may count as absent: it stands in full on the first screen.
 const VERDICT_LESS: u16 = 8;
+/// Columns that the title of a plot keeps.
+const TITLE_LEAST: usize = 20;
 
 /// Columns of the time axis.
 pub(super) fn columns(width: u16) -> usize {
@@ -76,7 +78,13 @@ fn plots(screen: &mut Screen, look: &Look<'_>, over: &Over, places: &Places) {
         }
         _ => Vec::new(),
     };
-    boxed(screen, look, Edge::Top, &places.depth, (queue.title, queue.values), queue.body);
+    places.depth.plot(
+        screen,
+        look,
+        (Edge::Top, TITLE_LEAST),
+        (queue.title, queue.values),
+        queue.body,
+    );
     build::put(
         screen,
         places.depth.head,
@@ -85,7 +93,13 @@ fn plots(screen: &mut Screen, look: &Look<'_>, over: &Over, places: &Places) {
     build::put(screen, places.depth.figures, Body::Text(histogram));
 
     let wait = LaneKind::Blocked.build(look);
-    boxed(screen, look, Edge::Middle, &places.wait, (wait.title, wait.values), wait.body);
+    places.wait.plot(
+        screen,
+        look,
+        (Edge::Middle, TITLE_LEAST),
+        (wait.title, wait.values),
+        wait.body,
+    );
     build::put(
         screen,
         places.wait.head,
@@ -115,13 +129,19 @@ fn worker_part(screen: &mut Screen, look: &Look<'_>, over: &Over, all: &[Worker]
     }
     if let (Some(loader), false) = (look.loader, shown.is_empty()) {
         let mix = Body::Mix(workers::mix(look, loader.loader, remote, &shown));
-        boxed(screen, look, Edge::Middle, pair, (title, legend(remote)), mix);
+        pair.plot(screen, look, (Edge::Middle, TITLE_LEAST), (title, legend(remote)), mix);
         build::put(screen, pair.head, Body::Text(vec![workers::heading(pair.head.width)]));
         let figures = workers::figures(look, over, &shown, all.len(), pair.figures.width);
         build::put(screen, pair.figures, Body::Text(figures));
     } else {
         let plot = look.plot(1.0, Vec::new(), words::no_workers(look));
-        boxed(screen, look, Edge::Middle, pair, (title, Line::new()), Body::Plot(plot));
+        pair.plot(
+            screen,
+            look,
+            (Edge::Middle, TITLE_LEAST),
+            (title, Line::new()),
+            Body::Plot(plot),
+        );
     }
     let ticks = look.window.ticks(look.state, look.present());
     let cursor = look.window.cursor.map(|column| column + 1);
@@ -141,26 +161,4 @@ fn legend(remote: bool) -> Line {
         line.push(span(format!("{letter} {word}"), role));
     }
     line
-}
-
-/// A plot under its title rule.
-fn boxed(
-    screen: &mut Screen,
-    look: &Look<'_>,
-    edge: Edge,
-    pair: &Pair,
-    (title, values): (Line, Line),
-    body: Body,
-) {
-    let width = usize::from(pair.rule.width);
-    let right = fit_line(values, width.saturating_sub(20));
-    let left = fit_line(title, width.saturating_sub(line_width(&right) + 8));
-    // The cursor's column within a rule counts the left border too.
-    let cursor = look.window.cursor.map(|column| column + 1);
-    build::put(
-        screen,
-        pair.rule,
-        Body::Rule(Rule { edge, left, right, ticks: Vec::new(), cursor }),
-    );
-    build::put(screen, pair.plot, body);
 }

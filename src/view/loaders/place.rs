@@ -1,5 +1,6 @@
 //! What stands where on the screen of the loaders.
 
+use crate::view::pair::Pair;
 use crate::view::screen::Area;
 
 /// Below this many columns there is no room for plots beside figures.
@@ -24,15 +25,6 @@ pub(super) struct Places {
     pub(super) axis: Area,
     pub(super) words: Area,
     pub(super) footer: Area,
-}
-
-/// A plot at the left, and its figures at the right.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Pair {
-    pub(super) rule: Area,
-    pub(super) plot: Area,
-    pub(super) head: Area,
-    pub(super) figures: Area,
 }
 
 /// How many rows each part would like to have.

@@ -12,7 +12,7 @@ use super::super::wire::{self, Line, MOST_PROCS};
 use super::events::Events;
 use super::mig::Slice;
 use super::pcie::{self, Meter, Point, Snapshots};
-use super::reads::{Asker, Traffic};
+use super::reads::{Asker, Counted, Traffic};
 use super::{Out, driver};
 use crate::model::inventory::GpuInfo;
 use crate::model::sample::{GpuSample, PcieSource};
@@ -232,9 +232,9 @@ impl Gpu {
             self.snapshots = None;
         } else if traffic.gpm_soon {
             pcie::fill_none(&mut self.row, Gap::NotYet);
-        } else if let Some((rx, tx, at)) = traffic.counters {
+        } else if let Some(counted) = traffic.counters {
             self.snapshots = None;
-            self.count(rx, tx, at);
+            self.count(&counted);
             self.point = self.meter.point();
             if let Some(point) = &self.point {
                 pcie::fill_counts(&mut self.row, point);
@@ -263,9 +263,9 @@ impl Gpu {
         if !self.counts() {
             return;
         }
-        let Some((rx, tx, at)) = self.asker.counters() else { return };
-        self.count(rx, tx, at);
-        if at.saturating_duration_since(self.said) < POINTS_APART {
+        let Some(counted) = self.asker.counters() else { return };
+        self.count(&counted);
+        if counted.at.saturating_duration_since(self.said) < POINTS_APART {
             return;
         }
         self.point = self.meter.point();
@@ -283,11 +283,12 @@ impl Gpu {
                 rx: point.rx,
                 tx: point.tx,
                 lower: point.lower,
+                off: point.off.as_micros() as u64,
             });
         }
     }
 
-    fn count(&mut self, rx: u64, tx: u64, at: Instant) {
+    fn count(&mut self, counted: &Counted) {
         // Slower than it could be, the link may speed up at any time: look. At its fastest, the
         // slow reads will see it fall.
         if self.row.pcie_link_gen.ok() < self.row.pcie_link_gen_max.ok() {
@@ -299,7 +300,7 @@ impl Gpu {
             }
             _ => self.link_most(),
         };
-        self.meter.take(rx, tx, at, link);
+        self.meter.take(counted, link);
     }
 
     /// What the link carries at its widest; the widest of all links where that is not known.

@@ -10,6 +10,7 @@ use nvml_wrapper::enum_wrappers::device::PcieUtilCounter;
 use super::super::check;
 use super::super::counter::{Widened, poll_seconds};
 use super::driver;
+use super::reads::Counted;
 use crate::model::sample::{Bound, GpuSample, PcieSource};
 use crate::model::{Gap, Reading};
 
@@ -34,6 +35,7 @@ pub(super) struct Meter {
 struct Last {
     at: Instant,
     link: f64,
+    off: Duration,
 }
 
 /// Counts at a moment.
@@ -44,15 +46,21 @@ pub(super) struct Point {
     pub(super) tx: u64,
     /// Since the point before, a counter may have wrapped unseen.
     pub(super) lower: bool,
+    /// It may have been read so long before that moment, or after it.
+    pub(super) off: Duration,
 }
 
 impl Meter {
     /// Takes a read of both counters over a link that carries `link` bytes per second now.
-    pub(super) fn take(&mut self, rx: u64, tx: u64, at: Instant, link: f64) {
-        let before = self.last.replace(Last { at, link });
-        // A link that is faster now may have been so ever since the read before.
+    pub(super) fn take(&mut self, counted: &Counted, link: f64) {
+        let Counted { rx, tx, at, took } = *counted;
+        let off = took / 2;
+        let before = self.last.replace(Last { at, link, off });
+        // A link that is faster now may have been so ever since the read before, and each was read
+        // somewhere within its call.
         let (seconds, fastest) = before.map_or((0.0, link), |before| {
-            (at.saturating_duration_since(before.at).as_secs_f64(), before.link.max(link))
+            let most = at.saturating_duration_since(before.at) + before.off + off;
+            (most.as_secs_f64(), before.link.max(link))
         });
         let steps = [self.rx.step(rx, seconds, fastest), self.tx.step(tx, seconds, fastest)];
         for step in steps.into_iter().flatten() {
@@ -79,7 +87,7 @@ impl Meter {
     pub(super) fn point(&mut self) -> Option<Point> {
         let last = self.last?;
         let lower = std::mem::take(&mut self.doubt);
-        Some(Point { at: last.at, rx: self.rx.total(), tx: self.tx.total(), lower })
+        Some(Point { at: last.at, rx: self.rx.total(), tx: self.tx.total(), lower, off: last.off })
     }
 }
 
@@ -204,11 +212,15 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
+    fn counted(both: u64, at: Instant) -> Counted {
+        Counted { rx: both, tx: both, at, took: Duration::ZERO }
+    }
+
     #[test]
     fn a_used_gpu_is_read_well_before_its_counter_can_wrap() {
         let now = Instant::now();
         let mut meter = Meter::default();
-        meter.take(0, 0, now, 31.5e9);
+        meter.take(&counted(0, now), 31.5e9);
         let next = meter.next(SECOND, true).unwrap().duration_since(now);
         assert!(next.as_secs_f64() * 31.5e9 < 4_294_967_296.0 * 0.61);
         assert_eq!(meter.next(SECOND, false), Some(now + SECOND));
@@ -218,19 +230,30 @@ mod tests {
     fn an_unused_gpu_on_a_slow_link_needs_no_hurry_and_no_mark() {
         let now = Instant::now();
         let mut meter = Meter::default();
-        meter.take(0, 0, now, 4e9);
-        meter.take(5, 5, now + SECOND, 4e9);
+        meter.take(&counted(0, now), 4e9);
+        meter.take(&counted(5, now + SECOND), 4e9);
         assert_eq!(meter.point().map(|point| point.lower), Some(false));
+    }
+
+    #[test]
+    fn a_read_that_takes_long_may_hide_a_wrap_and_says_how_vague_its_moment_is() {
+        let now = Instant::now();
+        let mut meter = Meter::default();
+        let slow = |both, at| Counted { took: Duration::from_millis(300), ..counted(both, at) };
+        meter.take(&slow(0, now), 31.5e9);
+        meter.take(&slow(5, now + Duration::from_millis(80)), 31.5e9);
+        let point = meter.point().unwrap();
+        assert_eq!((point.lower, point.off), (true, Duration::from_millis(150)));
     }
 
     #[test]
     fn a_link_that_sped_up_unseen_leaves_a_lower_bound() {
         let now = Instant::now();
         let mut meter = Meter::default();
-        meter.take(0, 0, now, 4e9);
-        meter.take(5, 5, now + SECOND, 63e9);
+        meter.take(&counted(0, now), 4e9);
+        meter.take(&counted(5, now + SECOND), 63e9);
         assert_eq!(meter.point().map(|point| point.lower), Some(true));
-        meter.take(6, 6, now + SECOND + Duration::from_millis(40), 63e9);
+        meter.take(&counted(6, now + SECOND + Duration::from_millis(40)), 63e9);
         assert_eq!(meter.point().map(|point| point.lower), Some(false));
     }
 }

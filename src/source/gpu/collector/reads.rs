@@ -95,8 +95,8 @@ pub(super) struct Traffic {
     pub(super) gpm_soon: bool,
     /// Whether GPM was asked again too soon: what the row has stands.
     pub(super) stands: bool,
-    /// The raw counters of PCIe, received and sent, and when they were read.
-    pub(super) counters: Option<(u64, u64, Instant)>,
+    /// The raw counters of PCIe.
+    pub(super) counters: Option<Counted>,
 }
 
 impl Asker {
@@ -211,7 +211,7 @@ impl Asker {
         row: &mut GpuSample,
         counters: bool,
         nvlink: bool,
-    ) -> Option<(u64, u64, Instant)> {
+    ) -> Option<Counted> {
         let mut ids = vec![ENERGY, POWER_INSTANT, fields::POWER_THROTTLE, fields::THERMAL_THROTTLE];
         if counters {
             ids.extend([PCIE_TX, PCIE_RX]);
@@ -247,7 +247,7 @@ impl Asker {
     }
 
     /// Reads the byte counters alone.
-    pub(super) fn counters(&mut self) -> Option<(u64, u64, Instant)> {
+    pub(super) fn counters(&mut self) -> Option<Counted> {
         self.fields(&[PCIE_TX, PCIE_RX]).pair()
     }
 
@@ -255,15 +255,15 @@ impl Asker {
     pub(super) fn fields(&mut self, ids: &[u32]) -> Fields {
         let refused = &self.fields_refused;
         let ids: Vec<u32> = ids.iter().copied().filter(|id| !refused.contains(id)).collect();
-        let mut fields = Fields { at: Instant::now(), values: Vec::new() };
+        let mut fields = Fields { at: Instant::now(), took: Duration::ZERO, values: Vec::new() };
         if ids.is_empty() {
             return fields;
         }
         let nvml = self.nvml;
         let answer = self.ask(Call::Fields, |gpu| fields::read(nvml, gpu, &ids));
         // The counters were read between these two moments.
-        let took = fields.at.elapsed();
-        fields.at += took / 2;
+        fields.took = fields.at.elapsed();
+        fields.at += fields.took / 2;
         let Reading::Is(answer) = answer else { return fields };
         for (id, value) in ids.into_iter().zip(answer) {
             if value == Reading::Not(Gap::Unsupported) {
@@ -389,9 +389,22 @@ fn lost_words(error: &NvmlError, vital: bool) -> Option<String> {
     Some(words.to_owned())
 }
 
+/// The byte counters of PCIe as they were read.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Counted {
+    /// Received and sent.
+    pub(super) rx: u64,
+    pub(super) tx: u64,
+    /// The middle of the call, and how long it took.
+    pub(super) at: Instant,
+    pub(super) took: Duration,
+}
+
 /// Field values, and when they were read.
 pub(super) struct Fields {
     at: Instant,
+    /// How long the call took: the values are of some moment within it.
+    took: Duration,
     values: Vec<(u32, Reading<u64>)>,
 }
 
@@ -403,9 +416,9 @@ impl Fields {
     }
 
     /// Bytes received and sent.
-    fn pair(&self) -> Option<(u64, u64, Instant)> {
+    fn pair(&self) -> Option<Counted> {
         let rx = self.of(PCIE_RX).ok()?;
         let tx = self.of(PCIE_TX).ok()?;
-        Some((rx, tx, self.at))
+        Some(Counted { rx, tx, at: self.at, took: self.took })
     }
 }
