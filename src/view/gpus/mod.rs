@@ -19,7 +19,6 @@ use crate::view::footer::footer;
 use crate::view::header::header;
 use crate::view::pair::Pair;
 use crate::view::screen::{Area, Body, Edge, Line, Role, Rule, Screen, TextRow, span, strong};
-use crate::view::text::{fit_line, line_width};
 use crate::view::told;
 use crate::view::verdict::{Room, verdict};
 

@@ -17,7 +17,6 @@ use crate::view::footer::footer;
 use crate::view::header::header;
 use crate::view::lane::LaneKind;
 use crate::view::screen::{Area, Body, Edge, Line, Role, Rule, Screen, TextRow, span, strong};
-use crate::view::text::{fit_line, line_width};
 use crate::view::told;
 use crate::view::verdict::{Room, verdict};
 
