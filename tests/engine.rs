@@ -226,6 +226,32 @@ fn the_next_iterator_of_a_loader_goes_on_with_its_counts() {
 }
 
 #[test]
+fn between_two_epochs_the_time_counts_and_so_does_the_wait_for_the_first_batch() {
+    let mut stage = Stage::new();
+    {
+        let mut script = stage.script();
+        script.known = vec![known(1, "Train")];
+        script.depths = BTreeMap::from([(1, depth(2, 98))]);
+        script.main = Some(working(Activity::Forward));
+    }
+    stage.looks(3);
+    {
+        let mut script = stage.script();
+        script.known.clear();
+        script.depths.clear();
+        script.main = Some(working(Activity::Other));
+    }
+    stage.looks(4);
+    // The next one is not yet to be read.
+    stage.script().main = Some(Loop { inside: Inside::Unnamed, ..Loop::default() });
+    stage.looks(2);
+    let rows = stage.rows();
+    let [(_, row)] = &*rows else { panic!("{rows:?}") };
+    let counts = (row.samples_total, row.wait_samples_total, row.empty_samples_total);
+    assert_eq!(counts, (Reading::Is(9), Reading::Is(2), Reading::Is(0)));
+}
+
+#[test]
 fn looks_without_an_answer_are_told_apart_from_those_that_see_no_wait() {
     let mut stage = Stage::new();
     {

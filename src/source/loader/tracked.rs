@@ -323,6 +323,14 @@ impl Tracked {
         }
     }
 
+    /// A look at the loop while the loader that it used is gone: the time counts all the same. Inside of
+    /// an iterator that cannot be read yet, it waits for that one's first batch.
+    pub(super) fn between_epochs(&mut self, waiting: bool, weight: u64) {
+        if self.gone.is_some() && self.started {
+            self.counts.look(None, waiting, false, weight);
+        }
+    }
+
     /// The time that the source says the loop waited since the look before, where it says so.
     fn told_wait(&self, depth: &Depth) -> Option<Duration> {
         let now = depth.waited?;

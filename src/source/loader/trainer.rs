@@ -307,6 +307,7 @@ impl Trainer {
         // Between two epochs the loader in use is gone for a while; the loop starts its workers then.
         if let Some(loader) = loaders.iter_mut().find(|loader| *current == Some(loader.id)) {
             loader.counts.main(&seen, weight);
+            loader.between_epochs(seen.inside != Inside::No && !stopped, weight);
         }
         let front = self.live().max_by_key(|loader| loader.moved_at).map(|loader| loader.id);
         let gone = front.is_some()
