@@ -13,9 +13,17 @@ use crate::model::reading::{Gap, Reading};
 use crate::model::sample::HostSample;
 use crate::source::Roots;
 
-/// Fills every column but `processes` and those about mltop itself.
-pub(super) fn read(roots: &Roots, slurp: &mut Slurp, ticks_per_second: f64, host: &mut HostSample) {
-    stat(slurp.text(&roots.proc.join("stat")), ticks_per_second, host);
+/// Fills every column but `processes` and those about mltop itself. Returns how many processes and
+/// threads the box has started since boot, where that is told.
+pub(super) fn read(
+    roots: &Roots,
+    slurp: &mut Slurp,
+    ticks_per_second: f64,
+    host: &mut HostSample,
+) -> Option<u64> {
+    let text = slurp.text(&roots.proc.join("stat"));
+    let started = text.ok().and_then(|text| value_of(text, "processes").ok());
+    stat(text, ticks_per_second, host);
     loadavg(slurp.text(&roots.proc.join("loadavg")), host);
     meminfo(slurp.text(&roots.proc.join("meminfo")), host);
     vmstat(slurp.text(&roots.proc.join("vmstat")), host);
@@ -29,6 +37,7 @@ pub(super) fn read(roots: &Roots, slurp: &mut Slurp, ticks_per_second: f64, host
     host.psi_memory_some_seconds_total = stalled(memory, "some");
     host.psi_memory_full_seconds_total = stalled(memory, "full");
     shm(&roots.dev.join("shm"), host);
+    started
 }
 
 /// `/proc/stat`: the sum over all CPUs, and how many are online.
