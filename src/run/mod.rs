@@ -9,7 +9,6 @@ mod diff;
 mod doctor;
 mod export;
 mod flight;
-mod heard;
 mod keeping;
 mod keys;
 pub mod launch;

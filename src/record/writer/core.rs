@@ -267,7 +267,7 @@ impl<D: Disk> Keep for Core<D> {
 }
 
 /// What went wrong, as the user would say it.
-fn reason(error: &io::Error) -> String {
+pub(in crate::record) fn reason(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::StorageFull => "the disk is full".to_owned(),
         io::ErrorKind::QuotaExceeded => "the quota of the disk is used up".to_owned(),

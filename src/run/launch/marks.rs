@@ -11,9 +11,13 @@ use super::child::Ending;
 
 /// It was started, by these words.
 pub(super) fn started(words: &[OsString], pid: u32) -> Event {
+    event(1, EventKind::Start, pid, format!("mltop run started {} as pid {pid}", line(words)))
+}
+
+/// A command as it may be written down.
+pub(in crate::run) fn line(words: &[OsString]) -> String {
     let words: Vec<_> = words.iter().map(|word| word.to_string_lossy()).collect();
-    let words: Vec<&str> = words.iter().map(|word| &**word).collect();
-    event(1, EventKind::Start, pid, format!("mltop run started {} as pid {pid}", redact(&words)))
+    redact(&words.iter().map(|word| &**word).collect::<Vec<&str>>())
 }
 
 /// It ended. `start` is the event of its start.
