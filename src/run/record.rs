@@ -62,9 +62,9 @@ pub(super) fn record(wanted: &cli::Record, settings: &Settings) -> Result<u8, Er
 
 /// Records until it is asked to stop, and says with which exit code to end.
 pub(super) fn run(wanted: &Headless<'_>) -> Result<u8, Error> {
-    let plan = plan(wanted.watch)?;
     // Before any thread.
     let kept = if wanted.command.is_empty() { None } else { Some(Kept::take()?) };
+    let plan = plan(wanted.watch)?;
     let (sender, samples) = tokio::sync::mpsc::channel(WAITING);
     let sampler = Sampler::start(plan, move |sample: Arc<Sample>| {
         use tokio::sync::mpsc::error::TrySendError;

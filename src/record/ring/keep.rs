@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::model::{Event, EventKind, Frame, Sample, Severity, Stamp};
-use crate::record::gaps;
 use crate::record::head::SessionInfo;
 use crate::record::session_file::SessionFile;
 use crate::record::verify::cut;
@@ -299,5 +298,5 @@ fn since(last: Stamp, boot: &str, first: &Sample) -> Event {
         "the box was booted anew".to_owned()
     };
     let from = last.unix_ms.min(now.unix_ms);
-    gaps::event(EventKind::Gap, now.unix_ms, from, title)
+    Event::of(EventKind::Gap, now.unix_ms, from, title)
 }

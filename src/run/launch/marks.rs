@@ -3,7 +3,6 @@
 use std::ffi::OsString;
 
 use crate::model::{Event, EventKind, Pid};
-use crate::record::gaps;
 use crate::source::sampler::now;
 use crate::source::text::redact;
 
@@ -29,5 +28,5 @@ pub(super) fn ended(start: &Event, ending: Ending) -> Event {
 
 fn event(id: u64, kind: EventKind, pid: u32, title: String) -> Event {
     let t_ms = now().unix_ms;
-    Event { id, pid: Some(Pid(pid)), end_ms: None, ..gaps::event(kind, t_ms, t_ms, title) }
+    Event { id, pid: Some(Pid(pid)), end_ms: None, ..Event::of(kind, t_ms, t_ms, title) }
 }
