@@ -15,6 +15,7 @@ use rustix::process::{Signal, getpid, kill_process};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::{oneshot, watch};
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
 
 use crate::app::{Effect, Feed, Mark, Msg, State, Whole};
@@ -35,6 +36,8 @@ use super::replay::{Begin, Reel};
 
 /// Between two frames. Keys are answered at once when the last frame is older than that.
 const FRAME: Duration = Duration::from_millis(33);
+/// In a file at once, between two looks for a key.
+const SLICE: Duration = Duration::from_millis(15);
 /// Scroll-back in memory: an hour, and no more than this.
 const TAPE_BYTES: usize = 8 << 20;
 const TAPE_SPAN: Duration = Duration::from_hours(1);
@@ -102,6 +105,8 @@ struct Live<'a> {
     comes: bool,
     painted: Instant,
     dirty: bool,
+    /// Whether something that is plotted is still to be read from a file.
+    reads: bool,
 }
 
 impl<'a> Live<'a> {
@@ -135,6 +140,7 @@ impl<'a> Live<'a> {
             comes: true,
             painted: Instant::now(),
             dirty: true,
+            reads: false,
         };
         this.begin(begin);
         Ok(this)
@@ -147,6 +153,7 @@ impl<'a> Live<'a> {
         let mut hangup = signal(SignalKind::hangup())?;
         let mut stop = signal(SignalKind::from_raw(Signal::TSTP.as_raw()))?;
         let mut go_on = signal(SignalKind::from_raw(Signal::CONT.as_raw()))?;
+        self.read_past();
         self.paint()?;
         loop {
             let due = self.painted + FRAME;
@@ -185,6 +192,11 @@ impl<'a> Live<'a> {
                     self.paint()?;
                     Vec::new()
                 }
+                // After all that is waiting: the plots fill while keys are answered.
+                () = yield_now(), if self.reads => {
+                    self.dirty = true;
+                    Vec::new()
+                }
             };
             for effect in effects {
                 if self.effect(effect)? == Flow::Leave {
@@ -192,6 +204,7 @@ impl<'a> Live<'a> {
                 }
             }
             self.go_to_wanted()?;
+            self.read_past();
             if self.dirty && self.painted.elapsed() >= FRAME {
                 self.paint()?;
             }
@@ -338,6 +351,13 @@ impl<'a> Live<'a> {
         self.painter.resize(width, height);
         self.update(Msg::Resize(width, height));
         self.painter.repaint()
+    }
+
+    /// Reads on in what is plotted and was not played.
+    fn read_past(&mut self) {
+        if self.dirty {
+            self.reads = !self.reel.read_past(&self.state, &self.pipeline.history, SLICE);
+        }
     }
 
     fn paint(&mut self) -> io::Result<()> {

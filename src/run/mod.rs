@@ -9,7 +9,6 @@ mod diff;
 mod doctor;
 mod export;
 mod flight;
-mod heard;
 pub mod heap;
 mod keeping;
 mod keys;

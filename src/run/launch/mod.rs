@@ -14,9 +14,9 @@
 
 mod below;
 mod beside;
-mod child;
+pub(super) mod child;
 mod log;
-mod marks;
+pub(super) mod marks;
 mod serve;
 pub mod witness;
 
@@ -42,7 +42,7 @@ use super::live::Setup;
 use super::looks::Looks;
 use super::notify::Notifier;
 use beside::Beside;
-use child::{Ending, Running};
+use child::{Ending, Kept, Running};
 use serve::Server;
 
 /// Between ticks of the screen.
@@ -74,7 +74,8 @@ fn start(
     beside: &Beside,
     prepare: impl FnOnce(&mut Command) -> io::Result<()>,
 ) -> Result<Running, Error> {
-    Running::start(&wanted.command, |command| {
+    // Before any thread.
+    Running::start(&wanted.command, Kept::take()?, |command| {
         command.envs(beside.variables());
         prepare(command)
     })
