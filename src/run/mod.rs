@@ -10,6 +10,7 @@ mod doctor;
 mod export;
 mod flight;
 mod heard;
+pub mod heap;
 mod keeping;
 mod keys;
 pub mod launch;
