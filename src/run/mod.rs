@@ -10,6 +10,7 @@ mod doctor;
 mod export;
 mod flight;
 pub mod heap;
+mod heard;
 mod keeping;
 mod keys;
 pub mod launch;

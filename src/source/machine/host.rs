@@ -22,7 +22,8 @@ pub(super) fn read(
     host: &mut HostSample,
 ) -> Option<u64> {
     let text = slurp.text(&roots.proc.join("stat"));
-    let started = text.ok().and_then(|text| value_of(text, "processes").ok());
+    // Sandboxes that keep no count say 0, which cannot be: this program was started.
+    let started = text.ok().and_then(|text| value_of(text, "processes").ok()).filter(|n| *n > 0);
     stat(text, ticks_per_second, host);
     loadavg(slurp.text(&roots.proc.join("loadavg")), host);
     meminfo(slurp.text(&roots.proc.join("meminfo")), host);

@@ -60,14 +60,16 @@ impl Machine {
     }
 
     /// Fills the box, its disks and its networks: all of `host` but mltop's own cost, which
-    /// [`Procs::own_cost`] tells.
+    /// [`Procs::own_cost`] tells. A number of processes that is there, from [`ProcTable::len`],
+    /// stays: listing them is the dearest read of all.
     pub fn read(&mut self, sample: &mut Sample) {
         self.read_uncounted(sample);
-        sample.host.processes = procs::count(&self.roots.proc);
+        if !sample.host.processes.is() {
+            sample.host.processes = procs::count(&self.roots.proc);
+        }
     }
 
-    /// The same without the number of processes, which [`ProcTable::len`] tells: listing them is the
-    /// dearest read of all.
+    /// The same without the number of processes.
     pub fn read_uncounted(&mut self, sample: &mut Sample) {
         self.refresh_lists();
         let ticks = proc_rows::ticks_per_second();
