@@ -79,7 +79,16 @@ fn what_mltop_costs_is_told_for_each_process_and_thread_and_in_all() {
     }));
     program.send(Msg::Recording(Some(Recording { seconds: 75, bytes: 4_200_000, paused: false })));
     let shown = program.text(200, 50);
-    assert_says(&shown, &["process 4000", "sampler, each tick", "GPU collector 4001", "820"]);
+    assert_says(
+        &shown,
+        &[
+            "process 4000",
+            "sampler, each tick",
+            "main, screen or recorder",
+            "GPU collector 4001",
+            "820",
+        ],
+    );
     assert_says(&shown, &["0.6% of a core, 9.00 MiB of memory", "a tick takes 2.10 ms"]);
     assert_says(&shown, &["212 a second at loaders, 14 µs of CPU time each"]);
     assert_says(&shown, &["1.20 kB/s sent to it, 90.0 kB so far", "32 min can be gone back"]);

@@ -8,7 +8,7 @@ section! {
     /// One process of mltop, or one of the threads of the process that samples.
     OwnSample, "own" {
         pid: Pid => Id, None, 0, "The process.";
-        thread: Box<str> => Id, None, 0, "Name that its threads share, the numbers behind it left out. Empty for the process as a whole.";
+        thread: Box<str> => Id, None, 0, "Name that its threads share, the numbers behind it left out; main for the first. Empty for the process as a whole.";
         threads: Reading<u64> => Gauge, None, 0, "Threads of that name; of a process all.";
         cpu_seconds_total: Reading<f64> => Counter, Seconds, 4, "CPU time (schedstat of each thread, stat of a process). A thread that ends takes its own along.";
         read_calls_total: Reading<u64> => Counter, None, 0, "Read calls of the process (io syscr). Not applicable to a thread.";

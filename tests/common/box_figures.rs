@@ -141,7 +141,7 @@ fn own(sample: &mut Sample, frame: &mut Frame) {
         (4000, "", 0.006, Reading::Is(11 << 20), Reading::Is(820.0), 7),
         (
             4000,
-            "mltop",
+            "main",
             0.002,
             Reading::Not(Gap::NotApplicable),
             Reading::Not(Gap::NotApplicable),

@@ -82,6 +82,14 @@ impl Procs {
         if let Some(name) = self.thread_names.get(&number) {
             return Some(name.clone());
         }
+        // The first thread has the program's name, whatever that was called.
+        if folder
+            .parent()
+            .and_then(Path::parent)
+            .is_some_and(|own| own.ends_with(number.to_string()))
+        {
+            return Some("main".into());
+        }
         let name = clean(self.slurp.bytes(&folder.join("comm")).ok()?.trim_ascii(), 32);
         let name = name.trim_end_matches(|c: char| c.is_ascii_digit()).trim_end_matches(['-', ' ']);
         (!name.is_empty()).then(|| name.into())

@@ -10,7 +10,7 @@ use crate::view::text::{left, right, safe};
 use crate::view::told::{self, Told};
 
 /// Columns of the name of a process or thread.
-const NAME: usize = 24;
+const NAME: usize = 28;
 /// Lines of all sentences together.
 const LINES: usize = 12;
 
@@ -57,12 +57,12 @@ fn parts(frame: &Frame) -> Vec<TextRow> {
 /// A thread's name with what it is for.
 fn thread_name(name: &str) -> String {
     let what = match name {
-        "mltop" => "screen",
+        "main" => "screen or recorder",
         "sampler" => "each tick",
         "loaders" => "fast looks",
         "inspector" => "command lines",
-        "gpu-collector" => "hears collector",
-        "servers" => "metrics of servers",
+        "gpu-collector" => "hears it",
+        "servers" => "their metrics",
         "look" => "one process in full",
         _ => "",
     };

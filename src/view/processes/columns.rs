@@ -6,7 +6,7 @@ use crate::model::GpuId;
 use crate::model::sample::ProcState;
 use crate::view::lane::gpu_list;
 use crate::view::screen::Role;
-use crate::view::text::{safe, tail};
+use crate::view::text::safe;
 
 /// A column, in the order of the screen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -163,14 +163,16 @@ fn group(seen: &Seen<'_>) -> String {
     }
     let path = info.cgroup.as_deref().map(safe).unwrap_or_default();
     let last = path.rsplit('/').next().unwrap_or_default();
-    if last.is_empty() { tail(&path, Column::Group.width()).to_owned() } else { last.to_owned() }
+    // The first of all groups tells nothing.
+    last.to_owned()
 }
 
-/// What a width has room for.
-pub(super) fn columns_in(width: usize) -> Vec<Column> {
+/// What a width has room for; GPUs have columns where there are any.
+pub(super) fn columns_in(width: usize, gpus: bool) -> Vec<Column> {
     let mut room = width.saturating_sub(NAME);
     let mut chosen = Vec::new();
-    for column in Column::WORTH {
+    let wanted = |column: &Column| gpus || !matches!(column, Column::Gpu | Column::GpuMemory);
+    for column in Column::WORTH.into_iter().filter(wanted) {
         let needed = column.width() + GAP;
         if needed > room {
             break;
@@ -188,11 +190,13 @@ mod tests {
     #[test]
     fn names_keep_their_room_and_what_is_used_stays_longest() {
         for width in 0..300 {
-            let used: usize = columns_in(width).iter().map(|column| column.width() + GAP).sum();
+            let used: usize =
+                columns_in(width, true).iter().map(|column| column.width() + GAP).sum();
             assert!(used == 0 || used + NAME <= width, "{width}");
         }
-        let narrow = columns_in(60);
+        let narrow = columns_in(60, true);
         assert_eq!(narrow, [Column::Pid, Column::State, Column::Cpu, Column::Memory]);
-        assert_eq!(columns_in(200).len(), Column::ALL.len());
+        assert!(!columns_in(200, false).contains(&Column::GpuMemory));
+        assert_eq!(columns_in(200, true).len(), Column::ALL.len());
     }
 }

@@ -23,7 +23,8 @@ pub(super) fn list(
     rows: &[ProcRow],
     (width, height): (usize, usize),
 ) -> Vec<TextRow> {
-    let columns = columns_in(width);
+    let gpus = look.inventory().is_some_and(|names| !names.gpus.is_empty());
+    let columns = columns_in(width, gpus);
     let mut out = vec![heading(look, &columns)];
     let room = height.saturating_sub(1);
     if rows.is_empty() {

@@ -111,7 +111,7 @@ fn words(look: &Look<'_>, all: &BTreeMap<Pid, Seen<'_>>) -> Vec<Told> {
         said.push(told("Command", safe(&info.command)));
     }
     let container = info.container.as_deref().map(|container| format!(" ({})", safe(container)));
-    if let Some(group) = &info.cgroup {
+    if let Some(group) = info.cgroup.as_ref().filter(|group| &***group != "/") {
         said.push(told("Group", format!("{}{}", safe(group), container.unwrap_or_default())));
     }
     said
