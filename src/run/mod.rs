@@ -9,6 +9,7 @@ mod diff;
 mod doctor;
 mod export;
 mod flight;
+pub mod heap;
 mod heard;
 mod keeping;
 mod keys;

@@ -159,6 +159,8 @@ impl Sources {
         let stamp = now();
         let gpu_look = self.look_at_gpus(begun);
         let gpu_pids: BTreeSet<Pid> = gpu_look.procs.iter().map(|held| held.pid).collect();
+        let mut sample = Sample { seq: self.seq, stamp, ..Sample::default() };
+        self.machine.read_uncounted(&mut sample);
         let (seen, busiest) = self.scan(stamp.mono_ms);
         self.trainers.update(&seen, &gpu_pids);
         let servers = self.servers.as_mut().map(|servers| {
@@ -188,8 +190,6 @@ impl Sources {
         recorded.extend(&servers.pids);
         self.procs.watch(&recorded);
         let mut sample = Sample {
-            seq: self.seq,
-            stamp,
             gpus: gpu_look.samples.clone(),
             gpu_procs,
             loaders: loader_look.samples,
@@ -197,10 +197,9 @@ impl Sources {
             servers: servers.samples,
             latencies: servers.latencies,
             procs: self.procs.sample(recorded.iter().copied()),
-            ..Sample::default()
+            ..sample
         };
         sample.host.processes = Reading::Is(self.procs.table().len() as u64);
-        self.machine.read(&mut sample);
         self.read_own_cost(&gpu_look, looks, &mut sample);
         let groups: BTreeSet<&Box<str>> = self.groups.values().collect();
         sample.cgroups = self.cgroups.read(&groups.into_iter().cloned().collect::<Vec<_>>());
@@ -251,7 +250,8 @@ impl Sources {
 
     /// The process table in the shape that the search for trainers takes, and who uses most.
     fn scan(&mut self, mono_ms: u64) -> (Vec<ProcSeen>, Vec<Pid>) {
-        let seen = self.procs.scan(mono_ms).iter().map(seen).collect();
+        let table = self.procs.scan_after(self.machine.started(), mono_ms);
+        let seen = table.iter().map(seen).collect();
         (seen, self.procs.busiest(BUSIEST))
     }
 

@@ -14,14 +14,16 @@ use crate::model::reading::{Gap, Reading};
 use crate::model::sample::{CpuSample, HostSample};
 use crate::source::Roots;
 
-/// Fills every column but `processes` and those about mltop itself.
+/// Fills every column but `processes` and those about mltop itself. Returns how many processes and
+/// threads the box has started since boot, where that is told.
 pub(super) fn read(
     roots: &Roots,
     slurp: &mut Slurp,
     ticks_per_second: f64,
     (host, cpus): (&mut HostSample, &mut Vec<CpuSample>),
-) {
+) -> Option<u64> {
     let text = slurp.text(&roots.proc.join("stat"));
+    let started = text.ok().and_then(|text| value_of(text, "processes").ok());
     stat(text, ticks_per_second, host);
     *cpus = cpus::parse(text.unwrap_or_default(), ticks_per_second);
     loadavg(slurp.text(&roots.proc.join("loadavg")), host);
@@ -37,6 +39,7 @@ pub(super) fn read(
     host.psi_memory_some_seconds_total = stalled(memory, "some");
     host.psi_memory_full_seconds_total = stalled(memory, "full");
     shm(&roots.dev.join("shm"), host);
+    started
 }
 
 /// `/proc/stat`: the sum over all CPUs, and how many are online.
