@@ -126,14 +126,10 @@ mod tests {
         pairs.iter().map(|(pid, parent)| (Pid(*pid), parent.map(Pid))).collect()
     }
 
-    fn by_number(a: &Pid, b: &Pid) -> Ordering {
-        a.cmp(b)
-    }
-
     #[test]
     fn children_stand_below_their_parents_and_lines_end_with_the_last() {
         let parents = parents(&[(1, None), (2, Some(1)), (3, Some(2)), (4, Some(1)), (9, None)]);
-        let rows = tree(&parents, &BTreeSet::new(), by_number);
+        let rows = tree(&parents, &BTreeSet::new(), Ord::cmp);
         let shown: Vec<(u32, Vec<bool>)> =
             rows.iter().map(|row| (row.pid.0, row.goes_on.clone())).collect();
         let wanted =
@@ -147,7 +143,7 @@ mod tests {
     #[test]
     fn a_folded_process_hides_and_counts_all_below_it() {
         let parents = parents(&[(1, None), (2, Some(1)), (3, Some(2)), (4, Some(1))]);
-        let rows = tree(&parents, &BTreeSet::from([Pid(1)]), by_number);
+        let rows = tree(&parents, &BTreeSet::from([Pid(1)]), Ord::cmp);
         assert_eq!(rows.len(), 1);
         assert_eq!((rows[0].folded, rows[0].hidden), (Some(true), 3));
     }
@@ -164,7 +160,7 @@ mod tests {
                 *parent = parent.filter(|parent| known.contains(parent));
             }
             let folded = folded.into_iter().map(Pid).collect();
-            let rows = tree(&all, &folded, by_number);
+            let rows = tree(&all, &folded, Ord::cmp);
             let shown: BTreeSet<Pid> = rows.iter().map(|row| row.pid).collect();
             prop_assert_eq!(shown.len(), rows.len());
             let hidden: usize = rows.iter().map(|row| row.hidden).sum();

@@ -83,8 +83,7 @@ impl Column {
             Self::Threads => 4,
             Self::Gpu => 5,
             Self::Cpu => 6,
-            Self::Pid => 8,
-            Self::User | Self::GpuMemory | Self::Memory => 8,
+            Self::Pid | Self::User | Self::GpuMemory | Self::Memory => 8,
             Self::Read | Self::Write => 9,
             Self::Group => 22,
         }

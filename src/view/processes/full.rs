@@ -161,22 +161,7 @@ pub(in crate::view) fn signal(
         say("It is part of a training: what it has not saved may be lost.", Role::Warn);
     }
     if asking.sure {
-        let signal = asking.signal();
-        rows.push(TextRow::default());
-        let text = format!(" Send {} to process {} ({name})?", signal.name(), asking.pid);
-        rows.push(TextRow { left: vec![strong(text, Role::Critical)], ..TextRow::default() });
-        let text = format!(" {}", signal.what());
-        rows.push(TextRow { left: vec![span(text, Role::Text)], ..TextRow::default() });
-        rows.push(TextRow::default());
-        rows.push(TextRow {
-            left: vec![
-                strong(" y", Role::Key),
-                span(" send it   ", Role::Dim),
-                strong("any other key", Role::Key),
-                span(" do not", Role::Dim),
-            ],
-            ..TextRow::default()
-        });
+        rows.extend(question(asking, &name));
         return (vec![strong(title, Role::Critical)], rows);
     }
     rows.push(TextRow::default());
@@ -200,4 +185,23 @@ pub(in crate::view) fn signal(
         ..TextRow::default()
     });
     (vec![strong(title, Role::Title)], rows)
+}
+
+/// The question itself: process, name and signal.
+fn question(asking: Asking, name: &str) -> Vec<TextRow> {
+    let signal = asking.signal();
+    let row = |left: Line| TextRow { left, ..TextRow::default() };
+    let text = format!(" Send {} to process {} ({name})?", signal.name(), asking.pid);
+    vec![
+        TextRow::default(),
+        row(vec![strong(text, Role::Critical)]),
+        row(vec![span(format!(" {}", signal.what()), Role::Text)]),
+        TextRow::default(),
+        row(vec![
+            strong(" y", Role::Key),
+            span(" send it   ", Role::Dim),
+            strong("any other key", Role::Key),
+            span(" do not", Role::Dim),
+        ]),
+    ]
 }
