@@ -4,6 +4,7 @@
 //! processes of their own and are only asked for their latest answer.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -14,7 +15,7 @@ use rustix::time::{ClockId, clock_gettime};
 use super::elsewhere::Elsewhere;
 use super::gpu::{GpuLook, Gpus};
 use super::loader::Loaders;
-use super::machine::{Cgroups, Machine, ProcStat, Procs};
+use super::machine::{Cgroups, Machine, ProcStat, Procs, cgroup_of, container_of};
 use super::root::Roots;
 use super::server::{Servers, Wanted};
 use super::simulated::SimulatedGpu;
@@ -121,6 +122,7 @@ struct Sources {
     inventory: Arc<Inventory>,
     watched: Option<Arc<Found>>,
     groups: BTreeMap<Pid, Box<str>>,
+    roots: Roots,
     seq: u64,
     ticks_per_second: u64,
     boot_unix_ms: i64,
@@ -128,6 +130,7 @@ struct Sources {
 
 impl Sources {
     fn new(plan: Plan) -> Self {
+        let roots = plan.roots.clone();
         let machine = Machine::new(plan.roots.clone());
         let inventory = Inventory { host: Arc::new(machine.host_info()), ..Inventory::default() };
         let stamp = now();
@@ -144,6 +147,7 @@ impl Sources {
             inventory: Arc::new(inventory),
             watched: None,
             groups: BTreeMap::new(),
+            roots,
             seq: 0,
             ticks_per_second: rustix::param::clock_ticks_per_second().max(1),
             boot_unix_ms: stamp.unix_ms - stamp.mono_ms as i64,
@@ -178,6 +182,7 @@ impl Sources {
             self.watched = Some(Arc::clone(&found));
         }
         let mut loader_look = self.loaders.look();
+        let looks = (loader_look.looks, loader_look.cost_cpu_seconds);
         if let Some(elsewhere) = &mut self.elsewhere {
             elsewhere.improve(&found.trainers, &mut loader_look);
         }
@@ -195,7 +200,7 @@ impl Sources {
             ..sample
         };
         sample.host.processes = Reading::Is(self.procs.table().len() as u64);
-        self.read_own_cost(&gpu_look, &mut sample);
+        self.read_own_cost(&gpu_look, looks, &mut sample);
         let groups: BTreeSet<&Box<str>> = self.groups.values().collect();
         sample.cgroups = self.cgroups.read(&groups.into_iter().cloned().collect::<Vec<_>>());
         let told = [gpu_look.status, found.status.clone(), loader_look.status];
@@ -250,12 +255,15 @@ impl Sources {
         (seen, self.procs.busiest(BUSIEST))
     }
 
-    fn read_own_cost(&mut self, look: &GpuLook, sample: &mut Sample) {
+    fn read_own_cost(&mut self, look: &GpuLook, looks: (u64, f64), sample: &mut Sample) {
         let mut own = vec![Pid(std::process::id())];
         own.extend(look.collector);
         let cost = self.procs.own_cost(&own);
         sample.host.mltop_cpu_seconds_total = cost.cpu_seconds;
         sample.host.mltop_pss_bytes = cost.pss_bytes;
+        sample.host.mltop_looks_total = Reading::Is(looks.0);
+        sample.host.mltop_looks_cpu_seconds_total = Reading::Is(looks.1);
+        sample.own = self.procs.own_rows(&own);
     }
 
     /// Names of the recorded processes: from the search for trainers where it knows them, else what
@@ -293,8 +301,13 @@ impl Sources {
         }
     }
 
+    /// What is told of a process without looking into it. Its command line is not among that: reading
+    /// it waits for a process that the kernel holds.
     fn plain_info(&self, stat: &ProcStat) -> ProcInfo {
         let since_boot_ms = stat.start_ticks * 1000 / self.ticks_per_second;
+        let folder = self.roots.proc.join(stat.pid.to_string());
+        let owner = std::fs::metadata(folder).map(|data| data.uid());
+        let cgroup = cgroup_of(&self.roots, stat.pid).ok();
         ProcInfo {
             pid: stat.pid,
             parent: stat.parent,
@@ -302,12 +315,12 @@ impl Sources {
             start_ms: Some(self.boot_unix_ms + since_boot_ms as i64),
             name: stat.name.clone(),
             command: Box::default(),
-            user: Box::default(),
+            user: owner.map(|uid| self.trainers.user(uid)).unwrap_or_default(),
             role: Role::Other,
             run: None,
             rank: None,
-            cgroup: None,
-            container: None,
+            container: cgroup.as_deref().and_then(container_of),
+            cgroup,
         }
     }
 

@@ -3,6 +3,7 @@
 mod cgroup;
 mod cgroup_limits;
 mod cgroups;
+mod cpus;
 mod disks;
 pub(super) mod file;
 mod host;
@@ -10,6 +11,7 @@ mod info;
 mod kept;
 mod nets;
 mod own;
+mod own_rows;
 mod proc_rows;
 pub(super) mod proc_stat;
 mod procs;
@@ -73,7 +75,8 @@ impl Machine {
     pub fn read_uncounted(&mut self, sample: &mut Sample) {
         self.refresh_lists();
         let ticks = proc_rows::ticks_per_second();
-        self.started = host::read(&self.roots, &mut self.slurp, ticks, &mut sample.host);
+        let box_and_cpus = (&mut sample.host, &mut sample.cpus);
+        self.started = host::read(&self.roots, &mut self.slurp, ticks, box_and_cpus);
         let text = self.slurp.text(&self.roots.proc.join("diskstats")).unwrap_or_default();
         sample.disks = disks::parse(text, self.whole.as_deref());
         let text = self.slurp.text(&self.roots.proc.join("net/dev")).unwrap_or_default();
