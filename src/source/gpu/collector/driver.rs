@@ -44,7 +44,7 @@ pub(super) fn start(out: &Arc<Out>, interval: Duration) {
         Err(error) => refuse(out, &error),
     };
     let driver: Box<str> = nvml.sys_driver_version().unwrap_or_default().into();
-    out.say(&Line::Hello { protocol: PROTOCOL, gpus });
+    out.say(&Line::Hello { protocol: PROTOCOL, first: 0, gpus });
     let events = events::start(nvml, out);
     for index in 0..gpus {
         let (out, driver, events) = (Arc::clone(out), driver.clone(), events.clone());
