@@ -176,7 +176,7 @@ impl Rig {
     }
 
     /// Waits for a look that is as wanted.
-    fn until(&self, wanted: impl Fn(&GpuLook) -> bool) -> GpuLook {
+    fn until(&self, mut wanted: impl FnMut(&GpuLook) -> bool) -> GpuLook {
         let begun = Instant::now();
         loop {
             let look = self.gpus.look(Instant::now());

@@ -194,7 +194,7 @@ fn gpus(sample: &Sample) -> Vec<Check> {
         let missing: Vec<String> = figures
             .iter()
             .filter_map(|(name, gap)| {
-                let why = gap?;
+                let why = (*gap)?;
                 let of_amd = *name == "PCIe" && &*info.driver == "amdgpu";
                 let why = if of_amd && why == Gap::Unsupported { PCIE_OF_AMD } else { why.words() };
                 Some(format!("{name}: {why}"))
