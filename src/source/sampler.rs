@@ -203,7 +203,9 @@ impl Sources {
         self.read_own_cost(&gpu_look, looks, &mut sample);
         let groups: BTreeSet<&Box<str>> = self.groups.values().collect();
         sample.cgroups = self.cgroups.read(&groups.into_iter().cloned().collect::<Vec<_>>());
-        let told = [gpu_look.status, found.status.clone(), loader_look.status];
+        let others = gpu_look.others.into_iter().map(|other| other.status);
+        let told = [gpu_look.status].into_iter().chain(others);
+        let told = told.chain([found.status.clone(), loader_look.status]);
         let runs = self.runs(&found, &gpu_look.infos);
         let inventory = Inventory {
             host: Arc::clone(&self.inventory.host),
@@ -213,7 +215,7 @@ impl Sources {
             runs,
             loaders: loader_look.infos,
             servers: servers.infos,
-            sources: told.into_iter().chain(servers.status).map(Arc::new).collect(),
+            sources: told.chain(servers.status).map(Arc::new).collect(),
         };
         if *self.inventory != inventory {
             self.inventory = Arc::new(inventory);
@@ -258,6 +260,7 @@ impl Sources {
     fn read_own_cost(&mut self, look: &GpuLook, looks: (u64, f64), sample: &mut Sample) {
         let mut own = vec![Pid(std::process::id())];
         own.extend(look.collector);
+        own.extend(look.others.iter().filter_map(|other| other.collector));
         let cost = self.procs.own_cost(&own);
         sample.host.mltop_cpu_seconds_total = cost.cpu_seconds;
         sample.host.mltop_pss_bytes = cost.pss_bytes;
