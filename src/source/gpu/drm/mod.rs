@@ -6,6 +6,11 @@
 
 mod amd;
 mod card;
+mod census;
+mod clients;
+mod engines;
+mod fdinfo;
+mod intel;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,6 +25,7 @@ use crate::model::{Gap, GpuId};
 use crate::source::root::Roots;
 pub(super) use card::present;
 use card::{Card, State, Trouble, Watched};
+use census::Census;
 
 /// The variable that names a folder with `sys` and `proc` in it, to be read in place of the machine.
 pub(super) const ROOT: &str = "MLTOP_GPU_ROOT";
@@ -42,6 +48,7 @@ pub(super) fn roots(root: Option<PathBuf>) -> Roots {
 /// Watches every card for ever. Returns only where there is none.
 pub(super) fn start(out: &Arc<Out>, interval: Duration) {
     let roots = roots(std::env::var_os(ROOT).map(PathBuf::from));
+    let census = Census::new(&roots.proc, interval);
     let first = card::first_index(&roots.sys);
     let mut known: Vec<Card> = Vec::new();
     let mut said = false;
@@ -60,7 +67,7 @@ pub(super) fn start(out: &Arc<Out>, interval: Duration) {
             if index >= GpuId::CARDS || known.iter().any(|before| before.pci == card.pci) {
                 continue;
             }
-            let Some(watched) = card.watched(&roots) else { continue };
+            let watched = card.watched(&roots, &census);
             known.push(card.clone());
             let out = Arc::clone(out);
             let started = thread::Builder::new()
