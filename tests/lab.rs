@@ -57,9 +57,9 @@ use score::{Outcome, Score};
 /// Hours of each quiet scenario in the short form.
 const SHORT_SECONDS: f64 = 1200.0;
 
-/// Seconds of a real scenario, and its seed, which is held out.
+/// Seconds of a real scenario, and its seed, which no rule was made with.
 const REAL_SECONDS: u64 = 45;
-const REAL_SEED: u64 = 3;
+const REAL_SEED: u64 = 13;
 
 fn of_seeds(seeds: &[u64]) -> Vec<Outcome> {
     let plans = (0..plans::STARVED.len())
@@ -99,7 +99,7 @@ fn alarms(outcomes: &[Outcome]) -> Vec<String> {
 }
 
 #[test]
-fn one_held_out_seed_of_each_scenario_is_told_and_nothing_else_is() {
+fn one_seed_of_each_scenario_is_told_and_nothing_else_is() {
     let starved = of_seeds(&[3]);
     let score = Score::of(&starved);
     println!("{}", table::cells(&score));

@@ -24,10 +24,11 @@ pub struct History {
     latest: Option<Arc<Frame>>,
 }
 
-/// One track: its values end where the axis ends, and begin where it was first seen.
+/// One track: its values end where the axis ends, and begin with the first there was.
+#[derive(Default)]
 struct Line {
-    /// NaN stands for no value.
-    values: Ring<f32>,
+    /// NaN stands for no value. A column that this box never fills takes no memory.
+    values: Option<Ring<f32>>,
     gap: Option<Gap>,
     /// Pushes since the last value: a track without any left is forgotten.
     silent: usize,
@@ -57,7 +58,7 @@ impl History {
         readings(frame, &mut |track, reading| note(tracks, points, track, reading));
         self.tracks.retain(|_, line| {
             if !std::mem::take(&mut line.fresh) {
-                line.add(Reading::Not(Gap::Lost));
+                line.add(points, Reading::Not(Gap::Lost));
             }
             line.silent < points
         });
@@ -154,8 +155,9 @@ impl History {
     }
 
     fn value(&self, line: &Line, index: usize) -> Option<f32> {
-        let missing = self.axis.len().checked_sub(line.values.len())?;
-        let value = line.values.get(index.checked_sub(missing)?)?;
+        let values = line.values.as_ref()?;
+        let missing = self.axis.len().checked_sub(values.len())?;
+        let value = values.get(index.checked_sub(missing)?)?;
         value.is_finite().then_some(value)
     }
 }
@@ -165,32 +167,31 @@ fn note(tracks: &mut BTreeMap<Track, Line>, points: usize, track: Track, reading
     // What is known of single workers must not keep out a device or a loader that comes later.
     let room = tracks.len() < if track.of_worker() { most / 2 } else { most };
     match tracks.entry(track) {
-        Entry::Occupied(mut line) => line.get_mut().note(reading),
-        Entry::Vacant(place) if room => place.insert(Line::new(points)).note(reading),
+        Entry::Occupied(mut line) => line.get_mut().note(points, reading),
+        Entry::Vacant(place) if room => place.insert(Line::default()).note(points, reading),
         Entry::Vacant(_) => {}
     }
 }
 
 impl Line {
-    fn new(points: usize) -> Self {
-        Self { values: Ring::new(points), gap: None, silent: 0, fresh: false }
-    }
-
     /// Two rows of the same name in one frame: the first stands.
-    fn note(&mut self, reading: Reading<f64>) {
+    fn note(&mut self, points: usize, reading: Reading<f64>) {
         if !std::mem::replace(&mut self.fresh, true) {
-            self.add(reading);
+            self.add(points, reading);
         }
     }
 
-    fn add(&mut self, reading: Reading<f64>) {
+    fn add(&mut self, points: usize, reading: Reading<f64>) {
         let value = reading.ok().map(|value| value as f32).filter(|value| value.is_finite());
         self.gap = match value {
             Some(_) => None,
             None => Some(reading.gap().unwrap_or(Gap::Failed)),
         };
         self.silent = if value.is_some() { 0 } else { self.silent + 1 };
-        self.values.push(value.unwrap_or(f32::NAN));
+        if value.is_some() || self.values.is_some() {
+            let values = self.values.get_or_insert_with(|| Ring::new(points));
+            values.push(value.unwrap_or(f32::NAN));
+        }
     }
 }
 

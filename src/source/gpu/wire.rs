@@ -37,7 +37,7 @@ pub(super) enum Line {
         /// GPUs that it counts.
         gpus: u32,
     },
-    /// The driver cannot be used; the collector ends.
+    /// The driver cannot be used: the collector ends, or waits until it can.
     Fault {
         /// Not there, which is no fault.
         absent: bool,

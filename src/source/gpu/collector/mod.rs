@@ -19,6 +19,7 @@
 //! That is 15 calls a second for a used GPU with GPM, 35 for one without on the fastest link, and 7 for
 //! an unused one. What they came to is in every row (`driver_calls_total`, `driver_seconds_total`).
 
+mod asleep;
 mod device;
 mod driver;
 mod events;

@@ -39,7 +39,7 @@ pub(super) struct Table {
     /// Why clocks were held down, counted since the driver was loaded.
     pub(super) residency: Option<Residency>,
     /// Whether the table says its energy in 2⁻¹⁶ J.
-    energy_unit: bool,
+    pub(super) energy_unit: bool,
 }
 
 /// How long each cause held the clocks down, in cycles of the firmware (`accumulation_counter`).
