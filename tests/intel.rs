@@ -76,7 +76,10 @@ fn an_arc_under_xe_tells_each_figure() {
     let rig = Rig::new(&A770_XE);
     let (row, look) = rig.settled();
     let info = &look.infos[0];
-    assert_eq!((&*info.name, &*info.driver, &*info.pci), ("Intel Arc A770", "xe", intel_cards::CARD));
+    assert_eq!(
+        (&*info.name, &*info.driver, &*info.pci),
+        ("Intel Arc A770", "xe", intel_cards::CARD)
+    );
     assert_eq!(info.memory_bytes, Some(16 << 30));
     assert_eq!(row.memory_total_bytes, gigabytes(16));
     assert_eq!(row.sm_clock_hertz, megahertz(2250));
@@ -238,9 +241,7 @@ fn a_card_that_sleeps_is_not_touched_and_is_read_once_it_wakes() {
     while begun.elapsed() < Duration::from_secs(1) {
         sleep(FAST);
     }
-    rig.until(|look| {
-        asleep(look).is_some_and(|(_, age, _)| age.ok().is_some_and(|age| age < 1.0))
-    });
+    rig.until(|look| asleep(look).is_some_and(|(_, age, _)| age.ok().is_some_and(|age| age < 1.0)));
     for (pipe, text) in pipes.iter().zip(["4200000000", "300"]) {
         rig.machine.write(pipe, text);
     }

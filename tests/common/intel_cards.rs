@@ -247,9 +247,8 @@ impl Machine {
     pub(crate) fn client(&self, driver: &str, keys: &str) {
         let folder = self.path("proc").join(PID.to_string());
         let _ = symlink("/dev/dri/renderD128", folder.join("fd/9"));
-        let text = format!(
-            "pos:\t0\ndrm-driver:\t{driver}\ndrm-client-id:\t5\ndrm-pdev:\t{CARD}\n{keys}"
-        );
+        let text =
+            format!("pos:\t0\ndrm-driver:\t{driver}\ndrm-client-id:\t5\ndrm-pdev:\t{CARD}\n{keys}");
         self.write(&folder.join("fdinfo/9"), &text);
     }
 }

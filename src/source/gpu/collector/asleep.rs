@@ -23,8 +23,9 @@ pub(super) fn wait(out: &Out) {
     }
     out.say(&Line::Fault {
         absent: true,
-        message: "the NVIDIA card is asleep: the kernel suspended it, and it is not woken to be read"
-            .to_owned(),
+        message:
+            "the NVIDIA card is asleep: the kernel suspended it, and it is not woken to be read"
+                .to_owned(),
         remedy: String::new(),
     });
     while asleep(&devices) {

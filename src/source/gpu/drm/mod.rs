@@ -20,8 +20,8 @@ use std::time::{Duration, Instant};
 use super::collector::Out;
 use super::wire::{self, Line, MOST_PROCS, PROTOCOL};
 use crate::model::inventory::GpuInfo;
-use crate::model::sample::GpuSample;
-use crate::model::{Gap, GpuId};
+use crate::model::sample::{GpuSample, UsageSource};
+use crate::model::{Gap, GpuId, Reading};
 use crate::source::root::Roots;
 pub(super) use card::present;
 use card::{Card, State, Trouble, Watched};
@@ -180,5 +180,8 @@ impl Reader {
 
 /// A row in which every figure is missing because these drivers do not have it, to be filled.
 fn empty_row() -> GpuSample {
-    GpuSample::blank(GpuId(0), Gap::Unsupported)
+    GpuSample {
+        usage_source: Reading::Is(UsageSource::Driver),
+        ..GpuSample::blank(GpuId(0), Gap::Unsupported)
+    }
 }
