@@ -13,7 +13,7 @@ use super::own::OwnSample;
 use super::reading::Reading;
 use super::server::{LatencySample, ServerSample};
 
-pub use super::gpu::{GpuProcKind, GpuProcSample, GpuSample, PcieSource};
+pub use super::gpu::{GpuProcKind, GpuProcSample, GpuSample, PcieSource, UsageSource};
 
 /// Everything that one tick read.
 #[derive(Clone, Debug, Default, PartialEq)]

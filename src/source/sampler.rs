@@ -21,7 +21,7 @@ use super::server::{Servers, Wanted};
 use super::simulated::SimulatedGpu;
 use super::trainer::{Found, ProcSeen, Trainers};
 use crate::model::inventory::{GpuInfo, ProcInfo, Role, RunInfo, SourceStatus};
-use crate::model::sample::GpuProcSample;
+use crate::model::sample::{GpuProcKind, GpuProcSample, UsageSource};
 use crate::model::{Inventory, Pid, Reading, Sample, Stamp};
 
 /// Processes that are recorded because they use most, beside those of the training.
@@ -158,7 +158,7 @@ impl Sources {
         let begun = Instant::now();
         let stamp = now();
         let gpu_look = self.look_at_gpus(begun);
-        let gpu_pids: BTreeSet<Pid> = gpu_look.procs.iter().map(|held| held.pid).collect();
+        let gpu_pids: BTreeSet<Pid> = computing(&gpu_look);
         let mut sample = Sample { seq: self.seq, stamp, ..Sample::default() };
         self.machine.read_uncounted(&mut sample);
         let (seen, busiest) = self.scan(stamp.mono_ms);
@@ -352,6 +352,17 @@ fn recorded_pids(found: &Found, gpu_pids: &BTreeSet<Pid>, busiest: &[Pid]) -> BT
     pids.extend(gpu_pids);
     pids.extend(busiest);
     pids
+}
+
+/// Who computes on a GPU. Of cards that every desktop opens, those that only draw are none.
+fn computing(look: &GpuLook) -> BTreeSet<Pid> {
+    let open = |gpu| {
+        let row = look.samples.iter().find(|row| row.gpu == gpu);
+        row.is_some_and(|row| row.usage_source == Reading::Is(UsageSource::Processes))
+    };
+    let draws = |held: &&GpuProcSample| held.kind == Reading::Is(GpuProcKind::Graphics);
+    let held = look.procs.iter().filter(|held| !(draws(held) && open(held.gpu)));
+    held.map(|held| held.pid).collect()
 }
 
 /// The moment on both clocks.
