@@ -10,7 +10,6 @@ mod doctor;
 mod export;
 mod flight;
 pub mod heap;
-mod heard;
 mod keeping;
 mod keys;
 pub mod launch;

@@ -115,7 +115,9 @@ mod tests {
     #[test]
     fn this_process_and_its_threads_have_rows_with_names_and_times() {
         let (stop, stopped) = std::sync::mpsc::channel::<()>();
-        let wait = move || drop(stopped.recv());
+        let wait = move || {
+            let _ = stopped.recv();
+        };
         let thread = std::thread::Builder::new().name("looker-12".into()).spawn(wait).unwrap();
         let mut procs = Procs::new(Roots::default());
         let own = Pid(std::process::id());
