@@ -14,7 +14,7 @@ use crate::view::text::{cut, left, right, safe, tail, width as columns_of};
 /// Columns of a device's or a group's name.
 const NAME: usize = 12;
 /// The fewest columns of what stands at the end of a row.
-const REST: usize = 12;
+const REST: usize = 24;
 /// Networks that carry nothing are left out beyond so many.
 const QUIET_NETS: usize = 3;
 
