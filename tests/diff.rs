@@ -104,7 +104,10 @@ fn the_verb_tells_it_as_text_and_as_json_with_money_where_the_price_is_known() {
         String::from_utf8(output.stdout).unwrap()
     };
     let told = run(&[]);
-    assert!(told.contains("GPU-seconds, 1000 steps") && told.contains("two starts may differ by more"), "{told}");
+    assert!(
+        told.contains("GPU-seconds, 1000 steps") && told.contains("two starts may differ by more"),
+        "{told}"
+    );
     let json: serde_json::Value =
         serde_json::from_str(&run(&["--json", "--price", "3.60"])).unwrap();
     let cost = &json["figures"][4];

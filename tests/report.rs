@@ -198,7 +198,9 @@ fn a_session_of_more_than_a_day_has_the_day_on_its_time_axis() {
     let labels = "const labels = window.mltop.plots[0].axes[0]._values; return labels.length > 1 && \
                   labels.every((label) => /^11-2[23] [0-9]{2}:[0-9]{2}:[0-9]{2}$/.test(label));";
     browser.wait_for(&format!("(() => {{ {labels} }})()"));
-    browser.wait_for("document.getElementById('at').textContent.startsWith('11-22 14:00:00 to 11-23')");
+    browser.wait_for(
+        "document.getElementById('at').textContent.startsWith('11-22 14:00:00 to 11-23')",
+    );
     assert_eq!(browser.said, Vec::<String>::new());
 }
 

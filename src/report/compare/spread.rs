@@ -158,10 +158,8 @@ mod tests {
             const PAIRS: usize = 1000;
             let differ = (0..PAIRS)
                 .filter(|_| {
-                    let (a, b) = (
-                        session(count, like, stalls, dice),
-                        session(count, like, stalls, dice),
-                    );
+                    let (a, b) =
+                        (session(count, like, stalls, dice), session(count, like, stalls, dice));
                     compare(&a, &b).2.is_some_and(Interval::excludes_zero)
                 })
                 .count();

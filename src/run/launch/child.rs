@@ -60,7 +60,8 @@ impl Kept {
     pub(in crate::run) fn came(&self) -> bool {
         let status = fs::read("/proc/self/status").unwrap_or_default();
         let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-        while matches!(poll(&mut [PollFd::new(&self.signals, PollFlags::IN)], Some(&now)), Ok(1..)) {
+        while matches!(poll(&mut [PollFd::new(&self.signals, PollFlags::IN)], Some(&now)), Ok(1..))
+        {
             let Ok(Some(got)) = self.signals.read_signal() else { return false };
             let number = got.ssi_signo;
             if number != Signal::SIGCHLD as u32 && !is_ignored(&status, number) {
