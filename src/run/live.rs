@@ -1,5 +1,7 @@
 //! The live loop: keys, samples and signals in; a frame at most thirty times a second out.
 
+mod cost;
+mod process;
 mod travel;
 
 use std::io::{self, Write as _};
@@ -55,6 +57,8 @@ pub(super) struct Setup {
     pub settings: Settings,
     /// A line for the start.
     pub notice: Option<String>,
+    /// No signal is ever sent.
+    pub readonly: bool,
     /// Comes when what is watched has ended, with how.
     pub ends: Option<oneshot::Receiver<String>>,
 }
@@ -100,6 +104,9 @@ struct Live<'a> {
     whole: Option<watch::Receiver<Arc<Whole>>>,
     /// A finding that is to be gone to once it is known.
     wanted_finding: Option<usize>,
+    /// Processes that the user looks at in full.
+    asked: process::Looks,
+    meter: cost::Meter,
     state: State,
     /// Whether more samples may come.
     comes: bool,
@@ -119,12 +126,14 @@ impl<'a> Live<'a> {
         state.feed = setup.feed;
         setup.looks.theme_name().clone_into(&mut state.theme);
         state.bell = setup.notifier.bell();
+        state.readonly = setup.readonly;
         state.utc_offset_seconds = utc_offset_seconds();
         if let Some(notice) = setup.notice {
             state.update(Msg::Notice(notice));
         }
         let styles = setup.looks.styles();
-        let painter = Painter::new(Counted::new(Arc::new(AtomicU64::new(0))), width, height)?;
+        let written = Arc::new(AtomicU64::new(0));
+        let painter = Painter::new(Counted::new(Arc::clone(&written)), width, height)?;
         let mut this = Self {
             taken,
             painter,
@@ -136,6 +145,8 @@ impl<'a> Live<'a> {
             reel,
             whole: None,
             wanted_finding: None,
+            asked: process::Looks::new(),
+            meter: cost::Meter::new(written),
             state,
             comes: true,
             painted: Instant::now(),
@@ -187,6 +198,7 @@ impl<'a> Live<'a> {
                     }
                     self.update(Msg::Whole(whole))
                 },
+                answer = self.asked.answer() => self.update(answer),
                 how = end_of(&mut ends) => self.update(Msg::Ended(how)),
                 () = sleep_until(due), if self.dirty => {
                     self.paint()?;
@@ -240,6 +252,8 @@ impl<'a> Live<'a> {
         self.notifier.reap();
         let said = self.keeping.tick(&frame, &changes);
         self.tell(said);
+        let cost = self.meter.read(&self.reel);
+        self.tell(cost.map(Msg::Cost));
         let oldest_ms =
             self.reel.span().map_or(frame.sample.stamp.mono_ms, |(from, _)| from.mono_ms);
         let tick = self.pipeline.tick(frame, oldest_ms);
@@ -304,6 +318,11 @@ impl<'a> Live<'a> {
                 self.update(Msg::Theme(name));
             }
             Effect::Bell => self.painter.send(b"\x07")?,
+            Effect::LookAt { pid, start_ticks } => self.asked.begin(pid, start_ticks),
+            Effect::Signal { pid, start_ticks, signal } => {
+                let said = process::send(pid, start_ticks, signal);
+                self.update(Msg::Notice(said));
+            }
             Effect::Record | Effect::SaveLast | Effect::Mark { .. } => self.keep(effect),
         }
         self.dirty = true;

@@ -38,6 +38,14 @@ impl Reel {
         }
     }
 
+    /// Memory that the kept ticks take; `None` of a file.
+    pub(in crate::run) fn held_bytes(&self) -> Option<u64> {
+        match self {
+            Self::Live { tape, .. } => Some(tape.bytes() as u64),
+            Self::File(_) => None,
+        }
+    }
+
     /// Whether a recorded session is on its way to a moment that it is to be played from.
     pub(in crate::run) fn is_on_its_way(&self) -> bool {
         matches!(self, Self::File(player) if player.is_on_its_way())
