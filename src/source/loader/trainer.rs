@@ -12,6 +12,7 @@ use super::ladder::Climb;
 use super::main_thread::{MainThread, Seen as MainSeen};
 use super::pipes::{self, Tools};
 use super::place::WorkerAt;
+use super::prompt::Prompt;
 use super::rung::{Depth, Inside, Known, Ladder, Loop};
 use super::seen::Seen;
 use super::tracked::{Tracked, Wait};
@@ -83,6 +84,7 @@ pub(super) struct Shared<'a> {
     pub(super) searching: &'a mut f64,
     /// Since when times are counted.
     pub(super) origin: Instant,
+    pub(super) prompt: Prompt,
 }
 
 /// One look of a rung.
@@ -422,7 +424,7 @@ impl Trainer {
         let Self { climb, loaders, .. } = self;
         let Some(rung) = climb.rung() else { return };
         for loader in loaders.iter_mut().filter(|loader| loader.gone.is_none()) {
-            loader.workers.slow_facts(shared.tools.roots, now);
+            shared.prompt.aside(|| loader.workers.slow_facts(shared.tools.roots, now));
             let (Some(known), Some(group)) = (&loader.known, &loader.pipes) else { continue };
             pipes::tasks(group, &mut loader.workers, &mut shared.tools);
             let told = |depth: Result<Depth, Gap>| depth.ok().and_then(|depth| depth.in_pipe);
