@@ -120,7 +120,17 @@ impl Engine {
     fn pass(&mut self, now: Instant, pass: Pass) -> Vec<Seen> {
         let mut seen = Vec::new();
         let Self {
-            roots, tap, places, ladder, trainers, next_id, looks, origin, searching, prompt, ..
+            roots,
+            tap,
+            places,
+            ladder,
+            trainers,
+            next_id,
+            looks,
+            origin,
+            searching,
+            prompt,
+            ..
         } = self;
         let tools = Tools { roots, tap, places, now };
         let (origin, prompt) = (*origin, *prompt);

@@ -393,6 +393,7 @@ impl Trainer {
         let (waiting, delivery, stopped) = (false, false, main.stopped);
         let wait = Wait { waiting, delivery, stopped, sources, weight, workers };
         let mut lost = false;
+        let only = self.live().count() == 1;
         for loader in self.loaders.iter_mut().filter(|loader| loader.gone.is_none()) {
             let sealed = loader.pipes.is_none() && loader.semaphores.is_none();
             // Beside a rung, a loader that it does not know is looked at with the workers only.
@@ -401,7 +402,8 @@ impl Trainer {
             }
             *shared.looks += 1;
             let at = main.at.filter(|_| loader.pipes.is_some());
-            if loader.look(&mut shared.tools, at, current == Some(loader.id), wait).is_err() {
+            let front = (current == Some(loader.id), only);
+            if loader.look(&mut shared.tools, at, front, wait).is_err() {
                 loader.gone = Some(shared.tools.now);
                 lost = true;
             }
