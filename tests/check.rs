@@ -80,6 +80,25 @@ fn a_severity_lets_pass_what_is_less_severe() {
 }
 
 #[test]
+fn what_is_only_worth_knowing_is_told_and_fails_nothing_unless_that_is_asked_for() {
+    let (_folder, file) = made(&Made { waits: 0.12, ..Made::default() });
+    let output = check(&file, &[]);
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(text.starts_with("info STARVED"), "{text}");
+    let last = text.lines().last().unwrap();
+    assert!(last.starts_with("CLEAN: ") && last.contains("less severe than warn"), "{text}");
+    let strict = check(&file, &["--severity", "info"]);
+    assert_eq!(strict.status.code(), Some(1), "{}", said(&strict));
+    let json = check(&file, &["--json"]);
+    let value: Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(
+        (&value["outcome"], &value["findings"][0]["severity"]),
+        (&"clean".into(), &"info".into())
+    );
+}
+
+#[test]
 fn json_has_the_fields_that_the_help_names() {
     let (_folder, file) = made(&Made::default());
     let output = check(&file, &["--json"]);

@@ -93,7 +93,8 @@ pub(super) struct Explained {
 
 /// Names the cause.
 pub(super) fn explain(case: &Case<'_>) -> Explained {
-    cpu_oversubscribed::of_loop(case)
+    cpu_quota::of_loop(case)
+        .or_else(|| cpu_oversubscribed::of_loop(case))
         .or_else(|| workers::without_workers(case))
         .or_else(|| delivery::test(case))
         .or_else(|| rest::unread(case))

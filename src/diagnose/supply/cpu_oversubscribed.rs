@@ -42,7 +42,7 @@ static THREADS: Threshold = Threshold {
 };
 
 /// A main thread in line for this share of what the loop waits explains the wait.
-const OF_WAIT: f64 = 0.60;
+pub(super) const OF_WAIT: f64 = 0.60;
 
 /// How crowded the cores are.
 struct Crowd {
