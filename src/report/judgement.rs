@@ -282,7 +282,7 @@ fn line(finding: &Event, until_ms: i64) -> String {
     let mut text =
         format!("{severity} {rule}{cause} {from} UTC {lasted}: {}", ended(&finding.title));
     for (name, part) in
-        [("evidence", &evidence.join("; ")), ("remedy", &finding.advice), ("gain", &finding.gain)]
+        [("evidence", &evidence.join(" ")), ("remedy", &finding.advice), ("gain", &finding.gain)]
     {
         if !part.is_empty() {
             let _ = write!(text, " {name}: {}", ended(part));

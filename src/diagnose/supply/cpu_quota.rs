@@ -78,7 +78,7 @@ impl Binds {
             words::evidence(span, series, "control group", value, Some(limit), text)
         };
         let text = format!(
-            "stopped {} of the time by a quota of {:.1} cores",
+            "the job is stopped {} of the time by a quota of {:.1} cores",
             words::percent(self.throttled),
             self.quota
         );

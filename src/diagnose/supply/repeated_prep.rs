@@ -112,13 +112,13 @@ pub(super) fn look(view: &View<'_>) -> Option<Sight> {
         words::evidence(span, series, entity, value, limit, text)
     };
     let a_batch = format!(
-        "{} of CPU time a batch in the last epoch, {} in the one before",
+        "a batch took {} of CPU time in the last epoch, and {} in the one before",
         words::milliseconds(repeats.a_step),
         words::milliseconds(repeats.before)
     );
     let cached =
         format!("{} of the bytes read come from the page cache", words::percent(repeats.hit));
-    let used = format!("{:.1} cores for each GPU", repeats.cores);
+    let used = format!("the workers use {:.1} cores for each GPU", repeats.cores);
     let said = Said {
         severity: if by_prep { Severity::Warn } else { Severity::Info },
         title: format!(

@@ -91,7 +91,11 @@ impl Reads {
     }
 
     fn evidence(&self, span: (i64, i64), who: String, disk: String, most: f64) -> Vec<Evidence> {
-        let calls = format!("{} a read, {:.0} a second", words::size(self.size), self.calls);
+        let calls = format!(
+            "a read call returns {} on average, {:.0} times a second",
+            words::size(self.size),
+            self.calls
+        );
         let reads = format!(
             "the disk reads {} at once, {:.0} a second",
             words::size(self.disk_size),
