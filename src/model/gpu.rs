@@ -17,13 +17,23 @@ states! {
     }
 }
 
+states! {
+    /// Where utilization and memory in use come from.
+    UsageSource {
+        /// The driver tells them of the card as a whole.
+        Driver = "driver",
+        /// Inferred: the sum over the processes that have the card open and may be looked at.
+        Processes = "processes",
+    }
+}
+
 section! {
     /// One GPU, or one MIG instance of a GPU: what belongs to the whole card (clocks, power, links,
     /// health) is not applicable to an instance.
     GpuSample, "gpus" {
-        gpu: GpuId => Id, None, 0, "Index in the vendor's library; of a MIG instance, 128 + 16 × its card + its own index.";
-        utilization_ratio: Reading<f64> => Gauge, Ratio, 3, "Share of the last sampling period in which at least one kernel ran (NVML utilization.gpu). Says nothing about how much of the GPU it used.";
-        memory_controller_ratio: Reading<f64> => Gauge, Ratio, 3, "Share of the last sampling period in which device memory was read or written (NVML utilization.memory).";
+        gpu: GpuId => Id, None, 0, "Index in the vendor's library, and behind NVIDIA's the place by PCI address; of a MIG instance, 128 + 16 × its card + its own index.";
+        utilization_ratio: Reading<f64> => Gauge, Ratio, 3, "Share of the last sampling period in which at least one kernel ran (NVML utilization.gpu; of AMD the mean of gpu_busy_percent, the firmware's busy share of the moment, over the looks of a second). Says nothing about how much of the GPU it used.";
+        memory_controller_ratio: Reading<f64> => Gauge, Ratio, 3, "Share of the last sampling period in which device memory was read or written (NVML utilization.memory; of AMD mem_busy_percent).";
         sm_active_ratio: Reading<f64> => Gauge, Ratio, 3, "Mean share of multiprocessors with at least one warp (GPM SM_UTIL).";
         sm_occupancy_ratio: Reading<f64> => Gauge, Ratio, 3, "Resident warps of the possible ones (GPM SM_OCCUPANCY).";
         tensor_active_ratio: Reading<f64> => Gauge, Ratio, 3, "Share of cycles in which a tensor pipe was busy (GPM ANY_TENSOR_UTIL).";
@@ -38,7 +48,7 @@ section! {
         sm_clock_hertz: Reading<u64> => Gauge, Hertz, 0, "Clock of the multiprocessors.";
         sm_clock_max_hertz: Reading<u64> => Gauge, Hertz, 0, "Highest clock of the multiprocessors.";
         memory_clock_hertz: Reading<u64> => Gauge, Hertz, 0, "Clock of the device memory.";
-        throttle_reasons: Reading<u64> => State, None, 0, "Why the clocks are where they are, as NVML's bits (clocksEventReasons).";
+        throttle_reasons: Reading<u64> => State, None, 0, "Why the clocks are where they are, as NVML's bits (clocksEventReasons); what other drivers tell is put into the same, and into two bits of mltop's own above them.";
         pcie_rx_bytes_total: Reading<u64> => Counter, Bytes, 0, "Bytes received over PCIe (host to GPU), headers included; widened from the driver's 32-bit counter.";
         pcie_tx_bytes_total: Reading<u64> => Counter, Bytes, 0, "Bytes sent over PCIe (GPU to host), headers included; widened from the driver's 32-bit counter.";
         pcie_rx_bytes_per_second: Reading<f64> => Gauge, BytesPerSecond, 0, "Rate received, where the source gives a rate and no count (GPM, snapshot).";
@@ -90,6 +100,11 @@ section! {
         xids_total: Reading<u64> => Counter, None, 0, "Errors that the driver reported since mltop watches.";
         driver_calls_total: Reading<u64> => Counter, None, 0, "Calls that mltop made to the driver for this GPU.";
         driver_seconds_total: Reading<f64> => Counter, Seconds, 4, "Time that these calls took.";
+        usage_source: Reading<UsageSource> => State, None, 0, "Where utilization and used memory come from: the driver, or the sum over processes, as on Intel's cards, whose driver tells none of the card.";
+        usage_bound: Reading<Bound> => State, None, 0, "How utilization and used memory relate to the truth: lower where processes may not be looked at.";
+        compute_engine_ratio: Reading<f64> => Gauge, Ratio, 3, "Share of the compute engines that worked, as summed over processes (fdinfo; Intel).";
+        render_engine_ratio: Reading<f64> => Gauge, Ratio, 3, "Share of the render engines that worked, as summed over processes (fdinfo; Intel).";
+        copy_engine_ratio: Reading<f64> => Gauge, Ratio, 3, "Share of the copy engines that worked, as summed over processes (fdinfo; Intel).";
     }
 }
 

@@ -1,6 +1,23 @@
 //! Why a GPU's clocks are where they are, in words.
 //!
 //! The bits are those of `nvmlClocksEventReason*` in nvml.h (before R535 `nvmlClocksThrottleReason*`).
+//! What other makers' drivers tell is put into the same words, and into a bit of our own, far above
+//! those of NVML, where it has none.
+
+/// To keep to the power limit.
+pub const POWER_CAP: u64 = 0x4;
+/// By the hardware itself.
+pub const HARDWARE: u64 = 0x8;
+/// By the driver or firmware, because of heat.
+pub const HEAT: u64 = 0x20;
+/// By the hardware itself, because of heat.
+pub const HARDWARE_HEAT: u64 = 0x40;
+/// Because the machine's power supply demands it.
+pub const POWER_BRAKE: u64 = 0x80;
+/// To keep to the electrical current that the card's supply can give. Not NVML's.
+pub const CURRENT: u64 = 1 << 40;
+/// For a reason that the driver names and we have no word for. Not NVML's.
+pub const OTHER: u64 = 1 << 41;
 
 /// One reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +68,14 @@ pub const REASONS: &[Reason] = &[
         bit: 0x4,
         word: "power cap",
         meaning: "are lowered to keep to the power limit",
-        remedy: "That is usual under full load; raise the limit (nvidia-smi -pl) if it was lowered.",
+        remedy: "That is usual under full load; raise the limit (nvidia-smi -pl, rocm-smi --setpoweroverdrive) if it was lowered.",
+        holds_back: true,
+    },
+    Reason {
+        bit: CURRENT,
+        word: "current cap",
+        meaning: "are lowered to keep to the current that the card's supply can give",
+        remedy: "That is usual under full load.",
         holds_back: true,
     },
     Reason {

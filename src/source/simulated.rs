@@ -86,6 +86,7 @@ impl SimulatedGpu {
             procs: held.into_iter().collect(),
             status: fine("simulated gpu"),
             collector: None,
+            others: Vec::new(),
         }
     }
 

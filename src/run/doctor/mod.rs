@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use crate::error::Error;
 use crate::model::inventory::{SourceState, SourceStatus};
+use crate::model::sample::{Bound, UsageSource};
 use crate::model::{Gap, Reading, Sample};
 use crate::source::Roots;
 use crate::source::trainer::PidProblem;
@@ -177,6 +178,9 @@ fn disks(sample: &Sample) -> Check {
     Check { mark, what: "disks".into(), finding, ..Check::default() }
 }
 
+/// Why an AMD card's traffic is not told.
+const PCIE_OF_AMD: &str = "not read, the driver counts for a whole second inside the read";
+
 /// For each card, which of the figures that matter are missing.
 fn gpus(sample: &Sample) -> Vec<Check> {
     let mut checks = Vec::new();
@@ -190,7 +194,12 @@ fn gpus(sample: &Sample) -> Vec<Check> {
         ];
         let missing: Vec<String> = figures
             .iter()
-            .filter_map(|(name, gap)| gap.map(|gap| format!("{name}: {}", gap.words())))
+            .filter_map(|(name, gap)| {
+                let why = (*gap)?;
+                let of_amd = *name == "PCIe" && &*info.driver == "amdgpu";
+                let why = if of_amd && why == Gap::Unsupported { PCIE_OF_AMD } else { why.words() };
+                Some(format!("{name}: {why}"))
+            })
             .collect();
         let label = if info.simulated { " (SIMULATED)" } else { "" };
         let mut finding = format!("{}{label}", info.name);
@@ -201,7 +210,14 @@ fn gpus(sample: &Sample) -> Vec<Check> {
             let _ = write!(finding, "; {}", missing.join(", "));
         }
         let mark = if missing.is_empty() { Mark::Yes } else { Mark::Part };
-        checks.push(Check { mark, what: format!("gpu {}", info.gpu), finding, ..Check::default() });
+        let summed = row.usage_source == Reading::Is(UsageSource::Processes);
+        let remedy = if summed && row.usage_bound != Reading::Is(Bound::Exact) {
+            "its driver tells utilization and memory of each process only: sudo mltop looks at all"
+        } else {
+            ""
+        };
+        let (what, remedy) = (format!("gpu {}", info.gpu), remedy.to_owned());
+        checks.push(Check { mark, what, finding, remedy, ..Check::default() });
     }
     checks
 }

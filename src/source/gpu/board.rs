@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::GpuLook;
 use super::trail::{Mark, Trail};
 use super::wire::{self, Held, Line, PROTOCOL};
+use super::{GpuLook, NVML};
 use crate::model::inventory::{GpuInfo, SourceState, SourceStatus};
 use crate::model::sample::{GpuProcSample, GpuSample, PcieSource};
 use crate::model::{Gap, GpuId, Pid, Reading};
@@ -107,6 +107,13 @@ impl Board {
         matches!(self.phase, Phase::Refused { .. })
     }
 
+    /// There is nothing that a collector could be started for.
+    pub(super) fn absent(&mut self, message: &str) {
+        let (message, remedy) = (message.to_owned(), String::new());
+        self.gpus.clear();
+        self.phase = Phase::Refused { absent: true, message, remedy };
+    }
+
     /// Takes one line that arrived at `at`.
     pub(super) fn take(&mut self, line: &[u8], at: Instant) {
         match wire::parse(line) {
@@ -124,11 +131,11 @@ impl Board {
                     remedy: "Start mltop again.".to_owned(),
                 };
             }
-            Line::Hello { gpus, .. } => {
+            Line::Hello { first, gpus, .. } => {
                 self.phase = Phase::Running;
                 // Names stay; figures of a collector that died are not this one's.
                 let before = std::mem::take(&mut self.gpus);
-                for index in 0..gpus {
+                for index in first..first + gpus {
                     let slot = self.slot(index, at);
                     if let Some(before) = before.get(&index) {
                         slot.info = Arc::clone(&before.info);
@@ -203,13 +210,15 @@ impl Board {
             let gap = sample.utilization_ratio.gap().filter(|gap| {
                 info.trouble.is_some() && matches!(gap, Gap::Late | Gap::Lost | Gap::Denied)
             });
-            troubled += usize::from(info.trouble.is_some());
+            // A card that is asleep has words for it and is no fault.
+            let asleep = sample.utilization_ratio == Reading::Not(Gap::NotApplicable);
+            troubled += usize::from(info.trouble.is_some() && !asleep);
             procs.extend(slot.held.iter().map(|held| held_row(GpuId(*index), held, gap)));
             infos.push(info);
             samples.push(sample);
         }
         let status = self.status(now, troubled);
-        GpuLook { infos, samples, procs, status, collector: None }
+        GpuLook { infos, samples, procs, status, collector: None, others: Vec::new() }
     }
 
     fn status(&self, now: Instant, troubled: usize) -> SourceStatus {
@@ -220,9 +229,10 @@ impl Board {
                     (SourceState::Partial, "starting".to_owned(), "")
                 } else {
                     let seconds = waited.as_secs();
+                    let (driver, remedy) = self.words();
                     let message =
-                        format!("the NVIDIA driver does not answer (init has taken {seconds} s)");
-                    (SourceState::Failed, message, "See dmesg; nvidia-smi will hang as well.")
+                        format!("the {driver} does not answer (init has taken {seconds} s)");
+                    (SourceState::Failed, message, remedy)
                 }
             }
             Phase::Running => self.running(troubled),
@@ -237,6 +247,14 @@ impl Board {
             state,
             message: message.into(),
             remedy: remedy.into(),
+        }
+    }
+
+    /// The driver in words, and what to do where it does not start.
+    fn words(&self) -> (&'static str, &'static str) {
+        match self.source {
+            NVML => ("NVIDIA driver", "See dmesg; nvidia-smi will hang as well."),
+            _ => ("kernel's GPU driver", "See dmesg."),
         }
     }
 
@@ -320,7 +338,7 @@ mod tests {
 
     fn running(now: Instant) -> Board {
         let mut board = Board::new("nvml", SECOND, now);
-        board.apply(Line::Hello { protocol: PROTOCOL, gpus: 2 }, now);
+        board.apply(Line::Hello { protocol: PROTOCOL, first: 0, gpus: 2 }, now);
         board.apply(row(0, ""), now);
         let held = |pid, bytes| Held { pid, bytes, kind: GpuProcKind::Compute, sm: None };
         let held = vec![held(7, Some(9)), held(8, None)];
@@ -379,7 +397,7 @@ mod tests {
     fn another_mltop_on_the_other_end_is_not_understood() {
         let now = Instant::now();
         let mut board = Board::new("nvml", SECOND, now);
-        board.apply(Line::Hello { protocol: PROTOCOL + 1, gpus: 2 }, now);
+        board.apply(Line::Hello { protocol: PROTOCOL + 1, first: 0, gpus: 2 }, now);
         assert_eq!(board.look(now).status.state, SourceState::Failed);
     }
 
@@ -408,7 +426,7 @@ mod tests {
         assert_eq!(look.samples[1].xids_total, Reading::Not(Gap::Unsupported));
         board.apply(Line::Xid { gpu: 0, t: 0, xid: 31 }, now);
         board.apply(Line::Xid { gpu: 0, t: 0, xid: 79 }, now);
-        board.apply(Line::Hello { protocol: PROTOCOL, gpus: 2 }, now);
+        board.apply(Line::Hello { protocol: PROTOCOL, first: 0, gpus: 2 }, now);
         let row = &board.look(now + 12 * SECOND).samples[0];
         assert_eq!(row.utilization_ratio, Reading::Not(Gap::Late));
         assert_eq!((row.xid, row.xids_total), (Reading::Is(79), Reading::Is(2)));

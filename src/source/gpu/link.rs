@@ -3,7 +3,7 @@
 
 use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -35,8 +35,21 @@ pub(super) struct Recipe {
     pub(super) driver: &'static str,
     /// Time between two rows.
     pub(super) interval: Duration,
+    /// Whether there is anything that it could collect, and the words for where there is not.
+    pub(super) needed: Option<Needed>,
     /// Variables for the collector alone.
     pub(super) env: Vec<(OsString, OsString)>,
+}
+
+/// What a collector is started for.
+#[derive(Clone, Debug)]
+pub(super) struct Needed {
+    /// Where `/sys` is.
+    pub(super) sys: PathBuf,
+    /// Whether it is there.
+    pub(super) is: fn(&Path) -> bool,
+    /// What is not there otherwise, in words.
+    pub(super) absent: &'static str,
 }
 
 /// One collector.
@@ -108,18 +121,11 @@ impl Shared {
         loop {
             let started = Instant::now();
             lock(&self.board).started(started);
-            match self.spawn(recipe) {
-                Ok(Some(output)) => {
-                    self.listen(output);
-                    let end = self.reap(stopped);
-                    lock(&self.board)
-                        .ended(format!("the GPU collector ended ({end}) and is started again"));
-                }
-                Ok(None) => return,
-                Err(error) => {
-                    lock(&self.board)
-                        .ended(format!("the GPU collector cannot be started: {error}"));
-                }
+            let needed = recipe.needed.as_ref();
+            if let Some(needed) = needed.filter(|needed| !(needed.is)(&needed.sys)) {
+                lock(&self.board).absent(needed.absent);
+            } else if self.live(recipe, stopped) {
+                return;
             }
             if started.elapsed() >= LIVED_WELL {
                 (failures, refusals) = (0, 0);
@@ -135,6 +141,23 @@ impl Shared {
                 return;
             }
         }
+    }
+
+    /// One life of the process, from its start to its end. Whether nobody wants another.
+    fn live(&self, recipe: &Recipe, stopped: &Receiver<()>) -> bool {
+        match self.spawn(recipe) {
+            Ok(Some(output)) => {
+                self.listen(output);
+                let end = self.reap(stopped);
+                lock(&self.board)
+                    .ended(format!("the GPU collector ended ({end}) and is started again"));
+            }
+            Ok(None) => return true,
+            Err(error) => {
+                lock(&self.board).ended(format!("the GPU collector cannot be started: {error}"));
+            }
+        }
+        false
     }
 
     /// Starts the process, unless nobody wants it any more.

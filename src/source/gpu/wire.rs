@@ -15,7 +15,7 @@ use crate::model::{Gap, GpuId};
 
 /// Raised with every change of meaning: an mltop that was replaced on disk while it ran must not
 /// misread its new self.
-pub(super) const PROTOCOL: u32 = 2;
+pub(super) const PROTOCOL: u32 = 3;
 /// Longest line that is looked at.
 pub(super) const MOST_LINE: usize = 256 * 1024;
 /// Most processes of one GPU that are passed on.
@@ -31,10 +31,13 @@ pub(super) enum Line {
     Hello {
         /// [`PROTOCOL`].
         protocol: u32,
+        /// Number of its first GPU.
+        #[serde(default)]
+        first: u32,
         /// GPUs that it counts.
         gpus: u32,
     },
-    /// The driver cannot be used; the collector ends.
+    /// The driver cannot be used: the collector ends, or waits until it can.
     Fault {
         /// Not there, which is no fault.
         absent: bool,
@@ -167,7 +170,10 @@ pub(super) fn parse(line: &[u8]) -> Option<Line> {
     }
     let mut line: Line = serde_json::from_slice(line).ok()?;
     match &mut line {
-        Line::Hello { gpus, .. } => *gpus = (*gpus).min(GpuId::CARDS),
+        Line::Hello { first, gpus, .. } => {
+            *first = (*first).min(GpuId::CARDS);
+            *gpus = (*gpus).min(GpuId::CARDS - *first);
+        }
         Line::Fault { message, remedy, .. } => {
             *message = clean(message);
             *remedy = clean(remedy);

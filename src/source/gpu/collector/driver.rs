@@ -10,7 +10,7 @@ use nvml_wrapper::Nvml;
 use nvml_wrapper::error::NvmlError;
 
 use super::super::wire::{Line, PROTOCOL};
-use super::{Out, device, events};
+use super::{Out, asleep, device, events};
 use crate::model::{Gap, GpuId};
 
 /// Why an error leaves a reading without a value.
@@ -33,6 +33,7 @@ pub(super) fn gap(error: &NvmlError) -> Gap {
 
 /// Opens the library and starts a thread for each GPU. Does not return where the driver hangs.
 pub(super) fn start(out: &Arc<Out>, interval: Duration) {
+    asleep::wait(out);
     let nvml = match open() {
         // For the life of the process: closing the library would pull the code from under the threads,
         // and without a client some drivers put the GPU to sleep between two looks.
@@ -44,7 +45,7 @@ pub(super) fn start(out: &Arc<Out>, interval: Duration) {
         Err(error) => refuse(out, &error),
     };
     let driver: Box<str> = nvml.sys_driver_version().unwrap_or_default().into();
-    out.say(&Line::Hello { protocol: PROTOCOL, gpus });
+    out.say(&Line::Hello { protocol: PROTOCOL, first: 0, gpus });
     let events = events::start(nvml, out);
     for index in 0..gpus {
         let (out, driver, events) = (Arc::clone(out), driver.clone(), events.clone());

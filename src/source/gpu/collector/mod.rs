@@ -10,20 +10,22 @@
 //!
 //! | when | calls | what |
 //! |---|---|---|
-//! | every second | 4, +2 in use, +4 with GPM | utilization, memory, one batch of fields (power, energy, throttle times, PCIe and NVLink counts), clock; buffered samples; GPM |
-//! | every 3 s | 7, +7 in use | temperature, reasons, clock, link, one batch of fields (ECC, replays, memory temperature), processes; engines, state, fans, processes' shares |
+//! | every second | 4, +1 in use, +2 with GPM | utilization, memory, one batch of fields (power, energy, throttle times, PCIe and NVLink counts), clock; buffered samples; GPM |
+//! | every 3 s | 7, +6 in use | temperature, reasons, clock, link, one batch of fields (ECC, replays, memory temperature), processes; engines, state, fans, processes' shares |
 //! | every 30 s | 25 | limits, modes, wiring, worn memory, graphics and MPS processes, MIG layout |
 //! | without GPM, in use | 25 a second on gen5 x16, 12 on gen4 x16 | the PCIe counters, before they can wrap |
 //! | on an error | 0 | the driver wakes a thread of its own |
 //!
-//! That is 15 calls a second for a used GPU with GPM, 35 for one without on the fastest link, and 7 for
+//! That is 12 calls a second for a used GPU with GPM, 34 for one without on the fastest link, and 7 for
 //! an unused one. What they came to is in every row (`driver_calls_total`, `driver_seconds_total`).
 
+mod asleep;
 mod device;
 mod driver;
 mod events;
 mod fields;
 mod gpm;
+mod lists;
 mod mig;
 mod pcie;
 mod rare;
@@ -31,7 +33,7 @@ mod raw;
 mod reads;
 mod slow;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
@@ -43,6 +45,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Signal, getpid, kill_process, set_parent_process_death_signal};
 
 use super::wire::{self, Line};
+use super::{DRM, NVML, drm};
 
 /// Shortest interval between two rows of a GPU: faster polling stalls the driver for the training.
 const SHORTEST: Duration = Duration::from_millis(100);
@@ -52,9 +55,11 @@ const LONGEST: Duration = Duration::from_mins(1);
 /// driver, then the interval in milliseconds.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let mut args = args.into_iter();
-    if args.next().is_none_or(|driver| driver != "nvml") {
-        return ExitCode::from(2);
-    }
+    let start: fn(&Arc<Out>, Duration) = match args.next().as_deref().and_then(OsStr::to_str) {
+        Some(NVML) => driver::start,
+        Some(DRM) => drm::start,
+        _ => return ExitCode::from(2),
+    };
     let interval = args
         .next()
         .and_then(|word| word.to_str().and_then(|word| word.parse().ok()))
@@ -67,8 +72,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         return ExitCode::FAILURE;
     };
     let out = Arc::new(Out { pipe: Mutex::new(File::from(output)), started: Instant::now() });
-    let started = thread::Builder::new().name("nvml-init".into()).spawn(move || {
-        driver::start(&out, interval);
+    let started = thread::Builder::new().name("gpu-init".into()).spawn(move || {
+        start(&out, interval);
     });
     if started.is_err() {
         return ExitCode::FAILURE;
@@ -93,20 +98,20 @@ fn wait_for_the_end() {
 
 /// Ends the process at once. An orderly exit would run the driver library's own clean-up, which can
 /// hang as its calls can.
-fn leave() -> ! {
+pub(super) fn leave() -> ! {
     let _ = kill_process(getpid(), Signal::KILL);
     std::process::exit(0)
 }
 
 /// Where lines go: whole, one at a time.
-struct Out {
+pub(super) struct Out {
     pipe: Mutex<File>,
     started: Instant,
 }
 
 impl Out {
     /// Says one line. Nobody there to hear it ends the process.
-    fn say(&self, line: &Line) {
+    pub(super) fn say(&self, line: &Line) {
         let Ok(mut text) = serde_json::to_vec(line) else { return };
         text.push(b'\n');
         let mut pipe = self.pipe.lock().unwrap_or_else(PoisonError::into_inner);
@@ -116,12 +121,12 @@ impl Out {
     }
 
     /// A moment on the collector's clock, in microseconds.
-    fn micros(&self, at: Instant) -> u64 {
+    pub(super) fn micros(&self, at: Instant) -> u64 {
         at.saturating_duration_since(self.started).as_micros() as u64
     }
 
     /// Says why there is nothing to collect, and ends.
-    fn give_up(&self, absent: bool, message: &str, remedy: &str) -> ! {
+    pub(super) fn give_up(&self, absent: bool, message: &str, remedy: &str) -> ! {
         self.say(&Line::Fault {
             absent,
             message: wire::clean(message),
