@@ -38,6 +38,21 @@ pub struct Cli {
     /// What to do when a finding opens.
     #[command(flatten)]
     pub notify: Notify,
+    /// Never send a signal to a process, not even after a question.
+    #[arg(
+        long,
+        value_name = "true|false",
+        num_args = 0..=1,
+        require_equals = true,
+        default_value_t = false,
+        default_missing_value = "true",
+        action = ArgAction::Set,
+        hide_default_value = true,
+        hide_possible_values = true,
+        env = "MLTOP_READONLY",
+        global = true
+    )]
+    pub readonly: bool,
     /// What an hour of one GPU costs, to tell what is lost in money.
     #[arg(long, value_name = "AMOUNT", value_parser = price, env = "MLTOP_PRICE", global = true)]
     pub price: Option<f64>,
@@ -228,7 +243,7 @@ pub struct Render {
     /// Seconds that the lanes show.
     #[arg(long, value_name = "TIME", default_value = "120s", value_parser = span)]
     pub zoom: Duration,
-    /// Which screen: 1 is the lanes, 3 the loaders, 5 the findings.
+    /// Which screen: 1 lanes, 2 GPUs, 3 loaders, 4 processes, 5 findings, 6 host.
     #[arg(long, value_name = "N", default_value = "1")]
     pub screen: u8,
     /// Where to: NAME.svg or NAME.txt.

@@ -24,7 +24,7 @@ pub enum Error {
     Moment(String),
     /// A screen that is not there.
     #[error(
-        "--screen {number}: there is no such screen; there are 1 (lanes), 3 (loaders) and 5 (findings)"
+        "--screen {number}: there is no such screen; there are 1 (lanes), 2 (GPUs), 3 (loaders), 4 (processes), 5 (findings) and 6 (host)"
     )]
     Screen {
         /// The number that was asked for.

@@ -247,10 +247,10 @@ fn jumping_to_a_finding_goes_to_its_start() {
 }
 
 #[test]
-fn keys_of_later_screens_say_that_they_are_not_there_and_the_line_goes_by_itself() {
+fn a_key_for_what_is_not_there_says_so_and_the_line_goes_by_itself() {
     let mut program = Program::after(World::default(), 20);
-    program.keys("6");
-    assert!(program.text(120, 36).contains("screen 6 (host) is not in this version"));
+    program.keys(":");
+    assert!(program.text(120, 36).contains("by its name is not in this version"));
     for tick in 20..24 {
         program.tick(tick);
     }

@@ -11,13 +11,15 @@ use std::sync::Arc;
 
 use mltop::derive::{frame, link_bytes_per_second};
 use mltop::model::frame::{
-    CgroupRates, DiskRates, Frame, GpuRates, HostRates, LoaderRates, NetRates, ProcRates,
+    CgroupRates, CpuRates, DiskRates, Frame, GpuRates, HostRates, LoaderRates, NetRates, ProcRates,
 };
 use mltop::model::inventory::{GpuInfo, HostInfo, Inventory, ProcInfo, Role};
 use mltop::model::metric::{Cell, Section, Unit};
+use mltop::model::own::{OwnRates, OwnSample};
 use mltop::model::reading::{Gap, Reading};
 use mltop::model::sample::{
-    CgroupSample, DiskSample, GpuSample, HostSample, LoaderSample, NetSample, ProcSample, Sample,
+    CgroupSample, CpuSample, DiskSample, GpuSample, HostSample, LoaderSample, NetSample,
+    ProcSample, Sample,
 };
 use mltop::model::{GpuId, LoaderId, Pid, Stamp};
 use proptest::prelude::*;
@@ -407,6 +409,8 @@ fn sample(seq: u64, mono_ms: u64, cells: &[Cell<'static>]) -> Sample {
         gpus: vec![row::<GpuSample>(1, cells)],
         procs: vec![row::<ProcSample>(1, cells)],
         loaders: vec![row::<LoaderSample>(2, cells)],
+        cpus: vec![row::<CpuSample>(1, cells)],
+        own: vec![row::<OwnSample>(2, cells)],
         ..at(seq, mono_ms)
     }
 }
@@ -419,7 +423,9 @@ fn check<T: Section>(row: &T) -> Result<(), TestCaseError> {
     for (index, spec) in T::COLUMNS.iter().enumerate() {
         if let Cell::Float(value) = row.get(index) {
             prop_assert!(value.is_finite() && value >= 0.0, "{} {}: {value}", T::NAME, spec.name);
-            if spec.unit == Unit::Ratio && !MAY_PASS_ONE.contains(&spec.name) {
+            // Threads of one name may use several cores.
+            let of_one_core = MAY_PASS_ONE.contains(&spec.name) || T::NAME == OwnRates::NAME;
+            if spec.unit == Unit::Ratio && !of_one_core {
                 prop_assert!(value <= 1.0, "{} {}: {value}", T::NAME, spec.name);
             }
         }
@@ -443,6 +449,8 @@ proptest! {
         frame.gpus.iter().try_for_each(check::<GpuRates>)?;
         frame.procs.iter().try_for_each(check::<ProcRates>)?;
         frame.loaders.iter().try_for_each(check::<LoaderRates>)?;
+        frame.cpus.iter().try_for_each(check::<CpuRates>)?;
+        frame.own.iter().try_for_each(check::<OwnRates>)?;
     }
 
     #[test]

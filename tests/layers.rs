@@ -167,6 +167,7 @@ fn no_file_is_longer_than_one_can_keep_in_mind() {
 fn every_column_ends_in_its_unit_and_every_counter_in_total() {
     use mltop::model::frame as f;
     use mltop::model::metric::{Kind, Section, Spec};
+    use mltop::model::own as o;
     use mltop::model::sample as s;
     use mltop::model::server as v;
 
@@ -181,6 +182,10 @@ fn every_column_ends_in_its_unit_and_every_counter_in_total() {
         (s::LoaderSample::NAME, s::LoaderSample::COLUMNS),
         (v::ServerSample::NAME, v::ServerSample::COLUMNS),
         (v::LatencySample::NAME, v::LatencySample::COLUMNS),
+        (s::CpuSample::NAME, s::CpuSample::COLUMNS),
+        (o::OwnSample::NAME, o::OwnSample::COLUMNS),
+        (f::CpuRates::NAME, f::CpuRates::COLUMNS),
+        (o::OwnRates::NAME, o::OwnRates::COLUMNS),
         (f::HostRates::NAME, f::HostRates::COLUMNS),
         (f::CgroupRates::NAME, f::CgroupRates::COLUMNS),
         (f::DiskRates::NAME, f::DiskRates::COLUMNS),

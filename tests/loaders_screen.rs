@@ -9,7 +9,7 @@ mod paint;
 mod program;
 
 use frames::{Odd, World};
-use mltop::app::{Action, Key, KeyCode, Overlay, ScreenKind};
+use mltop::app::{Key, KeyCode, Overlay, ScreenKind};
 use mltop::export::text;
 use mltop::model::{Cause, Evidence};
 use mltop::ui::{Depth, Glyphs, Styles, Theme, picture};
@@ -236,18 +236,6 @@ fn enter_without_a_choice_tells_why_as_on_the_lanes() {
     program.keys("3");
     program.key(ENTER);
     assert!(matches!(program.state.overlay, Some(Overlay::Finding { .. })));
-}
-
-#[test]
-fn keys_of_screens_that_are_not_there_say_so_and_stay() {
-    let mut program = opened(one_rank(), 20);
-    for (key, what) in [("4", "processes"), ("6", "host")] {
-        program.keys(key);
-        assert_eq!(program.state.screen, ScreenKind::Loaders);
-        let said = program.state.message().unwrap().to_owned();
-        assert!(said.contains(what) && said.contains("not in this version"), "{said}");
-    }
-    assert!(Action::Screen(3).unavailable().is_none());
 }
 
 #[test]

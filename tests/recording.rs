@@ -15,6 +15,8 @@ mod full;
 #[path = "common/golden.rs"]
 #[allow(dead_code, reason = "other tests use the rest of it")]
 mod golden;
+#[path = "recording/hangup.rs"]
+mod hangup;
 #[path = "recording/hostile.rs"]
 mod hostile;
 #[path = "recording/kill.rs"]

@@ -186,6 +186,25 @@ fn zoom(browser: &mut Chromium) {
 }
 
 #[test]
+fn a_session_of_more_than_a_day_has_the_day_on_its_time_axis() {
+    let Some(mut browser) = Chromium::start() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let made = Made { ticks: 90_000, gap: 100..89_900, ..Made::default() };
+    let file = made.write(folder.path(), "days.mltop.jsonl.zst");
+    let page = folder.path().join("page.html");
+    fs::write(&page, mltop(&["report", "--html"], &file)).unwrap();
+    browser.open(&page, "light");
+    browser.wait_for("window.mltop !== undefined && window.mltop.plots.length >= 7");
+    let labels = "const labels = window.mltop.plots[0].axes[0]._values; return labels.length > 1 && \
+                  labels.every((label) => /^11-2[23] [0-9]{2}:[0-9]{2}:[0-9]{2}$/.test(label));";
+    browser.wait_for(&format!("(() => {{ {labels} }})()"));
+    browser.wait_for(
+        "document.getElementById('at').textContent.startsWith('11-22 14:00:00 to 11-23')",
+    );
+    assert_eq!(browser.said, Vec::<String>::new());
+}
+
+#[test]
 #[ignore = "writes sessions to look at, into the folder that MLTOP_SESSIONS names"]
 fn write_sessions_to_look_at() {
     let folder = PathBuf::from(std::env::var_os("MLTOP_SESSIONS").unwrap());

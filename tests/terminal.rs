@@ -39,11 +39,13 @@ fn it_opens_at_every_size_answers_keys_and_leaves_the_shell_clean() {
         });
         terminal.keys(&["Space"]);
         terminal.wait_for("LIVE", 10);
-        // The loaders have a screen of their own; others say that they are not there.
+        // Each has a screen of its own.
         terminal.keys(&["3"]);
         terminal.wait_for("1 lanes", 10);
+        terminal.keys(&["4"]);
+        terminal.wait_for("Processes", 10);
         terminal.keys(&["6"]);
-        terminal.wait_for("screen 6 (host) is not in this version", 10);
+        terminal.wait_for("Pressure", 10);
         terminal.keys(&["q"]);
         terminal.wait_for_clean_shell();
     }

@@ -36,6 +36,12 @@ pub const KEYS: &[(Key, Action)] = &[
     (Key::plain(KeyCode::PageDown), Action::PageDown),
     (Key::char('e'), Action::Expand),
     (Key::plain(KeyCode::Tab), Action::Expand),
+    (Key::char('/'), Action::Filter),
+    (Key::char('s'), Action::Sort),
+    (Key::char('r'), Action::Reverse),
+    (Key::char('l'), Action::Flat),
+    (Key::char('K'), Action::Signal),
+    (Key::plain(KeyCode::F(9)), Action::Signal),
     (Key::char('g'), Action::GpuMode),
     (Key::char('b'), Action::Bell),
     (Key::char('T'), Action::Theme),
@@ -111,11 +117,11 @@ mod tests {
     }
 
     #[test]
-    fn keys_of_later_screens_say_what_is_not_there() {
-        let why = Action::Screen(4).unavailable().unwrap();
-        assert_eq!(why, "screen 4 (processes) is not in this version");
+    fn what_is_not_there_says_so() {
+        let why = Action::Command.unavailable().unwrap();
+        assert_eq!(why, "running an action by its name is not in this version");
         for number in 0..=u8::MAX {
-            let there = matches!(number, 1..=3 | 5);
+            let there = matches!(number, 1..=6);
             assert_eq!(Action::Screen(number).unavailable().is_none(), there, "{number}");
         }
         assert_eq!(Action::Pause.unavailable(), None);

@@ -126,6 +126,11 @@ impl State {
         match self.screen {
             ScreenKind::Findings => return self.chosen_finding.take().is_some(),
             ScreenKind::Gpus => return self.picked_gpu.take().is_some(),
+            ScreenKind::Processes => {
+                let filtered = !std::mem::take(&mut self.processes.filter).is_empty();
+                return filtered || self.processes.chosen.take().is_some();
+            }
+            ScreenKind::Host => return std::mem::take(&mut self.host_scroll) > 0,
             ScreenKind::Lanes | ScreenKind::Loaders => {}
         }
         if self.screen != ScreenKind::Loaders || self.picked == Picked::default() {

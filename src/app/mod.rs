@@ -1,24 +1,30 @@
 //! State of the program, and the actions that move it.
 
 pub mod action;
+mod choose;
 pub mod findings;
 pub mod gpus;
 pub mod key;
 pub mod keymap;
 pub mod loaders;
+pub mod procs;
 pub mod prompt;
 pub mod rows;
+pub mod signal;
 pub mod state;
 pub mod transport;
 pub mod travel;
+pub mod tree;
 pub mod update;
 
 pub use action::Action;
 pub use key::{Key, KeyCode};
 pub use loaders::Picked;
+pub use procs::{Looked, Order, Processes};
 pub use prompt::{Asked, Prompt, Typed};
 pub use rows::Row;
-pub use state::{Feed, GpuMode, Mark, Message, Overlay, Recording, ScreenKind, State, Whole};
+pub use signal::{Asking, Signal};
+pub use state::{Cost, Feed, GpuMode, Mark, Message, Overlay, Recording, ScreenKind, State, Whole};
 pub use transport::{Reach, Transport};
 pub use update::{Effect, Msg, Tick};
 

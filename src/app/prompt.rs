@@ -12,6 +12,8 @@ pub enum Asked {
     Note,
     /// A moment to go to.
     Time,
+    /// Which processes are shown.
+    Filter,
 }
 
 impl Asked {
@@ -20,6 +22,7 @@ impl Asked {
         match self {
             Self::Note => "mark this moment; a note:",
             Self::Time => "go to time:",
+            Self::Filter => "processes with this in name, command, user, group or pid:",
         }
     }
 }

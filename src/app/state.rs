@@ -6,11 +6,13 @@ use std::sync::Arc;
 use crate::diagnose::RunState;
 use crate::diagnose::audit::{Audit, Watched};
 use crate::history::Bucket;
-use crate::model::{Finding, Frame, GpuId, LoaderId, Rule, RunId};
+use crate::model::{Finding, Frame, GpuId, LoaderId, Pid, Rule, RunId};
 
 use super::loaders::Picked;
+use super::procs::Processes;
 use super::prompt::Prompt;
 use super::rows::{Row, rows};
+use super::signal::Asking;
 use super::transport::{Reach, Transport, ZOOMS};
 
 /// How the GPU lane is drawn.
@@ -35,13 +37,18 @@ pub enum ScreenKind {
     Gpus,
     /// One loader with its workers.
     Loaders,
+    /// Processes, and what each uses.
+    Processes,
     /// What was found, and what it comes to.
     Findings,
+    /// The box, and what mltop costs.
+    Host,
 }
 
 impl ScreenKind {
     /// Every screen that there is.
-    pub const ALL: [Self; 4] = [Self::Lanes, Self::Gpus, Self::Loaders, Self::Findings];
+    pub const ALL: [Self; 6] =
+        [Self::Lanes, Self::Gpus, Self::Loaders, Self::Processes, Self::Findings, Self::Host];
 
     /// Its number: the key that leads to it.
     pub const fn number(self) -> u8 {
@@ -49,7 +56,9 @@ impl ScreenKind {
             Self::Lanes => 1,
             Self::Gpus => 2,
             Self::Loaders => 3,
+            Self::Processes => 4,
             Self::Findings => 5,
+            Self::Host => 6,
         }
     }
 
@@ -59,7 +68,9 @@ impl ScreenKind {
             Self::Lanes => "lanes",
             Self::Gpus => "GPUs",
             Self::Loaders => "loaders",
+            Self::Processes => "processes",
             Self::Findings => "findings",
+            Self::Host => "host",
         }
     }
 
@@ -100,6 +111,15 @@ pub enum Overlay {
         /// Lines scrolled away.
         scroll: usize,
     },
+    /// A process in full.
+    Process {
+        /// Which.
+        pid: Pid,
+        /// Lines scrolled away.
+        scroll: usize,
+    },
+    /// A signal that is about to be sent.
+    Signal(Asking),
 }
 
 /// A line for the user that goes away by itself.
@@ -145,6 +165,19 @@ pub struct Recording {
     pub bytes: u64,
     /// Nothing can be written now.
     pub paused: bool,
+}
+
+/// What the screen itself costs and holds: known only while it runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Cost {
+    /// Bytes sent to the terminal a second, over the last seconds.
+    pub terminal_bytes_per_second: f64,
+    /// Bytes sent to it in all.
+    pub terminal_bytes: u64,
+    /// Seconds that can be gone back.
+    pub history_seconds: u64,
+    /// Memory that they take, packed; `None` in a replay, whose file is not held.
+    pub history_bytes: Option<u64>,
 }
 
 /// A moment that the user marked.
@@ -212,6 +245,10 @@ pub struct State {
     /// The finding that the user chose on the screen of the findings, by its number; `None` leaves the
     /// choice to their order.
     pub chosen_finding: Option<u64>,
+    /// What the user chose on the screen of the processes.
+    pub processes: Processes,
+    /// Lines scrolled away on the screen of the box.
+    pub host_scroll: usize,
     /// What lies over the screen.
     pub overlay: Option<Overlay>,
     /// The line that the user types.
@@ -228,6 +265,10 @@ pub struct State {
     pub ended: Option<String>,
     /// The recording that runs.
     pub recording: Option<Recording>,
+    /// What the screen itself costs; `None` before that was measured, and in a picture.
+    pub cost: Option<Cost>,
+    /// No signal is ever sent.
+    pub readonly: bool,
     /// Name of the theme, for the message that tells of a change.
     pub theme: String,
     /// Seconds that the local clock is east of Greenwich.

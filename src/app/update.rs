@@ -4,21 +4,19 @@ use std::sync::Arc;
 
 use crate::diagnose::RunState;
 use crate::diagnose::audit::Watched;
-use crate::model::{Finding, Frame, Severity};
+use crate::model::{Finding, Frame, Pid, Severity};
 
 use super::action::Action;
 use super::key::Key;
 use super::keymap::action_for;
+use super::procs::Looked;
 use super::prompt::{Asked, Prompt, Typed};
-use super::rows::rows;
-use super::state::{Feed, GpuMode, Message, Overlay, Recording, ScreenKind, State, Whole};
+use super::signal::Signal;
+use super::state::{Cost, Feed, GpuMode, Message, Overlay, Recording, ScreenKind, State, Whole};
 use super::transport::ZOOMS;
 
 /// How long a message stands, in milliseconds of the samples' time.
 const MESSAGE_MS: u64 = 5_000;
-
-/// The most lines that an overlay can be scrolled; the view stops earlier where the text ends.
-const SCROLL_MAX: usize = 1_000;
 
 /// What happened.
 #[derive(Clone, Debug)]
@@ -55,6 +53,15 @@ pub enum Msg {
     Theme(String),
     /// The recording that runs, or that none does.
     Recording(Option<Recording>),
+    /// What the screen costs.
+    Cost(Cost),
+    /// The answer to [`Effect::LookAt`].
+    Looked {
+        /// The process that was asked about.
+        pid: Pid,
+        /// What came of it.
+        looked: Looked,
+    },
     /// A line for the user.
     Notice(String),
     /// No more samples come, and why: the end of a file, a lost connection.
@@ -115,6 +122,23 @@ pub enum Effect {
     NextTheme,
     /// Ring the terminal's bell.
     Bell,
+    /// Look at this process of this machine, and answer with [`Msg::Looked`].
+    LookAt {
+        /// Which.
+        pid: Pid,
+        /// When it started, in clock ticks since boot.
+        start_ticks: u64,
+    },
+    /// Send this signal to this process, if it is still the same; the user said yes. Answer with
+    /// [`Msg::Notice`].
+    Signal {
+        /// Which.
+        pid: Pid,
+        /// When it started, in clock ticks since boot.
+        start_ticks: u64,
+        /// What.
+        signal: Signal,
+    },
     /// Begin to record, or stop.
     Record,
     /// Save what is in memory as a recording.
@@ -133,7 +157,10 @@ impl State {
     pub fn update(&mut self, msg: Msg) -> Vec<Effect> {
         match msg {
             Msg::Key(key) if self.prompt.is_some() => self.typed(key),
-            Msg::Key(key) => action_for(key).map_or_else(Vec::new, |action| self.act(action)),
+            Msg::Key(key) => match self.asks_whether() {
+                Some(asking) => self.answer(asking, key),
+                None => action_for(key).map_or_else(Vec::new, |action| self.act(action)),
+            },
             Msg::Action(action) => self.act(action),
             Msg::Resize(width, height) => {
                 self.size = (width, height);
@@ -170,6 +197,14 @@ impl State {
             }
             Msg::Recording(recording) => {
                 self.recording = recording;
+                Vec::new()
+            }
+            Msg::Cost(cost) => {
+                self.cost = Some(cost);
+                Vec::new()
+            }
+            Msg::Looked { pid, looked } => {
+                self.looked(pid, looked);
                 Vec::new()
             }
             Msg::Notice(text) => {
@@ -245,6 +280,10 @@ impl State {
             Action::PageUp => self.move_by(-10),
             Action::PageDown => self.move_by(10),
             Action::Expand => self.expand(),
+            Action::Filter | Action::Sort | Action::Reverse | Action::Flat => {
+                return self.rearrange(action);
+            }
+            Action::Signal => self.begin_signal(),
             Action::GpuMode => self.next_gpu_mode(),
             Action::Bell => {
                 self.bell = !self.bell;
@@ -269,7 +308,7 @@ impl State {
     }
 
     /// Begins a line.
-    fn ask(&mut self, asked: Asked) -> Vec<Effect> {
+    pub(super) fn ask(&mut self, asked: Asked) -> Vec<Effect> {
         if self.latest.is_some() {
             self.prompt = Some(Prompt::new(asked));
         }
@@ -289,6 +328,9 @@ impl State {
         let Some(prompt) = &mut self.prompt else { return Vec::new() };
         let asked = prompt.asked;
         let typed = prompt.key(key);
+        if asked == Asked::Filter {
+            self.filter_typed(&typed);
+        }
         if typed == Typed::On {
             return Vec::new();
         }
@@ -318,6 +360,13 @@ impl State {
         let of_finding = matches!(self.overlay, None | Some(Overlay::Finding { .. }));
         if self.screen == ScreenKind::Findings && of_finding {
             return self.enter_finding();
+        }
+        if let Some(Overlay::Signal(_)) = self.overlay {
+            self.ask_whether();
+            return Vec::new();
+        }
+        if self.screen == ScreenKind::Processes && self.overlay.is_none() {
+            return self.enter_process();
         }
         if self.overlay.is_some() {
             self.overlay = None;
@@ -378,58 +427,6 @@ impl State {
             return;
         }
         self.leave_past();
-    }
-
-    fn toggle_help(&mut self) {
-        self.overlay = match self.overlay {
-            Some(Overlay::Help { .. }) => None,
-            _ => Some(Overlay::Help { scroll: 0 }),
-        };
-    }
-
-    fn move_by(&mut self, by: isize) {
-        if let Some(
-            Overlay::Help { scroll }
-            | Overlay::Finding { scroll, .. }
-            | Overlay::Gpu { scroll, .. }
-            | Overlay::Worker { scroll, .. },
-        ) = &mut self.overlay
-        {
-            *scroll = scroll.saturating_add_signed(by).min(SCROLL_MAX);
-            return;
-        }
-        match self.screen {
-            ScreenKind::Gpus => return self.move_among_gpus(by),
-            ScreenKind::Loaders => return self.move_among_loaders(by),
-            ScreenKind::Findings => return self.move_among_findings(by),
-            ScreenKind::Lanes => {}
-        }
-        let last = rows(self).len().saturating_sub(1);
-        self.selected = Some(match self.selected {
-            Some(at) => at.min(last).saturating_add_signed(by).min(last),
-            None if by < 0 => last,
-            None => 0,
-        });
-    }
-
-    fn expand(&mut self) {
-        match self.screen {
-            ScreenKind::Loaders => return self.cross_over(),
-            ScreenKind::Gpus | ScreenKind::Findings => return,
-            ScreenKind::Lanes => {}
-        }
-        let Some(row) = self.selected_row().or_else(|| rows(self).first().copied()) else { return };
-        let Some(frame) = self.shown() else { return };
-        let ranks = frame.sample.inventory.run(row.run).map_or(0, |run| run.trainers.len());
-        if ranks < 2 {
-            self.say("this run has one rank".to_owned());
-            return;
-        }
-        let open = super::rows::is_open(self, &frame.sample.inventory, row.run);
-        self.opened.insert(row.run, !open);
-        // The selection stays with the run whose ranks went away.
-        let at = rows(self).iter().position(|other| other.run == row.run && other.rank.is_none());
-        self.selected = at;
     }
 
     fn next_gpu_mode(&mut self) {

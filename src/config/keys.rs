@@ -202,6 +202,16 @@ pub(super) const FLAGS: &[Flag] = &[
         ..Flag::blank()
     },
     Flag {
+        section: "screen",
+        name: "readonly",
+        id: "readonly",
+        default: "false",
+        quoted: false,
+        range: "true or false",
+        what: "Never send a signal to a process, not even after a question (--readonly).",
+        ..Flag::blank()
+    },
+    Flag {
         section: "notify",
         name: "bell",
         id: "bell",

@@ -1,6 +1,6 @@
 //! The box as a whole.
 
-use super::counter::{rate, rise, share, share_of_time};
+use super::counter::{mean, rate, rise, share, share_of_time};
 use crate::model::frame::HostRates;
 use crate::model::reading::{Gap, Reading};
 use crate::model::sample::HostSample;
@@ -29,6 +29,11 @@ pub(super) fn rates(prev: Option<&HostSample>, now: &HostSample, seconds: f64) -
         swap_in_pages_per_second: rate(risen!(swap_in_pages_total), seconds),
         // Of one core: mltop and its collectors together may pass 1.
         mltop_cpu_ratio: rate(risen!(mltop_cpu_seconds_total), seconds),
+        mltop_looks_per_second: rate(risen!(mltop_looks_total), seconds),
+        mltop_look_cpu_seconds: mean(
+            risen!(mltop_looks_cpu_seconds_total),
+            risen!(mltop_looks_total),
+        ),
     }
 }
 

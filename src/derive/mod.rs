@@ -8,11 +8,13 @@
 
 mod cgroup;
 mod counter;
+mod cpu;
 mod disk;
 mod gpu;
 mod host;
 mod loader;
 mod net;
+mod own;
 mod process;
 mod worker;
 
@@ -73,6 +75,14 @@ pub fn frame(prev: Option<&Sample>, now: Arc<Sample>) -> Frame {
             let before = before.filter(|_| process::is_same(prev, &now, row.pid));
             worker::rates(before, row)
         })
+        .collect(),
+        cpus: rows(&now.cpus, prev.map(|prev| &prev.cpus[..]), |a, b| a.cpu == b.cpu)
+            .map(|(prev, now)| cpu::rates(prev, now))
+            .collect(),
+        own: rows(&now.own, prev.map(|prev| &prev.own[..]), |a, b| {
+            a.pid == b.pid && a.thread == b.thread
+        })
+        .map(|(prev, now)| own::rates(prev, now, seconds))
         .collect(),
         sample: now,
     }

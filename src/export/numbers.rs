@@ -34,6 +34,8 @@ pub fn numbers(frame: &Frame, mut each: impl FnMut(Number<'_>)) {
     rows("workers", &sample.workers, each);
     rows("servers", &sample.servers, each);
     rows("latencies", &sample.latencies, each);
+    rows("cpus", &sample.cpus, each);
+    rows("own", &sample.own, each);
     rows("derived.host", std::slice::from_ref(&frame.host), each);
     rows("derived.cgroups", &frame.cgroups, each);
     rows("derived.disks", &frame.disks, each);
@@ -42,6 +44,8 @@ pub fn numbers(frame: &Frame, mut each: impl FnMut(Number<'_>)) {
     rows("derived.procs", &frame.procs, each);
     rows("derived.loaders", &frame.loaders, each);
     rows("derived.workers", &frame.workers, each);
+    rows("derived.cpus", &frame.cpus, each);
+    rows("derived.own", &frame.own, each);
 }
 
 fn rows<S: Section>(section: &str, rows: &[S], each: &mut impl FnMut(Number<'_>)) {

@@ -6,6 +6,7 @@ use std::fmt::{self, Write};
 use unicode_width::UnicodeWidthStr;
 
 use super::shapes::{CELL_HEIGHT, CELL_WIDTH, Rect, Shape, shape};
+use crate::model::text::Escaped;
 use crate::ui::{Dot, Picture, Rgb};
 
 /// Around the cells, and height of the window's bar.
@@ -233,24 +234,4 @@ fn path(rects: &[Rect]) -> Result<String, fmt::Error> {
         write!(out, "M{x} {y}h{width}v{height}h-{width}z")?;
     }
     Ok(out)
-}
-
-/// Text as XML: what XML cannot hold is left out.
-struct Escaped<'a>(&'a str);
-
-impl fmt::Display for Escaped<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for glyph in self.0.chars() {
-            match glyph {
-                '&' => f.write_str("&amp;")?,
-                '<' => f.write_str("&lt;")?,
-                '>' => f.write_str("&gt;")?,
-                '"' => f.write_str("&quot;")?,
-                '\u{fffe}' | '\u{ffff}' => {}
-                glyph if glyph.is_control() => {}
-                glyph => f.write_char(glyph)?,
-            }
-        }
-        Ok(())
-    }
 }

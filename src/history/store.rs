@@ -44,7 +44,7 @@ impl History {
 
     /// Adds a frame. One of the same moment as the newest is ignored; one from before it starts the
     /// history anew, as after a jump back in a session or a boot.
-    pub fn push(&mut self, frame: &Frame) {
+    pub fn push(&mut self, frame: &Arc<Frame>) {
         let at_ms = frame.sample.stamp.mono_ms;
         if !self.axis.push(at_ms) {
             if self.span().is_some_and(|(_, newest)| newest == at_ms) {
@@ -62,7 +62,7 @@ impl History {
             }
             line.silent < points
         });
-        self.latest = Some(Arc::new(frame.clone()));
+        self.latest = Some(Arc::clone(frame));
     }
 
     /// The newest frame.

@@ -4,17 +4,17 @@ use crate::model::{GpuId, Sample, Stamp};
 
 const GPU: Track = Track::GpuUtil(GpuId(0));
 
-fn frame(mono_ms: u64, utils: &[Reading<f64>]) -> Frame {
+fn frame(mono_ms: u64, utils: &[Reading<f64>]) -> Arc<Frame> {
     let gpus = (0_u32..).zip(utils).map(|(gpu, util)| GpuSample {
         gpu: GpuId(gpu),
         utilization_ratio: *util,
         ..GpuSample::default()
     });
     let stamp = Stamp { unix_ms: 0, mono_ms };
-    Frame {
+    Arc::new(Frame {
         sample: Arc::new(Sample { stamp, gpus: gpus.collect(), ..Sample::default() }),
         ..Frame::default()
-    }
+    })
 }
 
 fn history(points: &[(u64, f64)]) -> History {

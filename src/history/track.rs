@@ -93,6 +93,10 @@ pub enum Track {
     HostMemory,
     /// Share of time in which some task waited for I/O.
     HostIoPressure,
+    /// Share of time in which some task waited for a CPU.
+    HostCpuPressure,
+    /// Share of time in which some task waited for memory.
+    HostMemoryPressure,
 }
 
 /// Workers of one loader that are plotted.
@@ -127,6 +131,8 @@ pub(super) fn readings(frame: &Frame, each: &mut impl FnMut(Track, Reading<f64>)
     each(Track::HostCpu, frame.host.cpu_ratio);
     each(Track::HostMemory, frame.host.memory_used_ratio);
     each(Track::HostIoPressure, frame.host.psi_io_some_ratio);
+    each(Track::HostCpuPressure, frame.host.psi_cpu_some_ratio);
+    each(Track::HostMemoryPressure, frame.host.psi_memory_some_ratio);
     gpus(frame, each);
     devices(frame, each);
     loaders(frame, each);

@@ -319,6 +319,29 @@ fn known_severity<'de, D: Deserializer<'de>>(word: D) -> Result<Option<Severity>
     Ok(word.as_deref().and_then(Severity::from_code))
 }
 
+impl Event {
+    /// What is no finding, noted at `t_ms`; it numbers itself when it is written.
+    pub const fn of(kind: EventKind, t_ms: i64, start_ms: i64, title: String) -> Self {
+        Self {
+            id: 0,
+            kind,
+            t_ms,
+            rule: None,
+            cause: None,
+            severity: None,
+            run: None,
+            pid: None,
+            start_ms,
+            end_ms: Some(t_ms),
+            title,
+            evidence: Vec::new(),
+            advice: String::new(),
+            gain: String::new(),
+            cost: None,
+        }
+    }
+}
+
 impl Finding {
     /// The finding as a line of the session, noted at `t_ms`.
     pub fn to_event(&self, t_ms: i64) -> Event {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::id::{GpuId, LoaderId, Pid};
 use super::metric::section;
+use super::own::OwnRates;
 use super::reading::Reading;
 use super::sample::{LoaderSample, Sample};
 
@@ -31,6 +32,10 @@ pub struct Frame {
     pub loaders: Vec<LoaderRates>,
     /// Workers of loaders, in the sample's order.
     pub workers: Vec<WorkerRates>,
+    /// CPUs, in the sample's order.
+    pub cpus: Vec<CpuRates>,
+    /// Processes and threads of mltop itself, in the sample's order.
+    pub own: Vec<OwnRates>,
 }
 
 impl Frame {
@@ -68,6 +73,16 @@ section! {
         refault_file_pages_per_second: Reading<f64> => Rate, PerSecond, 1, "File pages read again soon after they were evicted.";
         swap_in_pages_per_second: Reading<f64> => Rate, PerSecond, 1, "Pages swapped in.";
         mltop_cpu_ratio: Reading<f64> => Rate, Ratio, 4, "CPU time of mltop itself, of one core.";
+        mltop_looks_per_second: Reading<f64> => Rate, PerSecond, 1, "Fast looks of mltop at loaders.";
+        mltop_look_cpu_seconds: Reading<f64> => Rate, Seconds, 6, "Mean CPU time of such a look, searches for loaders included. Not applicable without one.";
+    }
+}
+
+section! {
+    /// How busy a CPU is, or a range of them.
+    CpuRates, "cpus" {
+        cpu: Box<str> => Id, None, 0, "Number of the CPU, or of the first and the last.";
+        used_ratio: Reading<f64> => Rate, Ratio, 3, "CPU time used of all its time.";
     }
 }
 
@@ -89,6 +104,8 @@ section! {
         read_bytes_per_second: Reading<f64> => Rate, BytesPerSecond, 0, "Bytes read.";
         write_bytes_per_second: Reading<f64> => Rate, BytesPerSecond, 0, "Bytes written.";
         reads_per_second: Reading<f64> => Rate, PerSecond, 1, "Reads completed.";
+        writes_per_second: Reading<f64> => Rate, PerSecond, 1, "Writes completed.";
+        write_await_seconds: Reading<f64> => Rate, Seconds, 6, "Mean time of a write, queueing included. Not applicable without writes.";
         read_size_bytes: Reading<f64> => Rate, Bytes, 0, "Mean size of a read. Not applicable without reads.";
         read_await_seconds: Reading<f64> => Rate, Seconds, 6, "Mean time of a read, queueing included. Not applicable without reads.";
         busy_ratio: Reading<f64> => Rate, Ratio, 3, "Share of time with a request in flight. On a device that serves many at once, 1 is not full.";

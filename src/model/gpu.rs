@@ -17,6 +17,16 @@ states! {
     }
 }
 
+states! {
+    /// Where utilization and memory in use come from.
+    UsageSource {
+        /// The driver tells them of the card as a whole.
+        Driver = "driver",
+        /// Inferred: the sum over the processes that have the card open and may be looked at.
+        Processes = "processes",
+    }
+}
+
 section! {
     /// One GPU, or one MIG instance of a GPU: what belongs to the whole card (clocks, power, links,
     /// health) is not applicable to an instance.
@@ -90,6 +100,11 @@ section! {
         xids_total: Reading<u64> => Counter, None, 0, "Errors that the driver reported since mltop watches.";
         driver_calls_total: Reading<u64> => Counter, None, 0, "Calls that mltop made to the driver for this GPU.";
         driver_seconds_total: Reading<f64> => Counter, Seconds, 4, "Time that these calls took.";
+        usage_source: Reading<UsageSource> => State, None, 0, "Where utilization and used memory come from: the driver, or the sum over processes, as on Intel's cards, whose driver tells none of the card.";
+        usage_bound: Reading<Bound> => State, None, 0, "How utilization and used memory relate to the truth: lower where processes may not be looked at.";
+        compute_engine_ratio: Reading<f64> => Gauge, Ratio, 3, "Share of the compute engines that worked, as summed over processes (fdinfo; Intel).";
+        render_engine_ratio: Reading<f64> => Gauge, Ratio, 3, "Share of the render engines that worked, as summed over processes (fdinfo; Intel).";
+        copy_engine_ratio: Reading<f64> => Gauge, Ratio, 3, "Share of the copy engines that worked, as summed over processes (fdinfo; Intel).";
     }
 }
 

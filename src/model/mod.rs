@@ -6,6 +6,8 @@ pub mod gpu;
 pub mod id;
 pub mod inventory;
 pub mod metric;
+pub mod own;
+pub mod process;
 pub mod reading;
 pub mod sample;
 pub mod server;

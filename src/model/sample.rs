@@ -9,10 +9,11 @@ use std::sync::Arc;
 use super::id::{GpuId, LoaderId, Pid, Stamp};
 use super::inventory::Inventory;
 use super::metric::{round, section, states};
+use super::own::OwnSample;
 use super::reading::Reading;
 use super::server::{LatencySample, ServerSample};
 
-pub use super::gpu::{GpuProcKind, GpuProcSample, GpuSample, PcieSource};
+pub use super::gpu::{GpuProcKind, GpuProcSample, GpuSample, PcieSource, UsageSource};
 
 /// Everything that one tick read.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -47,6 +48,10 @@ pub struct Sample {
     pub servers: Vec<ServerSample>,
     /// How long their requests took, in the ticks in which a server was read anew.
     pub latencies: Vec<LatencySample>,
+    /// CPUs, by number; where there are many, neighbours together.
+    pub cpus: Vec<CpuSample>,
+    /// Processes and threads of mltop itself.
+    pub own: Vec<OwnSample>,
 }
 
 impl Sample {
@@ -62,6 +67,8 @@ impl Sample {
         self.loaders.iter_mut().for_each(round);
         self.servers.iter_mut().for_each(round);
         self.latencies.iter_mut().for_each(round);
+        self.cpus.iter_mut().for_each(round);
+        self.own.iter_mut().for_each(round);
     }
 
     /// The GPUs that a rank holds memory of, by its trainer or its workers.
@@ -82,11 +89,15 @@ section! {
         cpu_iowait_seconds_total: Reading<f64> => Counter, Seconds, 2, "Idle CPU time with I/O outstanding on that CPU (/proc/stat). Not a measure of I/O load.";
         cpu_steal_seconds_total: Reading<f64> => Counter, Seconds, 2, "CPU time taken by the hypervisor (/proc/stat).";
         load1: Reading<f64> => Gauge, None, 2, "Load average over one minute (/proc/loadavg).";
+        load5: Reading<f64> => Gauge, None, 2, "Load average over five minutes (/proc/loadavg).";
+        load15: Reading<f64> => Gauge, None, 2, "Load average over fifteen minutes (/proc/loadavg).";
         runnable: Reading<u64> => Gauge, None, 0, "Threads running or ready to run (/proc/loadavg).";
         memory_total_bytes: Reading<u64> => Gauge, Bytes, 0, "Installed memory (/proc/meminfo MemTotal).";
         memory_available_bytes: Reading<u64> => Gauge, Bytes, 0, "Memory that can be had without swapping (/proc/meminfo MemAvailable).";
         memory_free_bytes: Reading<u64> => Gauge, Bytes, 0, "Memory that nothing uses, not even as page cache (/proc/meminfo MemFree).";
         memory_cached_bytes: Reading<u64> => Gauge, Bytes, 0, "Page cache, shared memory included (/proc/meminfo Cached).";
+        memory_shared_bytes: Reading<u64> => Gauge, Bytes, 0, "Shared memory and files of tmpfs; part of the page cache that cannot be dropped (/proc/meminfo Shmem).";
+        memory_dirty_bytes: Reading<u64> => Gauge, Bytes, 0, "Page cache that waits to be written (/proc/meminfo Dirty).";
         swap_total_bytes: Reading<u64> => Gauge, Bytes, 0, "Swap space (/proc/meminfo SwapTotal).";
         swap_free_bytes: Reading<u64> => Gauge, Bytes, 0, "Unused swap space (/proc/meminfo SwapFree).";
         shm_used_bytes: Reading<u64> => Gauge, Bytes, 0, "Used space of /dev/shm (statvfs).";
@@ -101,7 +112,18 @@ section! {
         psi_memory_full_seconds_total: Reading<f64> => Counter, Seconds, 3, "Time in which all tasks waited for memory (/proc/pressure/memory full).";
         processes: Reading<u64> => Gauge, None, 0, "Processes on the box that can be seen (/proc).";
         mltop_cpu_seconds_total: Reading<f64> => Counter, Seconds, 4, "CPU time of mltop itself, its collectors included.";
+        mltop_looks_total: Reading<u64> => Counter, None, 0, "Fast looks at loaders, of all ranks, between the ticks.";
+        mltop_looks_cpu_seconds_total: Reading<f64> => Counter, Seconds, 4, "CPU time of the thread that takes them, its searches for loaders included.";
         mltop_pss_bytes: Reading<u64> => Gauge, Bytes, 0, "Memory of mltop itself, its collectors included, shared pages in proportion (smaps_rollup Pss).";
+    }
+}
+
+section! {
+    /// One CPU, or a range of neighbours together (/proc/stat).
+    CpuSample, "cpus" {
+        cpu: Box<str> => Id, None, 0, "Number of the CPU, or of the first and the last that the row sums, as 0-3.";
+        used_seconds_total: Reading<f64> => Counter, Seconds, 2, "CPU time in user mode and in the kernel, interrupts included.";
+        idle_seconds_total: Reading<f64> => Counter, Seconds, 2, "Idle CPU time, with I/O outstanding or not, and what the hypervisor took.";
     }
 }
 

@@ -1,6 +1,8 @@
 //! Text that others wrote, made fit to show: names, paths and command lines of other processes, and
 //! whatever stands in a recording, are hostile until they went through here.
 
+use std::fmt::{self, Write};
+
 /// The text without escape sequences and control characters, as UTF-8, at most `cap` characters.
 ///
 /// What is not UTF-8 becomes `U+FFFD`; tabs and line ends become a space; the invisible characters
@@ -72,6 +74,29 @@ fn skip_string(chars: &mut Chars<'_>) {
     }
 }
 
+/// Text as HTML and XML have it, in elements and between double quotes. What they cannot hold is left
+/// out.
+#[derive(Clone, Copy, Debug)]
+pub struct Escaped<'a>(pub &'a str);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for glyph in self.0.chars() {
+            match glyph {
+                '&' => f.write_str("&amp;")?,
+                '<' => f.write_str("&lt;")?,
+                '>' => f.write_str("&gt;")?,
+                '"' => f.write_str("&quot;")?,
+                '\n' => f.write_char('\n')?,
+                '\u{fffe}' | '\u{ffff}' => {}
+                glyph if glyph.is_control() => {}
+                glyph => f.write_char(glyph)?,
+            }
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -92,6 +117,12 @@ mod tests {
     #[test]
     fn what_is_not_utf8_stays_visible_as_such() {
         assert_eq!(&*clean(b"caf\xe9", 40), "caf\u{fffd}");
+    }
+
+    #[test]
+    fn what_is_escaped_opens_no_element_and_ends_no_attribute() {
+        let shown = Escaped("<a href=\"x\">&\n\u{1b}\u{ffff}").to_string();
+        assert_eq!(shown, "&lt;a href=&quot;x&quot;&gt;&amp;\n");
     }
 
     #[test]

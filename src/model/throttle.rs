@@ -10,6 +10,10 @@ pub const POWER_CAP: u64 = 0x4;
 pub const HARDWARE: u64 = 0x8;
 /// By the driver or firmware, because of heat.
 pub const HEAT: u64 = 0x20;
+/// By the hardware itself, because of heat.
+pub const HARDWARE_HEAT: u64 = 0x40;
+/// Because the machine's power supply demands it.
+pub const POWER_BRAKE: u64 = 0x80;
 /// To keep to the electrical current that the card's supply can give. Not NVML's.
 pub const CURRENT: u64 = 1 << 40;
 /// For a reason that the driver names and we have no word for. Not NVML's.

@@ -78,6 +78,8 @@ impl Encoder {
         push_rows(out, reasons, &sample.workers);
         push_rows(out, reasons, &sample.servers);
         push_rows(out, reasons, &sample.latencies);
+        push_rows(out, reasons, &sample.cpus);
+        push_rows(out, reasons, &sample.own);
         reasons.flush(out);
         if let Some(frame) = derived {
             push_derived(out, reasons, frame);
@@ -198,6 +200,8 @@ pub(super) fn rows(sample: &Sample) -> usize {
         + weigh(&sample.workers)
         + weigh(&sample.servers)
         + weigh(&sample.latencies)
+        + weigh(&sample.cpus)
+        + weigh(&sample.own)
 }
 
 fn push_derived(out: &mut String, reasons: &mut Reasons, frame: &Frame) {
@@ -215,6 +219,8 @@ fn push_derived(out: &mut String, reasons: &mut Reasons, frame: &Frame) {
     push_rows(out, reasons, &frame.procs);
     push_rows(out, reasons, &frame.loaders);
     push_rows(out, reasons, &frame.workers);
+    push_rows(out, reasons, &frame.cpus);
+    push_rows(out, reasons, &frame.own);
     reasons.flush(out);
     out.push('}');
 }

@@ -5,27 +5,6 @@ use crate::model::{Event, EventKind, Sample};
 /// A wall clock that differs from the monotonic one by more than this was set.
 const CLOCK_JUMP_MS: i64 = 2_000;
 
-/// An event of a kind that is no finding, which numbers itself when it is written.
-pub fn event(kind: EventKind, t_ms: i64, start_ms: i64, title: String) -> Event {
-    Event {
-        id: 0,
-        kind,
-        t_ms,
-        rule: None,
-        cause: None,
-        severity: None,
-        run: None,
-        pid: None,
-        start_ms,
-        end_ms: Some(t_ms),
-        title,
-        evidence: Vec::new(),
-        advice: String::new(),
-        gain: String::new(),
-        cost: None,
-    }
-}
-
 /// The gap between two samples of one sampler, with its reason; `None` where they follow one another.
 pub(super) fn between(before: &Sample, now: &Sample, interval_ms: u64) -> Option<Event> {
     let (from, to) = (before.stamp, now.stamp);
@@ -50,7 +29,7 @@ pub(super) fn between(before: &Sample, now: &Sample, interval_ms: u64) -> Option
             return None;
         }
     };
-    Some(event(EventKind::Gap, to.unix_ms, from.unix_ms.min(to.unix_ms), title))
+    Some(Event::of(EventKind::Gap, to.unix_ms, from.unix_ms.min(to.unix_ms), title))
 }
 
 #[cfg(test)]

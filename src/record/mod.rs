@@ -17,7 +17,7 @@ mod columns;
 mod container;
 pub mod decode;
 pub mod encode;
-pub mod gaps;
+mod gaps;
 mod group;
 pub mod head;
 mod key;

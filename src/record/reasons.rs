@@ -6,16 +6,17 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 
 use crate::model::Gap;
 use crate::model::metric::{Cell, Section, Spec};
+use crate::model::own::OwnSample;
 use crate::model::sample::{
-    CgroupSample, DiskSample, GpuProcSample, GpuSample, HostSample, LoaderSample, NetSample,
-    ProcSample, WorkerSample,
+    CgroupSample, CpuSample, DiskSample, GpuProcSample, GpuSample, HostSample, LoaderSample,
+    NetSample, ProcSample, WorkerSample,
 };
 use crate::model::server::{LatencySample, ServerSample};
 
 use super::line::Damage;
 
 /// The sections of a tick and their columns.
-pub(super) const SECTIONS: [(&str, &[Spec]); 11] = [
+pub(super) const SECTIONS: [(&str, &[Spec]); 13] = [
     (HostSample::NAME, HostSample::COLUMNS),
     (CgroupSample::NAME, CgroupSample::COLUMNS),
     (DiskSample::NAME, DiskSample::COLUMNS),
@@ -27,6 +28,8 @@ pub(super) const SECTIONS: [(&str, &[Spec]); 11] = [
     (WorkerSample::NAME, WorkerSample::COLUMNS),
     (ServerSample::NAME, ServerSample::COLUMNS),
     (LatencySample::NAME, LatencySample::COLUMNS),
+    (CpuSample::NAME, CpuSample::COLUMNS),
+    (OwnSample::NAME, OwnSample::COLUMNS),
 ];
 
 /// Why cells of one column are null.

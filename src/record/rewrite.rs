@@ -15,7 +15,6 @@ use super::container::pack::Packer;
 use super::container::packed::Packed;
 use super::container::read_at;
 use super::decode::End;
-use super::gaps;
 use super::head::SessionInfo;
 use super::writer::disk::{Disk, OpenFile};
 
@@ -84,7 +83,7 @@ impl Rewriter {
         let at = self.before.as_ref().map_or(0, |sample| sample.stamp.unix_ms);
         if lost > 0 {
             let title = format!("the file was damaged: {lost} ticks are lost");
-            let gap = gaps::event(EventKind::Gap, at, at, title);
+            let gap = Event::of(EventKind::Gap, at, at, title);
             self.packer.event(&Event { id: self.next_id, ..gap })?;
             self.next_id += 1;
         }

@@ -72,7 +72,9 @@ impl Tick {
             7 => explain(&mut sample.loaders, reason),
             8 => explain(&mut sample.workers, reason),
             9 => explain(&mut sample.servers, reason),
-            _ => explain(&mut sample.latencies, reason),
+            10 => explain(&mut sample.latencies, reason),
+            11 => explain(&mut sample.cpus, reason),
+            _ => explain(&mut sample.own, reason),
         }
     }
 
@@ -90,7 +92,9 @@ impl Tick {
             7 => map.next_value_seed(Rows { rows: Target::Many(&mut sample.loaders), limits }),
             8 => map.next_value_seed(Rows { rows: Target::Many(&mut sample.workers), limits }),
             9 => map.next_value_seed(Rows { rows: Target::Many(&mut sample.servers), limits }),
-            _ => map.next_value_seed(Rows { rows: Target::Many(&mut sample.latencies), limits }),
+            10 => map.next_value_seed(Rows { rows: Target::Many(&mut sample.latencies), limits }),
+            11 => map.next_value_seed(Rows { rows: Target::Many(&mut sample.cpus), limits }),
+            _ => map.next_value_seed(Rows { rows: Target::Many(&mut sample.own), limits }),
         }
     }
 }

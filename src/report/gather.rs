@@ -174,23 +174,7 @@ mod tests {
     }
 
     fn told(start_ms: i64, t_ms: i64, title: &str) -> Event {
-        Event {
-            id: 1,
-            kind: EventKind::Gap,
-            t_ms,
-            rule: None,
-            cause: None,
-            severity: None,
-            run: None,
-            pid: None,
-            start_ms,
-            end_ms: Some(t_ms),
-            title: title.to_owned(),
-            evidence: Vec::new(),
-            advice: String::new(),
-            gain: String::new(),
-            cost: None,
-        }
+        Event::of(EventKind::Gap, t_ms, start_ms, title.to_owned())
     }
 
     #[test]

@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::diagnose::audit::{Audit, Grade, cost};
 use crate::history::Bucket;
 use crate::model::Finding;
+use crate::model::text::Escaped;
 
 use super::lanes::{Lane, Line, Scale};
 use super::session::Report;
@@ -265,25 +266,4 @@ fn number(value: Option<f32>, scale: Scale) -> Value {
     let rounded = (f64::from(value) * digits).round() / digits;
     // A whole number needs no point.
     if rounded.fract() == 0.0 { json!(rounded as i64) } else { json!(rounded) }
-}
-
-/// Text as HTML, in elements and in quoted attributes.
-struct Escaped<'a>(&'a str);
-
-impl fmt::Display for Escaped<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for glyph in self.0.chars() {
-            match glyph {
-                '&' => f.write_str("&amp;")?,
-                '<' => f.write_str("&lt;")?,
-                '>' => f.write_str("&gt;")?,
-                '"' => f.write_str("&quot;")?,
-                '\'' => f.write_str("&#39;")?,
-                '\n' => f.write_char('\n')?,
-                glyph if glyph.is_control() => {}
-                glyph => f.write_char(glyph)?,
-            }
-        }
-        Ok(())
-    }
 }

@@ -7,6 +7,8 @@ use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::net::sockopt::socket_peercred;
@@ -37,6 +39,42 @@ pub(super) struct Asked {
     roots: Roots,
     runs: BTreeMap<PathBuf, Answers>,
     searched: Option<Instant>,
+    search: Option<Search>,
+}
+
+/// A thread that looks for runs: a folder may be on a disk that does not answer.
+struct Search {
+    wanted: SyncSender<Wanted>,
+    found: Receiver<(PathBuf, Answers)>,
+}
+
+/// Of which users, and which are known.
+type Wanted = (BTreeSet<u32>, BTreeSet<PathBuf>);
+
+impl Search {
+    /// Where there is no thread to be had, nothing is found.
+    fn start(roots: Roots) -> Self {
+        let (wanted, asked) = sync_channel::<Wanted>(1);
+        let (answer, found) = channel();
+        let look = move || {
+            let all = asked.iter().flat_map(|(users, known)| find(&roots, &users, &known));
+            // It ends with whoever asked.
+            let _ = all.map(|one| answer.send(one)).all(|sent| sent.is_ok());
+        };
+        let _ = thread::Builder::new().name("runs".into()).spawn(look);
+        Self { wanted, found }
+    }
+}
+
+/// The runs of these users that answer and are not known.
+fn find(
+    roots: &Roots,
+    users: &BTreeSet<u32>,
+    known: &BTreeSet<PathBuf>,
+) -> Vec<(PathBuf, Answers)> {
+    let folders = users.iter().flat_map(|&uid| runs_of(roots, uid));
+    let new = folders.filter(|folder| !known.contains(folder)).take(MOST);
+    new.filter_map(|folder| Some((folder.clone(), Answers::of(&folder.join(SOCKET))?))).collect()
 }
 
 /// Asks every run of the trainings that are looked at.
@@ -65,10 +103,11 @@ impl Asked {
         let owners: BTreeMap<Pid, u32> = trainers
             .iter()
             .filter_map(|&pid| {
+                // The kernel's own words on a process, which wait for nothing.
                 Some((pid, fs::metadata(self.roots.proc.join(pid.to_string())).ok()?.uid()))
             })
             .collect();
-        self.search(&owners.values().copied().collect());
+        self.search(owners.values().copied().collect());
         self.runs.retain(|_, run| run.take());
         let mut rows = Rows::default();
         for run in self.runs.values() {
@@ -77,16 +116,17 @@ impl Asked {
         rows
     }
 
-    fn search(&mut self, users: &BTreeSet<u32>) {
-        if self.searched.is_some_and(|at| at.elapsed() < SEARCH) {
-            return;
-        }
-        self.searched = Some(Instant::now());
-        for folder in users.iter().flat_map(|&uid| runs_of(&self.roots, uid)) {
-            if self.runs.len() < MOST && !self.runs.contains_key(&folder) {
-                let run = Answers::of(&folder.join(SOCKET));
-                self.runs.extend(run.map(|run| (folder, run)));
+    fn search(&mut self, users: BTreeSet<u32>) {
+        let search = self.search.get_or_insert_with(|| Search::start(self.roots.clone()));
+        for (folder, run) in search.found.try_iter() {
+            if self.runs.len() < MOST {
+                self.runs.entry(folder).or_insert(run);
             }
+        }
+        if self.searched.is_none_or(|at| at.elapsed() >= SEARCH) {
+            self.searched = Some(Instant::now());
+            // One that still looks is not asked again.
+            let _ = search.wanted.try_send((users, self.runs.keys().cloned().collect()));
         }
     }
 }
@@ -237,7 +277,12 @@ mod tests {
         let lines = lines();
         let (first, second) = lines.as_bytes().split_at(lines.len() / 2);
         run.write_all(first).unwrap();
-        assert!(asked.rows(&trainers).loaders.is_empty());
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while asked.runs.is_empty() {
+            assert!(asked.rows(&trainers).loaders.is_empty());
+            assert!(Instant::now() < deadline);
+            std::thread::sleep(Duration::from_millis(5));
+        }
         run.write_all(second).unwrap();
         let rows = asked.rows(&trainers);
         assert_eq!(rows.loaders.iter().map(|(_, row)| row.pid).collect::<Vec<_>>(), [Pid(77)]);
@@ -254,12 +299,17 @@ mod tests {
             let mut asked = asked(&roots);
             asked.rows(&trainers);
             let (mut run, _) = listener.accept().unwrap();
+            let deadline = Instant::now() + Duration::from_secs(30);
+            while asked.runs.is_empty() {
+                asked.rows(&trainers);
+                assert!(Instant::now() < deadline);
+                std::thread::sleep(Duration::from_millis(5));
+            }
             let writer = std::thread::spawn(move || {
                 // The other side may be gone before it is all said.
                 let _ = run.write_all(&words);
                 run
             });
-            let deadline = Instant::now() + Duration::from_secs(30);
             while !asked.runs.is_empty() {
                 assert!(asked.rows(&trainers).loaders.is_empty());
                 assert!(Instant::now() < deadline);
@@ -276,7 +326,7 @@ mod tests {
         let base = roots.dev.join(format!("shm/mltop-{uid}"));
         fs::set_permissions(&base, fs::Permissions::from_mode(0o755)).unwrap();
         listener.set_nonblocking(true).unwrap();
-        assert!(asked(&roots).rows(&BTreeSet::from([Pid(77)])).loaders.is_empty());
+        assert!(find(&roots, &BTreeSet::from([uid]), &BTreeSet::new()).is_empty());
         assert!(listener.accept().is_err());
     }
 }

@@ -11,7 +11,7 @@ use crate::diagnose::Change;
 use crate::error::Error;
 use crate::fmt;
 use crate::model::{Event, EventKind, Finding, Frame, Sample};
-use crate::record::{Options, Tape, gaps};
+use crate::record::{Options, Tape};
 
 use super::recorder::{Recorder, default_path};
 use super::stream::session;
@@ -125,7 +125,7 @@ impl Keeping {
         let title = if note.is_empty() { "mark".to_owned() } else { note };
         if self.marks.len() < MARKS {
             let id = self.marks.len() as u64 + 1;
-            let mark = gaps::event(EventKind::Mark, unix_ms, unix_ms, title.clone());
+            let mark = Event::of(EventKind::Mark, unix_ms, unix_ms, title.clone());
             self.marks.push(Event { id, ..mark });
         }
         let kept = match &mut self.recorder {

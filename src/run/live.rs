@@ -1,5 +1,7 @@
 //! The live loop: keys, samples and signals in; a frame at most thirty times a second out.
 
+mod cost;
+mod process;
 mod travel;
 
 use std::io::{self, Write as _};
@@ -15,6 +17,7 @@ use rustix::process::{Signal, getpid, kill_process};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::{oneshot, watch};
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
 
 use crate::app::{Effect, Feed, Mark, Msg, State, Whole};
@@ -35,6 +38,8 @@ use super::replay::{Begin, Reel};
 
 /// Between two frames. Keys are answered at once when the last frame is older than that.
 const FRAME: Duration = Duration::from_millis(33);
+/// In a file at once, between two looks for a key.
+const SLICE: Duration = Duration::from_millis(15);
 /// Scroll-back in memory: an hour, and no more than this.
 const TAPE_BYTES: usize = 8 << 20;
 const TAPE_SPAN: Duration = Duration::from_hours(1);
@@ -52,6 +57,8 @@ pub(super) struct Setup {
     pub settings: Settings,
     /// A line for the start.
     pub notice: Option<String>,
+    /// No signal is ever sent.
+    pub readonly: bool,
     /// Comes when what is watched has ended, with how.
     pub ends: Option<oneshot::Receiver<String>>,
 }
@@ -97,11 +104,16 @@ struct Live<'a> {
     whole: Option<watch::Receiver<Arc<Whole>>>,
     /// A finding that is to be gone to once it is known.
     wanted_finding: Option<usize>,
+    /// Processes that the user looks at in full.
+    asked: process::Looks,
+    meter: cost::Meter,
     state: State,
     /// Whether more samples may come.
     comes: bool,
     painted: Instant,
     dirty: bool,
+    /// Whether something that is plotted is still to be read from a file.
+    reads: bool,
 }
 
 impl<'a> Live<'a> {
@@ -114,12 +126,14 @@ impl<'a> Live<'a> {
         state.feed = setup.feed;
         setup.looks.theme_name().clone_into(&mut state.theme);
         state.bell = setup.notifier.bell();
+        state.readonly = setup.readonly;
         state.utc_offset_seconds = utc_offset_seconds();
         if let Some(notice) = setup.notice {
             state.update(Msg::Notice(notice));
         }
         let styles = setup.looks.styles();
-        let painter = Painter::new(Counted::new(Arc::new(AtomicU64::new(0))), width, height)?;
+        let written = Arc::new(AtomicU64::new(0));
+        let painter = Painter::new(Counted::new(Arc::clone(&written)), width, height)?;
         let mut this = Self {
             taken,
             painter,
@@ -131,10 +145,13 @@ impl<'a> Live<'a> {
             reel,
             whole: None,
             wanted_finding: None,
+            asked: process::Looks::new(),
+            meter: cost::Meter::new(written),
             state,
             comes: true,
             painted: Instant::now(),
             dirty: true,
+            reads: false,
         };
         this.begin(begin);
         Ok(this)
@@ -147,6 +164,7 @@ impl<'a> Live<'a> {
         let mut hangup = signal(SignalKind::hangup())?;
         let mut stop = signal(SignalKind::from_raw(Signal::TSTP.as_raw()))?;
         let mut go_on = signal(SignalKind::from_raw(Signal::CONT.as_raw()))?;
+        self.read_past();
         self.paint()?;
         loop {
             let due = self.painted + FRAME;
@@ -180,9 +198,15 @@ impl<'a> Live<'a> {
                     }
                     self.update(Msg::Whole(whole))
                 },
+                answer = self.asked.answer() => self.update(answer),
                 how = end_of(&mut ends) => self.update(Msg::Ended(how)),
                 () = sleep_until(due), if self.dirty => {
                     self.paint()?;
+                    Vec::new()
+                }
+                // After all that is waiting: the plots fill while keys are answered.
+                () = yield_now(), if self.reads => {
+                    self.dirty = true;
                     Vec::new()
                 }
             };
@@ -192,6 +216,7 @@ impl<'a> Live<'a> {
                 }
             }
             self.go_to_wanted()?;
+            self.read_past();
             if self.dirty && self.painted.elapsed() >= FRAME {
                 self.paint()?;
             }
@@ -227,6 +252,8 @@ impl<'a> Live<'a> {
         self.notifier.reap();
         let said = self.keeping.tick(&frame, &changes);
         self.tell(said);
+        let cost = self.meter.read(&self.reel);
+        self.tell(cost.map(Msg::Cost));
         let oldest_ms =
             self.reel.span().map_or(frame.sample.stamp.mono_ms, |(from, _)| from.mono_ms);
         let tick = self.pipeline.tick(frame, oldest_ms);
@@ -291,6 +318,11 @@ impl<'a> Live<'a> {
                 self.update(Msg::Theme(name));
             }
             Effect::Bell => self.painter.send(b"\x07")?,
+            Effect::LookAt { pid, start_ticks } => self.asked.begin(pid, start_ticks),
+            Effect::Signal { pid, start_ticks, signal } => {
+                let said = process::send(pid, start_ticks, signal);
+                self.update(Msg::Notice(said));
+            }
             Effect::Record | Effect::SaveLast | Effect::Mark { .. } => self.keep(effect),
         }
         self.dirty = true;
@@ -338,6 +370,13 @@ impl<'a> Live<'a> {
         self.painter.resize(width, height);
         self.update(Msg::Resize(width, height));
         self.painter.repaint()
+    }
+
+    /// Reads on in what is plotted and was not played.
+    fn read_past(&mut self) {
+        if self.dirty {
+            self.reads = !self.reel.read_past(&self.state, &self.pipeline.history, SLICE);
+        }
     }
 
     fn paint(&mut self) -> io::Result<()> {

@@ -9,7 +9,7 @@ mod diff;
 mod doctor;
 mod export;
 mod flight;
-mod heard;
+pub mod heap;
 mod keeping;
 mod keys;
 pub mod launch;
@@ -69,7 +69,7 @@ pub fn run(cli: Cli) -> Result<u8, Error> {
         Some(Verb::Verify(wanted)) => return verify::verify(&wanted),
         Some(Verb::Cut(wanted)) => verify::cut(&wanted),
         Some(Verb::Flight(wanted)) => return flight::flight(&wanted, &settings),
-        None => live_screen(&cli.watch, &cli.look, cli.notify, settings),
+        None => live_screen(&cli.watch, (&cli.look, cli.readonly), cli.notify, settings),
         Some(Verb::Stream(stream)) => stream_lines(&stream, settings),
         Some(Verb::Render(wanted)) => render::render(&wanted, &cli.look, &settings),
         Some(Verb::Replay(wanted)) => {
@@ -82,8 +82,8 @@ pub fn run(cli: Cli) -> Result<u8, Error> {
         Some(Verb::Rules(wanted)) => config::list(&wanted),
         Some(Verb::Explain { rule }) => config::explain(&rule, &settings),
         Some(Verb::Config { .. }) => config::print(&config),
-        Some(Verb::Demo(demo)) => show_demo(&demo, &cli.look, settings),
-        Some(Verb::Run(wanted)) => launch::run(&wanted, &cli.look, &settings),
+        Some(Verb::Demo(demo)) => show_demo(&demo, (&cli.look, cli.readonly), settings),
+        Some(Verb::Run(wanted)) => launch::run(&wanted, (&cli.look, cli.readonly), &settings),
     }
     .map(|()| 0)
 }
@@ -112,7 +112,7 @@ fn own_program() -> io::Result<PathBuf> {
 
 fn live_screen(
     watch: &Watch,
-    look: &cli::Look,
+    (look, readonly): (&cli::Look, bool),
     notify: cli::Notify,
     settings: Settings,
 ) -> Result<(), Error> {
@@ -125,6 +125,7 @@ fn live_screen(
         notifier: Notifier::new(notify),
         settings,
         notice: None,
+        readonly,
         ends: None,
     };
     show(setup, plan(watch)?)
@@ -182,7 +183,11 @@ fn examine(pid: Option<Pid>) -> Result<(), Error> {
     doctor::report(&last, &roots, problem.as_ref())
 }
 
-fn show_demo(wanted: &cli::Demo, look: &cli::Look, settings: Settings) -> Result<(), Error> {
+fn show_demo(
+    wanted: &cli::Demo,
+    (look, readonly): (&cli::Look, bool),
+    settings: Settings,
+) -> Result<(), Error> {
     let settings = settings.shortened();
     if wanted.stream.is_none() && !term::is_there() {
         return Err(Error::NoTerminal);
@@ -212,6 +217,7 @@ fn show_demo(wanted: &cli::Demo, look: &cli::Look, settings: Settings) -> Result
         notifier: Notifier::new(wanted.notify.clone()),
         settings,
         notice: Some("demo: a real loader over a SIMULATED GPU; windows are shortened".into()),
+        readonly,
         ends: None,
     };
     let result = show(setup, plan);
@@ -243,6 +249,7 @@ fn show_recorded_demo(
         notifier: Notifier::new(wanted.notify.clone()),
         settings,
         notice: Some(format!("{WHY}; a real loader over a SIMULATED GPU, recorded elsewhere")),
+        readonly: true,
         ends: None,
     };
     let (file, other) = (SessionFile::of(session), SessionFile::of(demo::recorded()?));

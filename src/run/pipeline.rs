@@ -27,7 +27,7 @@ impl Pipeline {
     }
 
     /// Puts a frame into the plots alone, as one of the time before.
-    pub(super) fn remember(&mut self, frame: &Frame) {
+    pub(super) fn remember(&mut self, frame: &Arc<Frame>) {
         self.history.push(frame);
     }
 

@@ -2,16 +2,14 @@
 
 use std::ffi::OsString;
 use std::io::{self, Write as _};
-use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, Command, ExitStatus};
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid as Process;
-use tokio::signal::unix::SignalKind;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::Receiver;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::cli;
 use crate::diagnose::Settings;
@@ -20,19 +18,16 @@ use crate::fmt;
 use crate::model::{EventKind, Sample};
 use crate::record::Progress;
 use crate::source::sampler::Sampler;
-use crate::source::text::redact;
 
-use super::heard::Heard;
-use super::launch::witness::Witness;
+use super::launch::child::{Ending, Kept, Running};
+use super::launch::marks;
 use super::pipeline::Pipeline;
 use super::recorder::{Recorder, default_path, options};
 use super::stream::session;
 use super::{WAITING, plan};
 
-/// How often the command is looked at.
+/// Between two looks for a signal that ends us before the command is started.
 const LOOK: Duration = Duration::from_millis(50);
-/// A shell's way to say that a signal ended something.
-const BY_SIGNAL: i32 = 128;
 
 /// Begins a recording with its first sample.
 type Begin<'a> = dyn Fn(&Sample) -> Result<Recorder, Error> + 'a;
@@ -67,6 +62,8 @@ pub(super) fn record(wanted: &cli::Record, settings: &Settings) -> Result<u8, Er
 
 /// Records until it is asked to stop, and says with which exit code to end.
 pub(super) fn run(wanted: &Headless<'_>) -> Result<u8, Error> {
+    // Before any thread.
+    let kept = if wanted.command.is_empty() { None } else { Some(Kept::take()?) };
     let plan = plan(wanted.watch)?;
     let (sender, samples) = tokio::sync::mpsc::channel(WAITING);
     let sampler = Sampler::start(plan, move |sample: Arc<Sample>| {
@@ -75,80 +72,100 @@ pub(super) fn run(wanted: &Headless<'_>) -> Result<u8, Error> {
         !matches!(sender.try_send(sample), Err(TrySendError::Closed(_)))
     })?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let result = runtime.block_on(async { Recording::new(wanted)?.run(samples).await });
+    let result = runtime.block_on(async { Recording::new(wanted, kept)?.run(samples).await });
     drop(sampler);
     runtime.shutdown_background();
     result
 }
 
-/// What a recording hears.
+/// Where a recording hears of its end from.
+#[derive(Debug)]
+enum Ears {
+    /// There is no command: the signals that end a program.
+    Alone { terminate: Signal, interrupt: Signal, hangup: Signal },
+    /// The command is still to be started.
+    Before(Option<Kept>),
+    /// The command, which gets the signals.
+    Beside(oneshot::Receiver<io::Result<Ending>>),
+    /// Nobody tells any more.
+    Deaf,
+}
+
+/// What it hears.
+enum Heard {
+    Asked(&'static str),
+    Ended(io::Result<Ending>),
+}
+
+impl Ears {
+    fn new(kept: Option<Kept>) -> io::Result<Self> {
+        if kept.is_some() {
+            return Ok(Self::Before(kept));
+        }
+        Ok(Self::Alone {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn hear(&mut self) -> Heard {
+        match self {
+            Self::Alone { terminate, interrupt, hangup } => Heard::Asked(tokio::select! {
+                _ = terminate.recv() => "SIGTERM",
+                _ = interrupt.recv() => "stopped by the user",
+                _ = hangup.recv() => "SIGHUP: the terminal is gone",
+            }),
+            Self::Before(kept) => {
+                while !kept.as_ref().is_some_and(Kept::came) {
+                    sleep(LOOK).await;
+                }
+                Heard::Asked("stopped before the command was started")
+            }
+            Self::Beside(ending) => {
+                let nobody = |_| Err(io::Error::other("nobody waited for the command"));
+                let ending = ending.await.unwrap_or_else(nobody);
+                *self = Self::Deaf;
+                Heard::Ended(ending)
+            }
+            Self::Deaf => std::future::pending().await,
+        }
+    }
+}
+
+/// A recording under way.
 struct Recording<'a> {
     wanted: &'a Headless<'a>,
     pipeline: Pipeline,
     recorder: Option<Recorder>,
-    terminate: Heard,
-    interrupt: Heard,
-    hangup: Heard,
-    child: Option<Child>,
-    /// Beside the command: where there is none, what is sent to all of us reaches it twice.
-    witness: Option<Witness>,
+    ears: Ears,
     said: Option<String>,
+    trouble: Option<String>,
 }
 
 impl<'a> Recording<'a> {
-    fn new(wanted: &'a Headless<'a>) -> io::Result<Self> {
-        let hear = |kind| {
-            // What is ignored stays ignored for a command, as under nohup.
-            if wanted.command.is_empty() {
-                Heard::always(kind)
-            } else {
-                Heard::unless_ignored(kind)
-            }
-        };
+    fn new(wanted: &'a Headless<'a>, kept: Option<Kept>) -> io::Result<Self> {
         Ok(Self {
             wanted,
             pipeline: Pipeline::new(wanted.settings.clone()),
             recorder: None,
-            terminate: hear(SignalKind::terminate())?,
-            interrupt: hear(SignalKind::interrupt())?,
-            hangup: hear(SignalKind::hangup())?,
-            child: None,
-            witness: None,
+            ears: Ears::new(kept)?,
             said: None,
+            trouble: None,
         })
     }
 
     async fn run(mut self, mut samples: Receiver<Arc<Sample>>) -> Result<u8, Error> {
         let end = self.wanted.duration.map(|duration| Instant::now() + duration);
         let far = Instant::now() + Duration::from_hours(24 * 365 * 30);
-        let mut look = interval(LOOK);
-        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         // False once it is over before its command is.
         let mut records = true;
         loop {
             let reason = tokio::select! {
                 biased;
-                () = self.terminate.recv() => {
-                    if self.pass_on(Signal::SIGTERM) { continue }
-                    Ok("SIGTERM")
-                }
-                () = self.hangup.recv() => {
-                    if self.pass_on(Signal::SIGHUP) { continue }
-                    Ok("SIGHUP: the terminal is gone")
-                }
-                // The terminal sends it to the command as well.
-                () = self.interrupt.recv() => match self.child {
-                    Some(_) => continue,
-                    None => Ok("stopped by the user"),
-                },
-                _ = look.tick() => match self.child_ended()? {
-                    Some(code) => {
-                        let result = if records { self.end("the command ended") } else { Ok(()) };
-                        // The command's own exit code stands, whatever became of its recording.
-                        result.unwrap_or_else(|error| say(&error.to_string()));
-                        return Ok(code);
-                    }
-                    None => continue,
+                heard = self.ears.hear() => match heard {
+                    Heard::Asked(reason) => Ok(reason),
+                    Heard::Ended(ending) => return self.ended(ending?, records),
                 },
                 sample = samples.recv(), if records => match sample {
                     Some(sample) => match self.sample(sample).transpose() {
@@ -160,7 +177,7 @@ impl<'a> Recording<'a> {
                 () = sleep_until(end.unwrap_or(far)), if records => Ok("the time asked for is over"),
             };
             let result = reason.and_then(|reason| self.end(reason));
-            if self.child.is_none() {
+            if !matches!(self.ears, Ears::Beside(_)) {
                 return result.map(|()| 0);
             }
             // Whoever started the command with us waits for its end and its exit code.
@@ -173,14 +190,16 @@ impl<'a> Recording<'a> {
         }
     }
 
-    /// Passes a signal on to the command, unless it was sent to all of us. False where there is none.
-    fn pass_on(&mut self, signal: Signal) -> bool {
-        let Some(child) = &self.child else { return false };
-        if !self.witness.as_mut().is_some_and(|witness| witness.heard(signal)) {
-            // It may have ended this moment; its end is seen at the next look.
-            let _ = kill(Process::from_raw(child.id().cast_signed()), signal);
+    /// Notes how the command ended, and says with which exit code to end.
+    fn ended(&mut self, ending: Ending, records: bool) -> Result<u8, Error> {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.event(EventKind::Stop, format!("the command {}", ending.words()));
         }
-        true
+        if records && let Err(error) = self.end("the command ended") {
+            // The command's own exit code stands, whatever became of its recording.
+            say(&error.to_string());
+        }
+        Ok(ending.code())
     }
 
     /// Takes a sample. The reason to stop, where there is one.
@@ -207,7 +226,7 @@ impl<'a> Recording<'a> {
         Ok(progress.full.then_some("the size asked for is reached"))
     }
 
-    /// Says once when writing stops or goes on.
+    /// Says once when writing stops or goes on, and what could not be done beside it.
     fn tell(&mut self, progress: &Progress) {
         if self.said != progress.paused {
             match &progress.paused {
@@ -216,33 +235,27 @@ impl<'a> Recording<'a> {
             }
             self.said.clone_from(&progress.paused);
         }
+        if self.trouble != progress.trouble {
+            progress.trouble.iter().for_each(|why| say(why));
+            self.trouble.clone_from(&progress.trouble);
+        }
     }
 
     fn start_command(&mut self) -> Result<(), Error> {
-        let Some((program, arguments)) = self.wanted.command.split_first() else { return Ok(()) };
-        let words: Vec<String> =
-            self.wanted.command.iter().map(|word| word.to_string_lossy().into_owned()).collect();
-        let line = redact(&words.iter().map(String::as_str).collect::<Vec<_>>());
-        self.witness = Witness::start_among_handlers().ok();
-        let child = Command::new(program).args(arguments).spawn().map_err(|error| {
-            Error::Record(format!("cannot run {}: {error}", program.to_string_lossy()))
-        })?;
+        let Ears::Before(kept) = &mut self.ears else { return Ok(()) };
+        let Some(kept) = kept.take() else { return Ok(()) };
+        let running = Running::start(self.wanted.command, kept, |_| Ok(()))?;
         if let Some(recorder) = &mut self.recorder {
-            recorder.event(EventKind::Start, format!("started as process {}: {line}", child.id()));
+            let (pid, line) = (running.pid(), marks::line(self.wanted.command));
+            recorder.event(EventKind::Start, format!("started as process {pid}: {line}"));
         }
-        self.child = Some(child);
+        let (told, ending) = oneshot::channel();
+        self.ears = Ears::Beside(ending);
+        let wait = move || {
+            let _ = told.send(running.wait());
+        };
+        thread::Builder::new().name("command".into()).spawn(wait)?;
         Ok(())
-    }
-
-    /// The exit code of the command once it has ended.
-    fn child_ended(&mut self) -> io::Result<Option<u8>> {
-        let Some(child) = &mut self.child else { return Ok(None) };
-        let Some(status) = child.try_wait()? else { return Ok(None) };
-        if let Some(recorder) = &mut self.recorder {
-            recorder.event(EventKind::Stop, format!("the command {}", ended(status)));
-        }
-        let code = status.code().or_else(|| status.signal().map(|signal| BY_SIGNAL + signal));
-        Ok(Some(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX)))
     }
 
     fn end(&mut self, reason: &str) -> Result<(), Error> {
@@ -262,14 +275,6 @@ impl<'a> Recording<'a> {
         let size = fmt::size(progress.bytes as f64);
         say(&format!("{}: {} ticks, {}{lost}", path.display(), progress.ticks, size.trim()));
         Ok(())
-    }
-}
-
-fn ended(status: ExitStatus) -> String {
-    match (status.code(), status.signal()) {
-        (Some(code), _) => format!("ended with exit code {code}"),
-        (None, Some(signal)) => format!("was ended by signal {signal}"),
-        (None, None) => "ended".to_owned(),
     }
 }
 

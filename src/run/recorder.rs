@@ -8,8 +8,8 @@ use crate::app;
 use crate::cli::{KeepOptions, SyncWhen};
 use crate::diagnose::Change;
 use crate::error::Error;
-use crate::model::{EventKind, Frame, Sample, Stamp};
-use crate::record::{ENDING, Options, Progress, SessionInfo, Sync, Writer, gaps};
+use crate::model::{Event, EventKind, Frame, Sample, Stamp};
+use crate::record::{ENDING, Options, Progress, SessionInfo, Sync, Writer};
 
 use super::stream::finding;
 
@@ -50,12 +50,12 @@ impl Recorder {
     /// Notes that something happened at the tick that was taken last. False where there was no room.
     pub(super) fn event(&mut self, kind: EventKind, title: String) -> bool {
         let at = self.last.unix_ms;
-        self.writer.event(gaps::event(kind, at, at, title))
+        self.writer.event(Event::of(kind, at, at, title))
     }
 
     /// Marks a moment. False where there was no room.
     pub(super) fn mark(&mut self, unix_ms: i64, title: String) -> bool {
-        self.writer.event(gaps::event(EventKind::Mark, unix_ms, unix_ms, title))
+        self.writer.event(Event::of(EventKind::Mark, unix_ms, unix_ms, title))
     }
 
     /// Where it is recorded to.

@@ -6,6 +6,7 @@ pub mod gpu;
 pub mod loader;
 pub mod machine;
 pub mod mounts;
+pub mod process;
 pub(crate) mod rights;
 pub mod root;
 pub mod sampler;

@@ -4,6 +4,7 @@
 //! processes of their own and are only asked for their latest answer.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -14,13 +15,13 @@ use rustix::time::{ClockId, clock_gettime};
 use super::elsewhere::Elsewhere;
 use super::gpu::{GpuLook, Gpus};
 use super::loader::Loaders;
-use super::machine::{Cgroups, Machine, ProcStat, Procs};
+use super::machine::{Cgroups, Machine, ProcStat, Procs, cgroup_of, container_of};
 use super::root::Roots;
 use super::server::{Servers, Wanted};
 use super::simulated::SimulatedGpu;
 use super::trainer::{Found, ProcSeen, Trainers};
 use crate::model::inventory::{GpuInfo, ProcInfo, Role, RunInfo, SourceStatus};
-use crate::model::sample::GpuProcSample;
+use crate::model::sample::{GpuProcKind, GpuProcSample, UsageSource};
 use crate::model::{Inventory, Pid, Reading, Sample, Stamp};
 
 /// Processes that are recorded because they use most, beside those of the training.
@@ -121,6 +122,7 @@ struct Sources {
     inventory: Arc<Inventory>,
     watched: Option<Arc<Found>>,
     groups: BTreeMap<Pid, Box<str>>,
+    roots: Roots,
     seq: u64,
     ticks_per_second: u64,
     boot_unix_ms: i64,
@@ -128,6 +130,7 @@ struct Sources {
 
 impl Sources {
     fn new(plan: Plan) -> Self {
+        let roots = plan.roots.clone();
         let machine = Machine::new(plan.roots.clone());
         let inventory = Inventory { host: Arc::new(machine.host_info()), ..Inventory::default() };
         let stamp = now();
@@ -144,6 +147,7 @@ impl Sources {
             inventory: Arc::new(inventory),
             watched: None,
             groups: BTreeMap::new(),
+            roots,
             seq: 0,
             ticks_per_second: rustix::param::clock_ticks_per_second().max(1),
             boot_unix_ms: stamp.unix_ms - stamp.mono_ms as i64,
@@ -154,7 +158,9 @@ impl Sources {
         let begun = Instant::now();
         let stamp = now();
         let gpu_look = self.look_at_gpus(begun);
-        let gpu_pids: BTreeSet<Pid> = gpu_look.procs.iter().map(|held| held.pid).collect();
+        let gpu_pids: BTreeSet<Pid> = computing(&gpu_look);
+        let mut sample = Sample { seq: self.seq, stamp, ..Sample::default() };
+        self.machine.read_uncounted(&mut sample);
         let (seen, busiest) = self.scan(stamp.mono_ms);
         self.trainers.update(&seen, &gpu_pids);
         let servers = self.servers.as_mut().map(|servers| {
@@ -176,6 +182,7 @@ impl Sources {
             self.watched = Some(Arc::clone(&found));
         }
         let mut loader_look = self.loaders.look();
+        let looks = (loader_look.looks, loader_look.cost_cpu_seconds);
         if let Some(elsewhere) = &mut self.elsewhere {
             elsewhere.improve(&found.trainers, &mut loader_look);
         }
@@ -183,8 +190,6 @@ impl Sources {
         recorded.extend(&servers.pids);
         self.procs.watch(&recorded);
         let mut sample = Sample {
-            seq: self.seq,
-            stamp,
             gpus: gpu_look.samples.clone(),
             gpu_procs,
             loaders: loader_look.samples,
@@ -192,11 +197,10 @@ impl Sources {
             servers: servers.samples,
             latencies: servers.latencies,
             procs: self.procs.sample(recorded.iter().copied()),
-            ..Sample::default()
+            ..sample
         };
         sample.host.processes = Reading::Is(self.procs.table().len() as u64);
-        self.machine.read(&mut sample);
-        self.read_own_cost(&gpu_look, &mut sample);
+        self.read_own_cost(&gpu_look, looks, &mut sample);
         let groups: BTreeSet<&Box<str>> = self.groups.values().collect();
         sample.cgroups = self.cgroups.read(&groups.into_iter().cloned().collect::<Vec<_>>());
         let others = gpu_look.others.into_iter().map(|other| other.status);
@@ -248,17 +252,21 @@ impl Sources {
 
     /// The process table in the shape that the search for trainers takes, and who uses most.
     fn scan(&mut self, mono_ms: u64) -> (Vec<ProcSeen>, Vec<Pid>) {
-        let seen = self.procs.scan(mono_ms).iter().map(seen).collect();
+        let table = self.procs.scan_after(self.machine.started(), mono_ms);
+        let seen = table.iter().map(seen).collect();
         (seen, self.procs.busiest(BUSIEST))
     }
 
-    fn read_own_cost(&mut self, look: &GpuLook, sample: &mut Sample) {
+    fn read_own_cost(&mut self, look: &GpuLook, looks: (u64, f64), sample: &mut Sample) {
         let mut own = vec![Pid(std::process::id())];
         own.extend(look.collector);
         own.extend(look.others.iter().filter_map(|other| other.collector));
         let cost = self.procs.own_cost(&own);
         sample.host.mltop_cpu_seconds_total = cost.cpu_seconds;
         sample.host.mltop_pss_bytes = cost.pss_bytes;
+        sample.host.mltop_looks_total = Reading::Is(looks.0);
+        sample.host.mltop_looks_cpu_seconds_total = Reading::Is(looks.1);
+        sample.own = self.procs.own_rows(&own);
     }
 
     /// Names of the recorded processes: from the search for trainers where it knows them, else what
@@ -296,8 +304,13 @@ impl Sources {
         }
     }
 
+    /// What is told of a process without looking into it. Its command line is not among that: reading
+    /// it waits for a process that the kernel holds.
     fn plain_info(&self, stat: &ProcStat) -> ProcInfo {
         let since_boot_ms = stat.start_ticks * 1000 / self.ticks_per_second;
+        let folder = self.roots.proc.join(stat.pid.to_string());
+        let owner = std::fs::metadata(folder).map(|data| data.uid());
+        let cgroup = cgroup_of(&self.roots, stat.pid).ok();
         ProcInfo {
             pid: stat.pid,
             parent: stat.parent,
@@ -305,12 +318,12 @@ impl Sources {
             start_ms: Some(self.boot_unix_ms + since_boot_ms as i64),
             name: stat.name.clone(),
             command: Box::default(),
-            user: Box::default(),
+            user: owner.map(|uid| self.trainers.user(uid)).unwrap_or_default(),
             role: Role::Other,
             run: None,
             rank: None,
-            cgroup: None,
-            container: None,
+            container: cgroup.as_deref().and_then(container_of),
+            cgroup,
         }
     }
 
@@ -339,6 +352,17 @@ fn recorded_pids(found: &Found, gpu_pids: &BTreeSet<Pid>, busiest: &[Pid]) -> BT
     pids.extend(gpu_pids);
     pids.extend(busiest);
     pids
+}
+
+/// Who computes on a GPU. Of cards that every desktop opens, those that only draw are none.
+fn computing(look: &GpuLook) -> BTreeSet<Pid> {
+    let open = |gpu| {
+        let row = look.samples.iter().find(|row| row.gpu == gpu);
+        row.is_some_and(|row| row.usage_source == Reading::Is(UsageSource::Processes))
+    };
+    let draws = |held: &&GpuProcSample| held.kind == Reading::Is(GpuProcKind::Graphics);
+    let held = look.procs.iter().filter(|held| !(draws(held) && open(held.gpu)));
+    held.map(|held| held.pid).collect()
 }
 
 /// The moment on both clocks.

@@ -60,6 +60,33 @@ fn names_secret(name: &str) -> bool {
         || lower.split(|c: char| !c.is_ascii_alphanumeric()).any(key)
 }
 
+/// Parts of a variable's name that tell a secret, beside those of options: an environment has more of
+/// them, and shorter ones.
+const SECRET_PARTS: [&str; 14] = [
+    "pass",
+    "pwd",
+    "pw",
+    "pat",
+    "cred",
+    "creds",
+    "cookie",
+    "dsn",
+    "sas",
+    "jwt",
+    "otp",
+    "pin",
+    "cert",
+    "signature",
+];
+
+/// Whether the value of an environment's variable is not to be shown.
+pub(super) fn hides_in_environment(name: &str) -> bool {
+    let folder = matches!(name, "PWD" | "OLDPWD");
+    let lower = name.to_ascii_lowercase();
+    let mut parts = lower.split(|c: char| !c.is_ascii_alphanumeric());
+    !folder && (names_secret(name) || parts.any(|part| SECRET_PARTS.contains(&part)))
+}
+
 /// `--max-tokens`, `num_tokens_per_batch`: text is counted in tokens too, and such a number is no secret.
 fn is_count_of_tokens(lower: &str) -> bool {
     let has = |wanted: &[&str]| {

@@ -35,7 +35,8 @@ pub(super) fn paint(plot: &Plot, pane: &mut Pane<'_>, styles: &Styles) {
     let columns = pane.width.saturating_sub(2);
     let inner = Area { x: 1, y: 0, width: columns, height: pane.height };
     let rows = pane.height;
-    let painter = Painter { plot, styles, rows, scale: Scale::of(plot, rows) };
+    let tones = plot.series.iter().map(|one| tones(one, styles, rows)).collect();
+    let painter = Painter { plot, styles, rows, scale: Scale::of(plot, rows), tones };
     let mut inner = pane.within(inner);
     for x in 0..columns {
         let column = painter.column(x);
@@ -64,6 +65,15 @@ struct Painter<'a> {
     styles: &'a Styles,
     rows: u16,
     scale: Option<Scale>,
+    /// The colours of the series, each from the lowest row to the highest.
+    tones: Vec<Vec<Rgb>>,
+}
+
+/// A series that is filled, with its number among all.
+#[derive(Clone, Copy)]
+struct Fill<'a> {
+    series: &'a Series,
+    number: usize,
 }
 
 /// The first and the last dot of a line in a half column.
@@ -73,7 +83,7 @@ type Stroke = Option<(u16, u16)>;
 struct Column<'a> {
     x: u16,
     shade: Shade,
-    fills: Vec<(&'a Series, [(u16, u16); 2])>,
+    fills: Vec<(Fill<'a>, [(u16, u16); 2])>,
     /// Dots of braille from the bottom, both ends included, by half column.
     lines: Vec<(&'a Series, [Stroke; 2])>,
 }
@@ -86,13 +96,13 @@ impl<'a> Painter<'a> {
             return column;
         };
         let first = usize::from(x) * 2;
-        for series in &self.plot.series {
+        for (number, series) in self.plot.series.iter().enumerate() {
             if series.draw == Draw::Line {
                 let half = |point| stroke(scale, series, point);
                 column.lines.push((series, [half(first), half(first + 1)]));
             } else {
                 let half = |point| scale.fill(series, point).unwrap_or((0, 0));
-                column.fills.push((series, [half(first), half(first + 1)]));
+                column.fills.push((Fill { series, number }, [half(first), half(first + 1)]));
             }
         }
         column
@@ -117,7 +127,7 @@ impl<'a> Painter<'a> {
             };
             return (glyph, over(series.role));
         }
-        let bands = fills.iter().all(|(series, _)| series.draw == Draw::Band);
+        let bands = fills.iter().all(|(fill, _)| fill.series.draw == Draw::Band);
         if self.limit_row() == Some(y)
             && column.shade != Shade::Gap
             && (bands || (covered >= 14 && fill.is_some()))
@@ -146,17 +156,18 @@ impl<'a> Painter<'a> {
     }
 
     /// The glyph of the fills of a cell: the last drawn in front, what shows of another behind.
-    fn filled(&self, fills: &[(&Series, Mask)], row: u16, ground: Style) -> (char, Style) {
+    fn filled(&self, fills: &[(Fill<'_>, Mask)], row: u16, ground: Style) -> (char, Style) {
         // Of two of one size the one in front comes first: the sort is stable. A value never gives
         // way to its range.
         let mut by_size: Vec<_> = fills.iter().rev().copied().collect();
-        by_size.sort_by_key(|(series, mask)| {
-            (series.draw == Draw::Band, std::cmp::Reverse(mask.count()))
+        by_size.sort_by_key(|(fill, mask)| {
+            (fill.series.draw == Draw::Band, std::cmp::Reverse(mask.count()))
         });
-        let Some((series, mask)) = by_size.first().copied() else {
+        let Some((fill, mask)) = by_size.first().copied() else {
             return (' ', ground);
         };
-        let color = self.styles.ink(self.tone(series, row));
+        let series = fill.series;
+        let color = self.styles.ink(self.tone(fill, row));
         if self.styles.glyphs() == Glyphs::Ascii {
             return (ascii(series, mask), ground.fg(color));
         }
@@ -172,11 +183,11 @@ impl<'a> Painter<'a> {
         });
         match (behind, fit.swapped) {
             (Some((other, _)), false) => {
-                let back = self.styles.ink(self.tone(other, row));
+                let back = self.styles.ink(self.tone(*other, row));
                 (fit.glyph, Style::default().fg(color).bg(back))
             }
             (Some((other, _)), true) => {
-                let front = self.styles.ink(self.tone(other, row));
+                let front = self.styles.ink(self.tone(*other, row));
                 (fit.glyph, Style::default().fg(front).bg(color))
             }
             (None, false) => (fit.glyph, ground.fg(color)),
@@ -188,28 +199,10 @@ impl<'a> Painter<'a> {
         }
     }
 
-    /// The colour of a fill: brighter the higher it reaches, so that peaks are seen first.
-    fn tone(&self, series: &Series, row: u16) -> Rgb {
-        let theme = self.styles.theme();
-        let own = theme.color(series.role);
-        if !self.styles.mixes() {
-            return own;
-        }
-        let below_peak = match series.draw {
-            Draw::Hanging => row,
-            _ => self.rows.saturating_sub(row + 1),
-        };
-        match series.draw {
-            Draw::Band if series.role == Role::Band => own,
-            Draw::Band => theme.background().mix(own, BAND_SHARE),
-            _ if self.styles.depth() == Depth::True => {
-                let light = theme.background().luminance() > 0.5;
-                let peak = if light { LIGHT_PEAK } else { PEAK };
-                let share = f64::from(below_peak).mul_add(-FADE, peak).max(FOOT);
-                theme.background().mix(own, share)
-            }
-            _ => own,
-        }
+    /// The colour of a fill in a row from the bottom.
+    fn tone(&self, fill: Fill<'_>, row: u16) -> Rgb {
+        let tones = self.tones.get(fill.number);
+        tones.and_then(|tones| tones.get(usize::from(row))).copied().unwrap_or_default()
     }
 
     /// A role's colour and weight without its ground.
@@ -274,11 +267,11 @@ impl<'a> Painter<'a> {
     }
 
     /// The colour of a cell that is filled for the most part. Fills that are patterns have none.
-    fn cover(&self, fills: &[(&Series, Mask)], row: u16) -> Option<Rgb> {
-        let (series, mask) = fills.iter().max_by_key(|(_, mask)| mask.count())?;
+    fn cover(&self, fills: &[(Fill<'_>, Mask)], row: u16) -> Option<Rgb> {
+        let (fill, mask) = fills.iter().max_by_key(|(_, mask)| mask.count())?;
         let solid = self.styles.mixes()
-            || (self.styles.glyphs() == Glyphs::Unicode && series.draw != Draw::Band);
-        (mask.count() >= 8 && solid).then(|| self.tone(series, row))
+            || (self.styles.glyphs() == Glyphs::Unicode && fill.series.draw != Draw::Band);
+        (mask.count() >= 8 && solid).then(|| self.tone(*fill, row))
     }
 
     /// The style of what is drawn over a cell: on a fill it stands on the fill's own colour. Where
@@ -301,18 +294,42 @@ impl<'a> Painter<'a> {
     }
 }
 
+/// The colours of a series, from the lowest row to the highest: brighter the higher it reaches, so that
+/// peaks are seen first.
+fn tones(series: &Series, styles: &Styles, rows: u16) -> Vec<Rgb> {
+    let theme = styles.theme();
+    let (own, ground) = (theme.color(series.role), theme.background());
+    let peak = if ground.luminance() > 0.5 { LIGHT_PEAK } else { PEAK };
+    let tone = |row: u16| {
+        let below_peak = match series.draw {
+            Draw::Hanging => row,
+            _ => rows - 1 - row,
+        };
+        match series.draw {
+            _ if !styles.mixes() => own,
+            Draw::Band if series.role == Role::Band => own,
+            Draw::Band => ground.mix(own, BAND_SHARE),
+            _ if styles.depth() == Depth::True => {
+                ground.mix(own, f64::from(below_peak).mul_add(-FADE, peak).max(FOOT))
+            }
+            _ => own,
+        }
+    };
+    (0..rows).map(tone).collect()
+}
+
 /// What shows of each series in a cell, in drawing order.
-fn visible<'a>(column: &Column<'a>, row: u16) -> Vec<(&'a Series, Mask)> {
+fn visible<'a>(column: &Column<'a>, row: u16) -> Vec<(Fill<'a>, Mask)> {
     let mut hidden = Mask::default();
     let mut fills = Vec::with_capacity(column.fills.len());
-    for (series, [left, right]) in column.fills.iter().rev() {
+    for (fill, [left, right]) in column.fills.iter().rev() {
         let mask = Mask {
             left: Mask::span(left.0, left.1, row),
             right: Mask::span(right.0, right.1, row),
         };
         let shows = mask.without(hidden);
         if shows.count() > 0 {
-            fills.push((*series, shows));
+            fills.push((*fill, shows));
         }
         hidden = hidden.with(mask);
     }

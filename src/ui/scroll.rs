@@ -19,8 +19,11 @@ pub(super) fn scroll(shown: &mut Buffer, next: &Buffer) -> Vec<(u16, usize)> {
         return Vec::new();
     }
     let rows = shown.content.chunks_exact_mut(width).zip(next.content.chunks_exact(width));
+    // Most rows move as the one above: with that tried first, other distances are soon given up.
+    let mut likely = 1;
     let moved = rows.zip(0_u16..).filter_map(|((old, new), y)| {
-        let by = distance(old, new)?;
+        let by = distance(old, new, likely)?;
+        likely = by;
         let row = old.get_mut(FIRST..width - FIRST)?;
         row.rotate_left(by);
         // What the terminal puts there.
@@ -31,21 +34,31 @@ pub(super) fn scroll(shown: &mut Buffer, next: &Buffer) -> Vec<(u16, usize)> {
 }
 
 /// How far to the left a row moved; `None` where it did not, or where it is cheaper to send it.
-fn distance(old: &[Cell], new: &[Cell]) -> Option<usize> {
+/// `likely` is the distance to try first.
+fn distance(old: &[Cell], new: &[Cell], likely: usize) -> Option<usize> {
     let last = old.len().min(new.len()) - FIRST;
-    let differing = |by: usize| {
+    // How many cells would be left to send, if that is less than `most`.
+    let differing = |by: usize, most: usize| {
         let old = old.get(FIRST + by..last).unwrap_or_default();
         let kept = old.iter().zip(new.iter().skip(FIRST));
-        kept.filter(|(old, new)| old != new).count() + by
+        let differing = kept.filter(|(old, new)| old != new).take(most.saturating_sub(by)).count();
+        Some(differing + by).filter(|left| *left < most)
     };
-    let unmoved = differing(0);
+    let unmoved = differing(0, usize::MAX)?;
     if unmoved < FEW || !old.iter().chain(new).all(|cell| cell.symbol().width() == 1) {
         return None;
     }
-    let (by, left) = (1..=FARTHEST.min(last - FIRST))
-        .map(|by| (by, differing(by)))
-        .min_by_key(|(_, left)| *left)?;
-    (left * 2 < unmoved).then_some(by)
+    // Twice of what is left must be less than all.
+    let mut most = unmoved.div_ceil(2);
+    let mut best = None;
+    let farthest = FARTHEST.min(last - FIRST);
+    for by in std::iter::once(likely.min(farthest)).chain((1..=farthest).filter(|by| *by != likely))
+    {
+        if let Some(left) = differing(by, most) {
+            (most, best) = (left, Some(by));
+        }
+    }
+    best
 }
 
 #[cfg(test)]

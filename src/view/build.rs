@@ -8,11 +8,13 @@ use super::focus::Look;
 use super::footer::footer;
 use super::gpus;
 use super::header::header;
+use super::host;
 use super::lane::LaneKind;
 use super::lanes::Plotted;
 use super::layout::{LINE_BELOW, Layout, layout};
 use super::loaders;
 use super::popup::popup;
+use super::processes;
 use super::screen::{Area, Body, Edge, Part, Rule, Screen, TextRow};
 use super::small;
 use super::strip;
@@ -50,6 +52,8 @@ fn without_strip(state: &State, past: &dyn Plotted, width: u16, height: u16) -> 
         ScreenKind::Gpus => gpus::columns(width),
         ScreenKind::Findings => findings::columns(width, height),
         ScreenKind::Loaders => loaders::columns(width),
+        ScreenKind::Processes => 0,
+        ScreenKind::Host => host::columns(width),
     };
     let look = Look::new(state, past, columns);
     let whole = Area { x: 0, y: 0, width, height };
@@ -62,7 +66,9 @@ fn without_strip(state: &State, past: &dyn Plotted, width: u16, height: u16) -> 
         ScreenKind::Lanes => lanes(&mut screen, &look),
         ScreenKind::Gpus => gpus::put(&mut screen, &look),
         ScreenKind::Loaders => loaders::put(&mut screen, &look),
+        ScreenKind::Processes => processes::put(&mut screen, &look),
         ScreenKind::Findings => findings::put(&mut screen, &look),
+        ScreenKind::Host => host::put(&mut screen, &look),
     }
     if let Some(part) = popup(&look, width, height) {
         put(&mut screen, part.area, part.body);

@@ -51,7 +51,11 @@ impl<'a> Look<'a> {
         // On the screen of the findings all is about the chosen one.
         let verdict = match state.screen {
             ScreenKind::Findings => state.picked_finding(),
-            ScreenKind::Lanes | ScreenKind::Gpus | ScreenKind::Loaders => state.verdict(),
+            ScreenKind::Lanes
+            | ScreenKind::Gpus
+            | ScreenKind::Loaders
+            | ScreenKind::Processes
+            | ScreenKind::Host => state.verdict(),
         };
         let row = row.filter(|_| state.screen != ScreenKind::Findings);
         look.run = row.map(|row| row.run).or_else(|| default_run(state, verdict, inventory));

@@ -9,7 +9,10 @@ use super::screen::{Line, Role, TextRow, span, strong};
 use super::text::{line_width, safe, tail, width as columns, word};
 
 /// What the footer lists while there is room, the most wanted first. Two actions share one word.
-const LISTED: [(Action, Option<Action>); 16] = [
+const LISTED: [(Action, Option<Action>); 21] = [
+    (Action::Filter, None),
+    (Action::Sort, None),
+    (Action::Signal, None),
     (Action::Pause, None),
     (Action::ScrubLeft, Some(Action::ScrubRight)),
     (Action::ZoomIn, Some(Action::ZoomOut)),
@@ -20,6 +23,8 @@ const LISTED: [(Action, Option<Action>); 16] = [
     (Action::Screen(3), None),
     (Action::Screen(2), None),
     (Action::Screen(5), None),
+    (Action::Screen(4), None),
+    (Action::Screen(6), None),
     (Action::PrevFinding, Some(Action::NextFinding)),
     (Action::SelectUp, Some(Action::SelectDown)),
     (Action::GpuMode, None),
@@ -68,10 +73,20 @@ fn said(look: &Look<'_>, action: Action) -> Option<&'static str> {
     let loaders = look.state.screen == ScreenKind::Loaders;
     let findings = look.state.screen == ScreenKind::Findings;
     let gpus = look.state.screen == ScreenKind::Gpus;
+    let processes = look.state.screen == ScreenKind::Processes;
+    let host = look.state.screen == ScreenKind::Host;
     let several = loaders && loader_rows(look.state).len() > 1;
     Some(match action {
         Action::Pause if !look.live() && look.state.is_replay() => "play",
         Action::Pause if !look.live() => "go on",
+        Action::Filter | Action::Sort | Action::Signal if !processes => return None,
+        Action::Signal if look.state.readonly || !look.state.is_of_this_machine() => return None,
+        Action::SelectUp if processes => "choose",
+        Action::SelectUp if host => "scroll",
+        Action::Enter if processes => "more",
+        Action::Expand if processes => "fold",
+        Action::ScrubLeft | Action::ZoomIn | Action::GpuMode if processes => return None,
+        Action::GpuMode | Action::Expand if host => return None,
         Action::SelectUp if several && !look.state.picked.inside => "loaders",
         Action::SelectUp if loaders => "workers",
         Action::Enter if loaders && look.state.picked != Picked::default() => "more",

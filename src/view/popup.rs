@@ -9,6 +9,7 @@ use crate::model::Finding;
 use super::focus::Look;
 use super::gpus;
 use super::loaders;
+use super::processes;
 use super::screen::{Area, Body, Line, Part, Role, TextRow, span, strong};
 use super::text::{left, safe, wrap};
 use super::verdict::{badge, severity_role};
@@ -42,6 +43,14 @@ pub(super) fn popup(look: &Look<'_>, width: u16, height: u16) -> Option<Part> {
         Overlay::Gpu { gpu, scroll } => {
             let (title, rows) = gpus::popup(look, gpu, inner)?;
             (title, rows, scroll)
+        }
+        Overlay::Process { pid, scroll } => {
+            let (title, rows) = processes::popup(look, pid, inner)?;
+            (title, rows, scroll)
+        }
+        Overlay::Signal(asking) => {
+            let (title, rows) = processes::signal(look, asking, inner);
+            (title, rows, 0)
         }
         Overlay::Worker { loader, worker, scroll } => {
             let (title, rows) = loaders::popup(look, loader, worker, inner)?;

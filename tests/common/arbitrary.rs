@@ -229,6 +229,8 @@ pub(crate) fn sample_with(dice: &mut Dice, seq: u64, names: &Arc<Inventory>) -> 
         workers: rows(dice, 6),
         servers: rows(dice, 2),
         latencies: rows(dice, 5),
+        cpus: rows(dice, 4),
+        own: rows(dice, 3),
     }
 }
 
@@ -286,6 +288,8 @@ pub(crate) fn difference(a: &Sample, b: &Sample) -> Option<String> {
         .or_else(|| section(&a.workers, &b.workers))
         .or_else(|| section(&a.servers, &b.servers))
         .or_else(|| section(&a.latencies, &b.latencies))
+        .or_else(|| section(&a.cpus, &b.cpus))
+        .or_else(|| section(&a.own, &b.own))
 }
 
 fn section<S: Section>(a: &[S], b: &[S]) -> Option<String> {

@@ -7,8 +7,8 @@ use crate::standin;
 
 /// Calls a second on a GPU at the usual interval, as `source::gpu::collector` promises: on one in use
 /// with GPM, on one in use without GPM over sixteen lanes of the fourth generation, on an unused one.
-const GPM: f64 = 15.0;
-const COUNTERS: f64 = 10.0 + 12.0;
+const GPM: f64 = 12.0;
+const COUNTERS: f64 = 9.0 + 12.0;
 const UNUSED: f64 = 7.0;
 /// What a window of seconds may hold more than its part of what is asked every three.
 const EDGE: f64 = 2.0;

@@ -93,6 +93,23 @@ fn a_quiet_process_is_read_seldom_and_a_watched_or_busy_one_at_every_scan() {
 }
 
 #[test]
+fn processes_are_listed_anew_where_one_was_started_and_every_four_seconds() {
+    let host = Host::from_text("");
+    host.write("proc/4/stat", stat(4, 1, 10));
+    let mut procs = Procs::new(host.roots());
+    assert_eq!(procs.scan_after(Some(70), 0).len(), 1);
+    host.write("proc/8/stat", stat(8, 1, 10));
+    assert_eq!(procs.scan_after(Some(71), 1_000).len(), 2, "one was started");
+    host.write("proc/12/stat", stat(12, 1, 10));
+    assert_eq!(procs.scan_after(Some(71), 2_000).len(), 2, "nobody came, as far as told");
+    host.remove("proc/4");
+    assert_eq!(procs.scan_after(Some(71), 4_000).len(), 1, "one that ended shows when it is read");
+    assert_eq!(procs.scan_after(Some(71), 5_000).len(), 2, "and the list does not stand for ever");
+    host.remove("proc/12");
+    assert_eq!(procs.scan_after(None, 6_000).len(), 1, "nor where no count is told");
+}
+
+#[test]
 fn a_pid_that_was_given_away_again_is_a_new_process() {
     let host = Host::from_text("");
     host.write("proc/4/stat", stat(4, 1, 500));

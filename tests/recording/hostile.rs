@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Instant;
 
 use mltop::record::{ReadError, SessionFile};
 
@@ -56,6 +57,7 @@ fn wide(seq: u64, rows: usize) -> String {
 #[ignore = "run by hostile_files_are_refused_within_little_memory"]
 fn a_hostile_file_is_read_here() {
     let Some(path) = std::env::var_os("MLTOP_HOSTILE") else { return };
+    let begun = Instant::now();
     let ticks = match SessionFile::open(Path::new(&path)) {
         Ok((file, _)) => {
             let _ = file.events();
@@ -66,7 +68,8 @@ fn a_hostile_file_is_read_here() {
     };
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    writeln!(std::io::stdout(), "ticks={ticks} peak={}", peak.trim()).unwrap();
+    let ms = begun.elapsed().as_millis();
+    writeln!(std::io::stdout(), "ticks={ticks} peak={} ms={ms}", peak.trim()).unwrap();
 }
 
 #[test]
@@ -130,6 +133,9 @@ fn hostile_files_are_refused_within_little_memory() {
             panic!("{}: {said} {}", path.display(), String::from_utf8_lossy(&output.stderr))
         });
         let (read, peak) = line.1.split_once(" peak=").unwrap();
+        let (peak, ms) = peak.split_once(" ms=").unwrap();
+        let name = path.file_name().unwrap().to_string_lossy();
+        eprintln!("{name}: {peak} at most, {} ms", ms.trim());
         assert_eq!(read, ticks.to_string(), "{}", path.display());
         let kib: u64 = peak.trim_end_matches("kB").trim().parse().unwrap();
         assert!(kib < 64 << 10, "{kib} KiB for {}", path.display());

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use mltop::derive;
 use mltop::model::inventory::HostInfo;
 use mltop::model::{Event, EventKind, Sample, Stamp};
-use mltop::record::{Options, SessionInfo, Writer, gaps};
+use mltop::record::{Options, SessionInfo, Writer};
 
 use super::arbitrary::session;
 
@@ -69,7 +69,7 @@ pub(crate) fn info(session: &str, interval_ms: u64) -> SessionInfo {
 
 pub(crate) fn mark(number: u64) -> Event {
     let at = START_UNIX_MS + number as i64 * 3000;
-    gaps::event(EventKind::Mark, at, at, format!("mark {number} of the \"user\""))
+    Event::of(EventKind::Mark, at, at, format!("mark {number} of the \"user\""))
 }
 
 /// A line with a checksum that fits, whatever stands in it.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use mltop::derive;
 use mltop::model::{Event, EventKind, Sample, Severity, Stamp};
 use mltop::record::ring::{Flight, Folder, Limits};
-use mltop::record::{Options, SessionFile, Writer, gaps};
+use mltop::record::{Options, SessionFile, Writer};
 
 use super::arbitrary::session;
 use super::full::{Tmpfs, until};
@@ -75,6 +75,16 @@ fn gaps_of(file: &SessionFile) -> Vec<String> {
     let events = file.events();
     let gaps = events.iter().filter(|event| event.kind == EventKind::Gap);
     gaps.map(|event| event.title.clone()).collect()
+}
+
+/// A finding that is worth keeping.
+fn critical(at_ms: i64) -> Event {
+    Event {
+        severity: Some(Severity::Critical),
+        rule: Some("STARVED".into()),
+        end_ms: None,
+        ..Event::of(EventKind::Finding, at_ms, at_ms, "the loop starves".to_owned())
+    }
 }
 
 const NOON: Stamp = Stamp { unix_ms: 1_760_000_000_000, mono_ms: 500_000 };
@@ -176,12 +186,6 @@ fn a_ring_goes_on_after_a_kill_a_set_clock_and_a_boot_and_tells_each() {
 fn an_incident_is_pinned_with_what_was_around_it_and_outlives_the_ring() {
     let folder = tempfile::tempdir().unwrap();
     let mut ring = Fed::start(folder.path(), limits(2 << 20), NOON, "a");
-    let critical = |at_ms| Event {
-        severity: Some(Severity::Critical),
-        rule: Some("STARVED".into()),
-        end_ms: None,
-        ..gaps::event(EventKind::Finding, at_ms, at_ms, "the loop starves".to_owned())
-    };
     for tick in 0..2500 {
         let event = (tick == 700).then(|| critical(NOON.unix_ms + 700_000));
         ring.tick(event.into_iter().collect());
@@ -204,6 +208,29 @@ fn an_incident_is_pinned_with_what_was_around_it_and_outlives_the_ring() {
     let oldest = all(folder.path()).span().0;
     assert!(oldest.unix_ms > NOON.unix_ms + 700_000, "the ring itself has gone on");
     assert!(ring.bytes().unwrap() <= 2 << 20);
+}
+
+#[test]
+fn what_cannot_be_pinned_is_said_and_the_ring_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut ring = Fed::start(folder.path(), limits(64 << 20), NOON, "a");
+    for _ in 0..5 {
+        ring.tick(Vec::new());
+    }
+    ring.written();
+    // Nothing can be put into it, whoever tries.
+    std::fs::remove_dir(folder.path().join("pinned")).unwrap();
+    std::fs::write(folder.path().join("pinned"), "").unwrap();
+    for tick in 5..500 {
+        let event = (tick == 10).then(|| critical(NOON.unix_ms + 10_000));
+        ring.tick(event.into_iter().collect());
+    }
+    ring.written();
+    let progress = ring.writer.progress();
+    let trouble = progress.trouble.expect("it is said");
+    assert!(trouble.contains("an incident (STARVED) is not pinned: Not a directory"), "{trouble}");
+    assert_eq!((progress.ticks, progress.paused), (500, None));
+    ring.writer.end(0, "over").unwrap();
 }
 
 #[test]

@@ -22,8 +22,9 @@ struct Set {
 
 static SETS: Mutex<BTreeMap<usize, Set>> = Mutex::new(BTreeMap::new());
 
-/// Longest sleep of a caller that waits: the script may change meanwhile.
-const NAP: Duration = Duration::from_millis(100);
+/// Longest sleep of a caller that waits: the script may change meanwhile. A driver sleeps until there is
+/// something to tell; what this costs counts as the caller's.
+const NAP: Duration = Duration::from_millis(250);
 
 fn with<T>(set: *mut c_void, work: impl FnOnce(&mut Set) -> T) -> Option<T> {
     let mut sets = SETS.lock().unwrap_or_else(PoisonError::into_inner);

@@ -7,11 +7,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::model::{Event, EventKind, Frame, Sample, Severity, Stamp};
-use crate::record::gaps;
 use crate::record::head::SessionInfo;
 use crate::record::session_file::SessionFile;
 use crate::record::verify::cut;
-use crate::record::writer::core::Core;
+use crate::record::writer::core::{Core, reason};
 use crate::record::writer::disk::OpenFile;
 use crate::record::writer::{Keep, Options, Progress, Writer};
 
@@ -154,8 +153,16 @@ impl Flight {
         Ok(())
     }
 
+    /// Removes what has to go, and says where that fails: what comes is recorded all the same.
+    fn tidy(&mut self, now: Instant) {
+        if let Err(error) = self.look(now) {
+            self.done.trouble =
+                Some(format!("what is too old or too much stays: {}", reason(&error)));
+        }
+    }
+
     /// Notes incidents, and pins those whose time after is over.
-    fn incidents(&mut self, events: &[Event]) -> io::Result<()> {
+    fn incidents(&mut self, events: &[Event]) {
         for event in events {
             let critical = event.kind == EventKind::Finding
                 && event.severity == Some(Severity::Critical)
@@ -171,9 +178,11 @@ impl Flight {
         let now = self.now.mono_ms;
         while let Some(at) = self.pins.iter().position(|pin| pin.due_mono_ms <= now) {
             let pin = self.pins.remove(at);
-            self.pin(&pin)?;
+            if let Err(error) = self.pin(&pin) {
+                let (what, why) = (&pin.what, reason(&error));
+                self.done.trouble = Some(format!("an incident ({what}) is not pinned: {why}"));
+            }
         }
-        Ok(())
     }
 
     /// Copies what was around an incident, what was nearest to it first.
@@ -190,46 +199,51 @@ impl Flight {
             }
         }
         around.sort_by_key(|(away, _, _)| *away);
+        let mut failed = None;
         for (own, (_, segment, file)) in around.into_iter().enumerate() {
             let room = segment.bytes.min(file.packed_bytes(&span) + PIN_SLACK);
             if !self.folder.make_room_for_pin(&self.limits, room, own)? {
                 break;
             }
             self.folder.make_room(&self.limits, room, self.kept())?;
-            // Its own segment may have been the oldest, and a full disk takes no copy.
+            // Its own segment may have been the oldest.
             if segment.path.exists() {
                 let to = self.folder.next_pinned(file.span().0, &pin.what)?;
-                let _ = cut(&file, &to, span.clone());
+                failed = cut(&file, &to, span.clone()).err().or(failed);
             }
         }
-        Ok(())
+        failed.map_or(Ok(()), Err)
     }
 }
 
 impl Keep for Flight {
     fn tick(&mut self, frame: Arc<Frame>, mut events: Vec<Event>, now: Instant) -> io::Result<()> {
         let sample = &frame.sample;
-        if self.is_over(sample) {
-            self.close(sample.stamp.unix_ms, "the next segment follows")?;
+        if self.is_over(sample)
+            && let Err(error) = self.close(sample.stamp.unix_ms, "the next segment follows")
+        {
+            self.done.trouble = Some(format!("a segment is not closed well: {}", reason(&error)));
         }
         self.now = sample.stamp;
         if self.current.is_none() {
             match self.begin(sample) {
                 Ok(gap) => events.extend(gap),
-                Err(error) if is_full(&error) => {
+                // A ring outlives its disk: the next tick tries again.
+                Err(error) => {
                     self.done.lost += 1;
-                    self.done.paused = Some("the disk is full".to_owned());
-                    return self.look(now);
+                    self.done.paused = Some(reason(&error));
+                    self.tidy(now);
+                    return Ok(());
                 }
-                Err(error) => return Err(error),
             }
             self.done.paused = None;
         }
-        self.incidents(&events)?;
+        self.incidents(&events);
         if let Some(current) = &mut self.current {
             current.core.tick(frame, events, now)?;
         }
-        self.look(now)
+        self.tidy(now);
+        Ok(())
     }
 
     fn event(&mut self, event: Event, now: Instant) -> io::Result<()> {
@@ -240,7 +254,7 @@ impl Keep for Flight {
     }
 
     fn idle(&mut self, now: Instant) -> io::Result<()> {
-        self.look(now)?;
+        self.tidy(now);
         match &mut self.current {
             Some(current) => current.core.idle(now),
             None => Ok(()),
@@ -258,14 +272,11 @@ impl Keep for Flight {
             ticks: self.done.ticks + now.ticks,
             lost: self.done.lost + now.lost,
             paused: now.paused.or_else(|| self.done.paused.clone()),
+            trouble: self.done.trouble.clone(),
             full: false,
             failed: None,
         }
     }
-}
-
-fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// When and in which boot the last tick of a ring was taken.
@@ -287,5 +298,5 @@ fn since(last: Stamp, boot: &str, first: &Sample) -> Event {
         "the box was booted anew".to_owned()
     };
     let from = last.unix_ms.min(now.unix_ms);
-    gaps::event(EventKind::Gap, now.unix_ms, from, title)
+    Event::of(EventKind::Gap, now.unix_ms, from, title)
 }

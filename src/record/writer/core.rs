@@ -137,7 +137,7 @@ impl<D: Disk> Core<D> {
         let Pause { why, since_ms, mut kept, lost, .. } = pause;
         let t_ms = kept.front().map_or(since_ms, |(frame, _)| frame.sample.stamp.unix_ms);
         let title = format!("nothing could be written ({why}); {lost} ticks are lost");
-        let mut gap = Some(gaps::event(EventKind::Gap, t_ms, since_ms, title));
+        let mut gap = Some(Event::of(EventKind::Gap, t_ms, since_ms, title));
         while let Some(tick) = kept.pop_front() {
             if self.is_full() {
                 self.progress.full = true;
@@ -267,7 +267,7 @@ impl<D: Disk> Keep for Core<D> {
 }
 
 /// What went wrong, as the user would say it.
-fn reason(error: &io::Error) -> String {
+pub(in crate::record) fn reason(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::StorageFull => "the disk is full".to_owned(),
         io::ErrorKind::QuotaExceeded => "the quota of the disk is used up".to_owned(),

@@ -66,6 +66,8 @@ pub struct Progress {
     pub lost: u64,
     /// Why nothing is written now; `None` while it is.
     pub paused: Option<String>,
+    /// What went wrong beside it, last; what is recorded is whole all the same.
+    pub trouble: Option<String>,
     /// The size asked for is reached.
     pub full: bool,
     /// Why it ended before it was asked to; `None` while it has not.

@@ -1,12 +1,12 @@
 //! Two sessions of the same training, before and after a change: what differs by more than noise.
 //!
 //! Both are cut into windows of ten seconds. Each figure is a ratio of two sums over the windows, as
-//! seconds over steps. How far it could be off is found by drawing the windows again, in blocks, as
-//! often as there are, four thousand times (circular block bootstrap; blocks of n^⅓ of the n windows,
-//! so that what lasts longer than a window counts as one event). A difference is more than noise
-//! where the middle 99 % of the drawn differences all lie on one side of zero.
+//! seconds over steps. How far it could be off follows from how the windows differ, with what lasts
+//! longer than a window counted as the one event that it is (see `spread`). A difference is more than
+//! noise where its interval of 99 % lies on one side of zero. That noise is what each session shows
+//! within itself: two starts of one training may differ by more, which no single pair can tell.
 
-mod bootstrap;
+mod spread;
 mod text;
 mod windows;
 
@@ -15,7 +15,7 @@ use serde::Serialize;
 pub use text::text;
 pub use windows::{Window, Windows};
 
-use bootstrap::{Interval, Ratio, compare};
+use spread::{Interval, Ratio, compare};
 
 /// Fewer windows than this on either side tell nothing.
 pub const LEAST_WINDOWS: usize = 8;
@@ -73,7 +73,8 @@ pub struct Comparison {
     pub method: &'static str,
 }
 
-const METHOD: &str = "windows of 10 s, circular block bootstrap, 4000 draws, intervals of 99 %";
+const METHOD: &str = "windows of 10 s, cosine-weighted variance, intervals of 99 % by Student's t; noise \
+                      is what each session shows within itself: two starts may differ by more";
 
 /// Compares two sessions.
 pub fn comparison(before: &Windows, after: &Windows, price: Option<f64>) -> Comparison {

@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 
 use unicode_width::UnicodeWidthStr;
 
-use super::bootstrap::Interval;
+use super::spread::Interval;
 use super::{Comparison, Figure, Side};
 use crate::report::words::safe;
 

@@ -13,7 +13,9 @@
   const full = { min: data.from / 1e3, max: Math.max(data.to, data.from + 1000) / 1e3 };
   const xs = data.times.map((ms) => (data.from + ms) / 1e3);
   const utc = (s) => new Date(s * 1e3).toISOString();
-  const clock = (s) => utc(s).slice(11, 19);
+  // A time of day says which one only within a day.
+  const long = data.to - data.from >= 86400000;
+  const clock = (s) => (long ? `${utc(s).slice(5, 10)} ${utc(s).slice(11, 19)}` : utc(s).slice(11, 19));
 
   const scaled = (v, units) => {
     let i = 0;
@@ -96,7 +98,7 @@
       tzDate: (s) => uPlot.tzDate(new Date(s * 1e3), "Etc/UTC"),
       scales: { x: { time: true, range: (u, min, max) => [min, max] }, y: { range: top } },
       axes: [
-        { ...axis, grid, size: 24, space: 90, values: (u, ticks) => ticks.map(clock) },
+        { ...axis, grid, size: 24, space: long ? 130 : 90, values: (u, ticks) => ticks.map(clock) },
         { ...axis, grid, size: 74, values: (u, ticks) => ticks.map((v) => format(v)) },
       ],
       cursor: {

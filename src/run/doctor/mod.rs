@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use crate::error::Error;
 use crate::model::inventory::{SourceState, SourceStatus};
+use crate::model::sample::{Bound, UsageSource};
 use crate::model::{Gap, Reading, Sample};
 use crate::source::Roots;
 use crate::source::trainer::PidProblem;
@@ -209,7 +210,14 @@ fn gpus(sample: &Sample) -> Vec<Check> {
             let _ = write!(finding, "; {}", missing.join(", "));
         }
         let mark = if missing.is_empty() { Mark::Yes } else { Mark::Part };
-        checks.push(Check { mark, what: format!("gpu {}", info.gpu), finding, ..Check::default() });
+        let summed = row.usage_source == Reading::Is(UsageSource::Processes);
+        let remedy = if summed && row.usage_bound != Reading::Is(Bound::Exact) {
+            "its driver tells utilization and memory of each process only: sudo mltop looks at all"
+        } else {
+            ""
+        };
+        let (what, remedy) = (format!("gpu {}", info.gpu), remedy.to_owned());
+        checks.push(Check { mark, what, finding, remedy, ..Check::default() });
     }
     checks
 }

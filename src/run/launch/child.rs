@@ -3,6 +3,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
+use std::fs;
 use std::io;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus};
@@ -10,9 +11,11 @@ use std::process::{Child, Command, ExitStatus};
 use nix::errno::Errno;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, raise, sigaction};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Resource, Rlimit, kill_process, setrlimit};
 
 use crate::error::Error;
+use crate::source::loader::discover::field;
 
 use super::witness::{self, Witness};
 
@@ -31,17 +34,62 @@ pub(super) const PASSED_ON: [Signal; 11] = [
     Signal::SIGPWR,
 ];
 
+/// A shell's way to say that a signal ended something.
+const BY_SIGNAL: i32 = 128;
+
+/// The signals that would end us, kept until there is a command to pass them on to.
+#[derive(Debug)]
+pub(in crate::run) struct Kept {
+    signals: SignalFd,
+    /// What was blocked before.
+    before: SigSet,
+}
+
+impl Kept {
+    /// From here on they wait, in every thread that is started later: so this comes before any other.
+    pub(in crate::run) fn take() -> io::Result<Self> {
+        let mut mask = witness::mask();
+        mask.add(Signal::SIGCHLD);
+        let before = SigSet::thread_get_mask()?;
+        mask.thread_block()?;
+        let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC)?;
+        Ok(Self { signals, before })
+    }
+
+    /// Whether one has come that would have ended us by now.
+    pub(in crate::run) fn came(&self) -> bool {
+        let status = fs::read("/proc/self/status").unwrap_or_default();
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        while matches!(poll(&mut [PollFd::new(&self.signals, PollFlags::IN)], Some(&now)), Ok(1..))
+        {
+            let Ok(Some(got)) = self.signals.read_signal() else { return false };
+            let number = got.ssi_signo;
+            if number != Signal::SIGCHLD as u32 && !is_ignored(&status, number) {
+                return true;
+            }
+        }
+        false
+    }
+}
+
+/// Whether `/proc/PID/status` has a signal among those that are ignored, as under nohup.
+fn is_ignored(status: &[u8], number: u32) -> bool {
+    let ignored = field(status, "SigIgn:").and_then(|bits| u64::from_str_radix(bits, 16).ok());
+    let bit = 1_u64.checked_shl(number.saturating_sub(1));
+    ignored.zip(bit).is_some_and(|(ignored, bit)| ignored & bit != 0)
+}
+
 /// The running command.
-pub(super) struct Running {
+#[derive(Debug)]
+pub(in crate::run) struct Running {
     child: Child,
     signals: SignalFd,
-    /// Where there is none, what is sent to all of us reaches the training twice.
     witness: Option<Witness>,
 }
 
 /// How it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ending {
+pub(in crate::run) enum Ending {
     /// It exited with this code.
     Code(u8),
     /// A signal killed it.
@@ -49,19 +97,14 @@ pub(super) enum Ending {
 }
 
 impl Running {
-    /// Starts a command. From here on the signals that would end us wait to be passed on, in every
-    /// thread that is started later: so this comes before any other.
-    pub(super) fn start(
+    /// Starts a command, which gets the signals that come from here on.
+    pub(in crate::run) fn start(
         words: &[OsString],
+        kept: Kept,
         prepare: impl FnOnce(&mut Command) -> io::Result<()>,
     ) -> Result<Self, Error> {
         let [program, arguments @ ..] = words else { return Err(missing(OsStr::new(""))) };
-        let mut mask = witness::mask();
-        mask.add(Signal::SIGCHLD);
-        let before = SigSet::thread_get_mask().map_err(io::Error::from)?;
-        mask.thread_block().map_err(io::Error::from)?;
-        let signals =
-            SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC).map_err(io::Error::from)?;
+        let Kept { signals, before } = kept;
         let witness = Witness::start().ok();
         let mut command = Command::new(program);
         command.args(arguments);
@@ -82,12 +125,12 @@ impl Running {
     }
 
     /// Its process.
-    pub(super) fn pid(&self) -> u32 {
+    pub(in crate::run) fn pid(&self) -> u32 {
         self.child.id()
     }
 
     /// Waits until it ends, and passes on meanwhile what is sent to us.
-    pub(super) fn wait(mut self) -> io::Result<Ending> {
+    pub(in crate::run) fn wait(mut self) -> io::Result<Ending> {
         loop {
             if let Some(status) = self.child.try_wait()? {
                 return Ok(status.into());
@@ -99,12 +142,17 @@ impl Running {
             };
             let Ok(signal) = Signal::try_from(got.ssi_signo.cast_signed()) else { continue };
             // What the training itself sends to its group does not come back to it.
-            let sent = witness::from_a_process(&got) && got.ssi_pid != self.child.id();
-            if sent && signal != Signal::SIGCHLD {
-                let to_all = self.witness.as_mut().is_some_and(|witness| witness.heard(signal));
-                if !to_all {
-                    self.pass_on(signal);
-                }
+            let its_own = got.ssi_pid == self.child.id();
+            if signal == Signal::SIGCHLD || its_own {
+                continue;
+            }
+            let to_all = match &mut self.witness {
+                Some(witness) => witness.heard(signal),
+                // Of the kernel's signals most come from the terminal, which sends them to all of us.
+                None => got.ssi_code > 0,
+            };
+            if !to_all {
+                self.pass_on(signal);
             }
         }
     }
@@ -149,8 +197,16 @@ impl fmt::Display for Ending {
 }
 
 impl Ending {
+    /// The exit code of whoever ran it, as a shell has it.
+    pub(in crate::run) fn code(self) -> u8 {
+        match self {
+            Self::Code(code) => code,
+            Self::Signal(number) => u8::try_from(BY_SIGNAL + number).unwrap_or(u8::MAX),
+        }
+    }
+
     /// What happened, in words.
-    pub(super) fn words(self) -> String {
+    pub(in crate::run) fn words(self) -> String {
         match self {
             Self::Code(_) => format!("ended with {self}"),
             Self::Signal(_) => format!("was killed by {self}"),
@@ -179,7 +235,19 @@ impl Ending {
             let _ = one.thread_unblock();
             let _ = raise(signal);
         }
-        // A shell's way to say the same.
-        std::process::exit(128 + number)
+        std::process::exit(i32::from(self.code()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn under_nohup_the_hangup_is_ignored_and_nothing_else() {
+        let status = b"Name:\tmltop\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000001001\n";
+        assert!(is_ignored(status, Signal::SIGHUP as u32));
+        assert!(!is_ignored(status, Signal::SIGTERM as u32));
+        assert!(!is_ignored(b"Name:\tmltop\n", Signal::SIGHUP as u32));
     }
 }

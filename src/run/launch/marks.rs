@@ -3,7 +3,6 @@
 use std::ffi::OsString;
 
 use crate::model::{Event, EventKind, Pid};
-use crate::record::gaps;
 use crate::source::sampler::now;
 use crate::source::text::redact;
 
@@ -11,9 +10,13 @@ use super::child::Ending;
 
 /// It was started, by these words.
 pub(super) fn started(words: &[OsString], pid: u32) -> Event {
+    event(1, EventKind::Start, pid, format!("mltop run started {} as pid {pid}", line(words)))
+}
+
+/// A command as it may be written down.
+pub(in crate::run) fn line(words: &[OsString]) -> String {
     let words: Vec<_> = words.iter().map(|word| word.to_string_lossy()).collect();
-    let words: Vec<&str> = words.iter().map(|word| &**word).collect();
-    event(1, EventKind::Start, pid, format!("mltop run started {} as pid {pid}", redact(&words)))
+    redact(&words.iter().map(|word| &**word).collect::<Vec<&str>>())
 }
 
 /// It ended. `start` is the event of its start.
@@ -25,5 +28,5 @@ pub(super) fn ended(start: &Event, ending: Ending) -> Event {
 
 fn event(id: u64, kind: EventKind, pid: u32, title: String) -> Event {
     let t_ms = now().unix_ms;
-    Event { id, pid: Some(Pid(pid)), end_ms: None, ..gaps::event(kind, t_ms, t_ms, title) }
+    Event { id, pid: Some(Pid(pid)), end_ms: None, ..Event::of(kind, t_ms, t_ms, title) }
 }

@@ -14,9 +14,9 @@
 
 mod below;
 mod beside;
-mod child;
+pub(super) mod child;
 mod log;
-mod marks;
+pub(super) mod marks;
 mod serve;
 pub mod witness;
 
@@ -42,16 +42,20 @@ use super::live::Setup;
 use super::looks::Looks;
 use super::notify::Notifier;
 use beside::Beside;
-use child::{Ending, Running};
+use child::{Ending, Kept, Running};
 use serve::Server;
 
 /// Between ticks of the screen.
 const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Runs a command; returns only where it could not be started or waited for.
-pub(super) fn run(wanted: &cli::Run, look: &cli::Look, settings: &Settings) -> Result<(), Error> {
+pub(super) fn run(
+    wanted: &cli::Run,
+    (look, readonly): (&cli::Look, bool),
+    settings: &Settings,
+) -> Result<(), Error> {
     let roots = Roots::default();
-    let screen = if wanted.ui { Some(Screen::prepare(look, settings)?) } else { None };
+    let screen = if wanted.ui { Some(Screen::prepare((look, readonly), settings)?) } else { None };
     let beside = Beside::put(&roots, !wanted.no_probe);
     for trouble in beside.troubles() {
         say(trouble);
@@ -74,7 +78,8 @@ fn start(
     beside: &Beside,
     prepare: impl FnOnce(&mut Command) -> io::Result<()>,
 ) -> Result<Running, Error> {
-    Running::start(&wanted.command, |command| {
+    // Before any thread.
+    Running::start(&wanted.command, Kept::take()?, |command| {
         command.envs(beside.variables());
         prepare(command)
     })
@@ -101,6 +106,7 @@ fn attend(
 /// The live screen over a training whose output goes to a file.
 struct Screen {
     looks: Looks,
+    readonly: bool,
     settings: Settings,
     path: PathBuf,
     log: File,
@@ -108,18 +114,18 @@ struct Screen {
 
 impl Screen {
     /// Everything that can fail, before there is a training to be harmed by it.
-    fn prepare(look: &cli::Look, settings: &Settings) -> Result<Self, Error> {
+    fn prepare((look, readonly): (&cli::Look, bool), settings: &Settings) -> Result<Self, Error> {
         if !term::is_there() {
             return Err(Error::NoTerminal);
         }
         let looks = super::terminal_looks(look)?;
         let (path, log) = log::create(Path::new("."))?;
-        Ok(Self { looks, settings: settings.clone(), path, log })
+        Ok(Self { looks, readonly, settings: settings.clone(), path, log })
     }
 
     /// Shows the screen until the user leaves it, and then waits for the training if it goes on.
     fn run(self, wanted: &cli::Run, roots: &Roots, beside: &Beside) -> Result<Ending, Error> {
-        let Self { looks, settings, path, log } = self;
+        let Self { looks, readonly, settings, path, log } = self;
         let path = path.strip_prefix(".").unwrap_or(&path).display().to_string();
         let running = start(wanted, beside, |command| {
             command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
@@ -136,6 +142,7 @@ impl Screen {
             notifier: Notifier::default(),
             settings,
             notice: Some(format!("the training's output goes to {path}")),
+            readonly,
             ends: Some(ends),
         };
         let (told, ends) = oneshot::channel();

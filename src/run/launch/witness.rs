@@ -1,8 +1,9 @@
 //! A process beside the training that tells which signals were sent to all of us.
 //!
-//! A signal that only mltop gets must be passed on; one that a batch system or a shell sends to the
-//! whole process group, or to every process of a job, has reached the training already. The two look
-//! the same to us. So there is a witness in the same group, which nobody has a reason to signal alone.
+//! A signal that only mltop gets must be passed on, as the hangup of a terminal that it leads the
+//! session of; one that a terminal, a batch system or a shell sends to the whole process group, or to
+//! every process of a job, has reached the training already. The two look the same to us. So there is
+//! a witness in the same group, which nobody has a reason to signal alone.
 
 use std::io::{self, PipeReader, Read, Write};
 use std::process::{Child, Command, ExitCode, Stdio};
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::sys::signal::{SigSet, Signal};
-use nix::sys::signalfd::{SfdFlags, SignalFd, siginfo};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::set_parent_process_death_signal;
 
@@ -30,28 +31,15 @@ pub(super) fn mask() -> SigSet {
     mask
 }
 
-/// Whether a process sent it, and not the kernel: the terminal's signals go to all of the group.
-pub(super) fn from_a_process(got: &siginfo) -> bool {
-    got.ssi_code <= 0
-}
-
 /// The witness, as its parent sees it. Ends with the value.
-pub(in crate::run) struct Witness {
+#[derive(Debug)]
+pub(super) struct Witness {
     child: Child,
     pipe: PipeReader,
     heard: Vec<(Instant, u8)>,
 }
 
 impl Witness {
-    /// Starts it where the signals are handled: they are blocked only while it starts.
-    pub(in crate::run) fn start_among_handlers() -> io::Result<Self> {
-        let before = SigSet::thread_get_mask()?;
-        mask().thread_block()?;
-        let started = Self::start();
-        before.thread_set_mask()?;
-        started
-    }
-
     /// Starts it. The signals must be blocked by then: it hears what comes while it starts.
     pub(super) fn start() -> io::Result<Self> {
         let (pipe, out) = io::pipe()?;
@@ -61,7 +49,7 @@ impl Witness {
     }
 
     /// Whether a signal that has just come to us came to it too.
-    pub(in crate::run) fn heard(&mut self, signal: Signal) -> bool {
+    pub(super) fn heard(&mut self, signal: Signal) -> bool {
         let end = Instant::now() + TOGETHER;
         self.heard.retain(|(at, _)| at.elapsed() < OLD);
         loop {
@@ -100,7 +88,7 @@ impl Drop for Witness {
     }
 }
 
-/// Is a witness until its parent is gone: tells the number of each signal that a process sends it.
+/// Is a witness until its parent is gone: tells the number of each signal that comes to it.
 pub fn main() -> ExitCode {
     let _ = set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
     let signals =
@@ -109,13 +97,13 @@ pub fn main() -> ExitCode {
     let mut out = io::stdout();
     loop {
         match signals.read_signal() {
-            Ok(Some(got)) if from_a_process(&got) => {
+            Ok(Some(got)) => {
                 let told = out.write_all(&[got.ssi_signo as u8]).and_then(|()| out.flush());
                 if told.is_err() {
                     return ExitCode::SUCCESS;
                 }
             }
-            Ok(_) | Err(Errno::EINTR) => {}
+            Ok(None) | Err(Errno::EINTR) => {}
             Err(_) => return ExitCode::FAILURE,
         }
     }

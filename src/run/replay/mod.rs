@@ -67,7 +67,15 @@ pub(super) fn replay(wanted: &cli::Replay, looks: Looks, settings: &Settings) ->
     };
     let settings = recorded.settings(settings);
     let notice = recorded.damage().map(|damage| format!("not all of it is readable: {damage}"));
-    let setup = Setup { feed, looks, notifier: Notifier::default(), settings, notice, ends: None };
+    let setup = Setup {
+        feed,
+        looks,
+        notifier: Notifier::default(),
+        settings,
+        notice,
+        readonly: true,
+        ends: None,
+    };
     play(setup, recorded.file, other, wanted.follow, begin)
 }
 

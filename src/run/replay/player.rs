@@ -169,12 +169,22 @@ impl Player {
         self.file.at(mono_ms)
     }
 
-    /// The plots of a window.
-    pub(in crate::run) fn past(&mut self, from_ms: u64, to_ms: u64) -> &History {
+    /// Reads on for so long at most in what the plots of a window need. True where nothing of it is
+    /// left to read.
+    pub(in crate::run) fn read_past(&mut self, from_ms: u64, to_ms: u64, most: Duration) -> bool {
         let (first, last) = self.file.span();
         let (from_ms, to_ms) = (from_ms.max(first.mono_ms), to_ms.min(last.mono_ms));
-        let read = self.past.take().filter(|past| past.holds(from_ms, to_ms));
-        let read = read.unwrap_or_else(|| Past::read(&self.file, from_ms, to_ms));
-        &self.past.insert(read).history
+        let begun = self.past.take().filter(|past| past.holds(from_ms, to_ms));
+        let begun = begun.unwrap_or_else(|| Past::around(&self.file, from_ms, to_ms));
+        let past = self.past.insert(begun);
+        if !past.is_whole() {
+            past.read(&self.file, Instant::now() + most);
+        }
+        past.is_whole()
+    }
+
+    /// The plots that were read last, as far as they are.
+    pub(in crate::run) fn past(&self) -> Option<&History> {
+        self.past.as_ref().map(|past| &past.history)
     }
 }

@@ -1,6 +1,7 @@
 //! Where samples come from, and what can be gone back to.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc::Receiver;
 
@@ -37,25 +38,58 @@ impl Reel {
         }
     }
 
+    /// Memory that the kept ticks take; `None` of a file.
+    pub(in crate::run) fn held_bytes(&self) -> Option<u64> {
+        match self {
+            Self::Live { tape, .. } => Some(tape.bytes() as u64),
+            Self::File(_) => None,
+        }
+    }
+
     /// Whether a recorded session is on its way to a moment that it is to be played from.
     pub(in crate::run) fn is_on_its_way(&self) -> bool {
         matches!(self, Self::File(player) if player.is_on_its_way())
     }
 
-    /// The past of what is shown: what was played, or for a window elsewhere what the file holds.
+    /// The past of what is shown: what was played, or for a window elsewhere what was read of it.
     pub(in crate::run) fn past<'a>(
-        &'a mut self,
+        &'a self,
         state: &State,
         played: &'a History,
     ) -> &'a dyn Plotted {
-        let Self::File(player) = self else { return played };
-        let Transport::Paused { end_ms, .. } = state.transport else { return played };
+        match self {
+            Self::File(player) if self.elsewhere(state, played).is_some() => {
+                player.past().unwrap_or(played)
+            }
+            _ => played,
+        }
+    }
+
+    /// Reads on for so long at most in what the plots need that was not played. True where nothing of
+    /// it is left to read.
+    pub(in crate::run) fn read_past(
+        &mut self,
+        state: &State,
+        played: &History,
+        most: Duration,
+    ) -> bool {
+        let Some((from_ms, to_ms)) = self.elsewhere(state, played) else { return true };
+        match self {
+            Self::Live { .. } => true,
+            Self::File(player) => player.read_past(from_ms, to_ms, most),
+        }
+    }
+
+    /// The window that is shown, where a file has to be read for it.
+    fn elsewhere(&self, state: &State, played: &History) -> Option<(u64, u64)> {
+        let Self::File(player) = self else { return None };
+        let Transport::Paused { end_ms, .. } = state.transport else { return None };
         let from_ms = end_ms.saturating_sub(state.zoom_ms());
         let (first, _) = player.file().span();
         let holds = played.span().is_some_and(|(oldest, newest)| {
             oldest <= from_ms.max(first.mono_ms) && end_ms <= newest
         });
-        if holds { played } else { player.past(from_ms, end_ms) }
+        (!holds).then_some((from_ms, end_ms))
     }
 
     /// Keeps a sample that came.

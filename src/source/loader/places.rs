@@ -47,24 +47,23 @@ enum Kind {
 #[derive(Debug, Default)]
 pub(super) struct Places {
     files: HashMap<(u32, Kind), File>,
-    /// This kernel has named a place, so that a thread without one is not asleep.
-    pub(super) named: bool,
 }
 
 impl Places {
     /// The kernel function in which a thread sleeps.
     pub(super) fn wchan(&mut self, thread: u32, folder: &Path) -> io::Result<Wchan> {
         let mut name = Wchan::NONE;
-        // An empty answer is also that of a kernel which shows nothing of a former process.
+        // An empty answer may be that of a kernel which shows nothing of a former process. The 0 of a
+        // thread that runs is also that of one which ended and is not reaped yet, or may not be looked
+        // at any more: whoever takes it for running asks for the state too, in a kept file as well.
         let (length, fresh) =
             self.read(thread, Kind::Wchan, folder, "wchan", &mut name.bytes, |got| {
-                got != b"0" && !got.is_empty()
+                !got.is_empty()
             })?;
         name.fresh = fresh;
         let bytes = name.bytes.get(..length).unwrap_or_default();
         let plain = bytes.iter().take_while(|byte| byte.is_ascii_graphic()).count();
         name.length = if bytes.get(..plain) == Some(b"0") { 0 } else { plain };
-        self.named |= name.length > 0;
         Ok(name)
     }
 

@@ -26,6 +26,9 @@ const SEARCH: [u64; 5] = [250, 500, 1000, 2000, 5000];
 const SETTLED: Duration = Duration::from_mins(1);
 /// Between two readings of all descriptors while a rung knows the loaders better.
 const DISCOVER: Duration = Duration::from_secs(5);
+/// The same once all loaders have theirs: it is the dearer half of a search, and what comes next shows in
+/// the descendants.
+const DISCOVER_LATER: Duration = Duration::from_secs(30);
 /// Loaders kept of one trainer, the gone ones included.
 const PER_TRAINER: usize = 32;
 
@@ -42,7 +45,8 @@ impl Trainer {
         }
         let searched = self.find(shared);
         let on_rung = self.climb.on_rung();
-        let seldom = self.discovered_at.is_some_and(|at| now - at < DISCOVER);
+        let every = if self.discovered() { DISCOVER_LATER } else { DISCOVER };
+        let seldom = self.discovered_at.is_some_and(|at| now - at < every);
         if !on_rung || !seldom {
             self.discovered_at = Some(now);
             self.discover(shared);
@@ -63,6 +67,17 @@ impl Trainer {
             (true, _) => step,
         };
         self.search_at = more.then(|| now + Duration::from_millis(step));
+    }
+
+    /// Whether the descriptors were read long enough after the last change of the descendants, and every
+    /// loader has its pipes.
+    fn discovered(&self) -> bool {
+        let since = self.changed_at.unwrap_or(self.known_at);
+        let after = |at: Instant| at.saturating_duration_since(since) >= DISCOVER;
+        let complete = |loader: &Tracked| loader.known.is_some() && loader.pipes.is_some();
+        self.discovered_at.is_some_and(after)
+            && self.live().next().is_some()
+            && self.live().all(complete)
     }
 
     /// Asks the rung. False while it has not searched everywhere.

@@ -123,13 +123,9 @@ impl Workers {
             && !waits
             && !worker.ended
             && let Ok(wchan) = places.wchan(worker.pid.0, &worker.folder)
+            && only_sleeps(wchan.as_str())
         {
-            if only_sleeps(wchan.as_str()) {
-                return Raw { wchan, ..asleep };
-            }
-            if wchan.as_str().is_empty() && !wchan.fresh && places.named {
-                return Raw { state: ProcState::Running, wchan };
-            }
+            return Raw { wchan, ..asleep };
         }
         // A number that another process has by now is that of a worker which ended.
         let stat = places.stat(worker.pid.0, &worker.folder);

@@ -8,14 +8,25 @@ use std::path::Path;
 
 use procfs::prelude::FromRead;
 
+use super::cpus;
 use super::file::{Slurp, value_of, whole_lines};
 use crate::model::reading::{Gap, Reading};
-use crate::model::sample::HostSample;
+use crate::model::sample::{CpuSample, HostSample};
 use crate::source::Roots;
 
-/// Fills every column but `processes` and those about mltop itself.
-pub(super) fn read(roots: &Roots, slurp: &mut Slurp, ticks_per_second: f64, host: &mut HostSample) {
-    stat(slurp.text(&roots.proc.join("stat")), ticks_per_second, host);
+/// Fills every column but `processes` and those about mltop itself. Returns how many processes and
+/// threads the box has started since boot, where that is told.
+pub(super) fn read(
+    roots: &Roots,
+    slurp: &mut Slurp,
+    ticks_per_second: f64,
+    (host, cpus): (&mut HostSample, &mut Vec<CpuSample>),
+) -> Option<u64> {
+    let text = slurp.text(&roots.proc.join("stat"));
+    // Sandboxes that keep no count say 0, which cannot be: this program was started.
+    let started = text.ok().and_then(|text| value_of(text, "processes").ok()).filter(|n| *n > 0);
+    stat(text, ticks_per_second, host);
+    *cpus = cpus::parse(text.unwrap_or_default(), ticks_per_second);
     loadavg(slurp.text(&roots.proc.join("loadavg")), host);
     meminfo(slurp.text(&roots.proc.join("meminfo")), host);
     vmstat(slurp.text(&roots.proc.join("vmstat")), host);
@@ -29,6 +40,7 @@ pub(super) fn read(roots: &Roots, slurp: &mut Slurp, ticks_per_second: f64, host
     host.psi_memory_some_seconds_total = stalled(memory, "some");
     host.psi_memory_full_seconds_total = stalled(memory, "full");
     shm(&roots.dev.join("shm"), host);
+    started
 }
 
 /// `/proc/stat`: the sum over all CPUs, and how many are online.
@@ -71,13 +83,19 @@ pub(super) fn is_one_cpu(line: &str) -> bool {
 fn loadavg(text: Result<&str, Gap>, host: &mut HostSample) {
     let load = text
         .and_then(|text| procfs::LoadAverage::from_read(text.as_bytes()).map_err(|_| Gap::Failed));
-    (host.load1, host.runnable) = match load {
-        Ok(load) if load.one.is_finite() && load.one >= 0.0 => {
-            (Reading::Is(f64::from(load.one)), Reading::Is(u64::from(load.cur)))
+    let sound = |load: f32| load.is_finite() && load >= 0.0;
+    let load = load.and_then(|load| {
+        if [load.one, load.five, load.fifteen].into_iter().all(sound) {
+            Ok(load)
+        } else {
+            Err(Gap::Failed)
         }
-        Ok(_) => (Reading::Not(Gap::Failed), Reading::Not(Gap::Failed)),
-        Err(gap) => (Reading::Not(gap), Reading::Not(gap)),
-    };
+    });
+    let load = Reading::from(load);
+    host.load1 = load.as_ref().map(|load| f64::from(load.one));
+    host.load5 = load.as_ref().map(|load| f64::from(load.five));
+    host.load15 = load.as_ref().map(|load| f64::from(load.fifteen));
+    host.runnable = load.as_ref().map(|load| u64::from(load.cur));
 }
 
 fn meminfo(text: Result<&str, Gap>, host: &mut HostSample) {
@@ -90,6 +108,8 @@ fn meminfo(text: Result<&str, Gap>, host: &mut HostSample) {
     host.memory_available_bytes = bytes("MemAvailable");
     host.memory_free_bytes = bytes("MemFree");
     host.memory_cached_bytes = bytes("Cached");
+    host.memory_shared_bytes = bytes("Shmem");
+    host.memory_dirty_bytes = bytes("Dirty");
     host.swap_total_bytes = bytes("SwapTotal");
     host.swap_free_bytes = bytes("SwapFree");
 }

@@ -3,6 +3,7 @@
 mod cgroup;
 mod cgroup_limits;
 mod cgroups;
+mod cpus;
 mod disks;
 pub(super) mod file;
 mod host;
@@ -10,6 +11,7 @@ mod info;
 mod kept;
 mod nets;
 mod own;
+mod own_rows;
 mod proc_rows;
 pub(super) mod proc_stat;
 mod procs;
@@ -42,6 +44,7 @@ pub struct Machine {
     whole: Option<Vec<Box<str>>>,
     infos: Vec<Arc<DiskInfo>>,
     listed: Option<Instant>,
+    started: Option<u64>,
 }
 
 impl Machine {
@@ -54,6 +57,7 @@ impl Machine {
             whole: None,
             infos: Vec::new(),
             listed: None,
+            started: None,
         }
     }
 
@@ -61,16 +65,27 @@ impl Machine {
     /// [`Procs::own_cost`] tells. A number of processes that is there, from [`ProcTable::len`],
     /// stays: listing them is the dearest read of all.
     pub fn read(&mut self, sample: &mut Sample) {
-        self.refresh_lists();
-        let ticks = proc_rows::ticks_per_second();
-        host::read(&self.roots, &mut self.slurp, ticks, &mut sample.host);
+        self.read_uncounted(sample);
         if !sample.host.processes.is() {
             sample.host.processes = procs::count(&self.roots.proc);
         }
+    }
+
+    /// The same without the number of processes.
+    pub fn read_uncounted(&mut self, sample: &mut Sample) {
+        self.refresh_lists();
+        let ticks = proc_rows::ticks_per_second();
+        let box_and_cpus = (&mut sample.host, &mut sample.cpus);
+        self.started = host::read(&self.roots, &mut self.slurp, ticks, box_and_cpus);
         let text = self.slurp.text(&self.roots.proc.join("diskstats")).unwrap_or_default();
         sample.disks = disks::parse(text, self.whole.as_deref());
         let text = self.slurp.text(&self.roots.proc.join("net/dev")).unwrap_or_default();
         sample.nets = nets::parse(text);
+    }
+
+    /// How many processes and threads the box had started since boot at the last read.
+    pub const fn started(&self) -> Option<u64> {
+        self.started
     }
 
     /// What the box is.

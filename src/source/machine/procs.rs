@@ -1,6 +1,7 @@
 //! All processes of the box, read as seldom as possible.
 //!
-//! `/proc` is listed at each scan. A process is read when it is new, when it is watched, when it
+//! `/proc` is listed when a process or thread was started since the last scan, and else every four
+//! seconds: what ends is noticed when it is read. A process is read when it is new, when it is watched, when it
 //! used the CPU lately, and else every four seconds, not all at the same scan. So a pid that the
 //! kernel gave away again within four seconds is noticed that late, unless it is watched.
 
@@ -85,10 +86,13 @@ pub struct Procs {
     pub(super) now_ms: u64,
     pub(super) delays: RunDelays,
     pub(super) own: super::own::OwnMemory,
+    pub(super) thread_names: super::own_rows::ThreadNames,
     watched: BTreeSet<Pid>,
     pace: BTreeMap<Pid, Pace>,
     scan: u64,
     list: Vec<Pid>,
+    list_due_ms: u64,
+    started: Option<u64>,
     path: PathBuf,
 }
 
@@ -103,10 +107,13 @@ impl Procs {
             now_ms: 0,
             delays: RunDelays::default(),
             own: super::own::OwnMemory::default(),
+            thread_names: super::own_rows::ThreadNames::new(),
             watched: BTreeSet::new(),
             pace: BTreeMap::new(),
             scan: 0,
             list: Vec::new(),
+            list_due_ms: 0,
+            started: None,
             path: PathBuf::new(),
         }
     }
@@ -119,10 +126,21 @@ impl Procs {
 
     /// Lists the processes and reads those that are due. `mono_ms` must not run backwards.
     pub fn scan(&mut self, mono_ms: u64) -> &ProcTable {
+        self.scan_after(None, mono_ms)
+    }
+
+    /// The same; `started` is how many processes and threads the box had started since boot just before.
+    /// While that stands nobody came, and the list of before will do.
+    pub fn scan_after(&mut self, started: Option<u64>, mono_ms: u64) -> &ProcTable {
         self.now_ms = mono_ms;
         self.scan += 1;
         let mut list = std::mem::take(&mut self.list);
-        list_pids(&self.roots.proc, &mut list);
+        let nobody_came = started.is_some() && started == self.started;
+        self.started = started;
+        if !nobody_came || mono_ms >= self.list_due_ms {
+            list_pids(&self.roots.proc, &mut list);
+            self.list_due_ms = mono_ms + QUIET_MS;
+        }
         for pid in &list {
             let pace = self.pace.get(pid).copied();
             let due = pace.is_none_or(|pace| {

@@ -360,6 +360,11 @@ impl Trainers {
         Found { runs, infos, trainers, workers, descendants, status }
     }
 
+    /// The name of a user, or the number where it has none on this box.
+    pub fn user(&self, uid: u32) -> Box<str> {
+        self.users.get(&uid).cloned().unwrap_or_else(|| uid.to_string().into())
+    }
+
     fn info(
         &self,
         seen: &ProcSeen,
@@ -369,9 +374,7 @@ impl Trainers {
         rank: Option<u32>,
     ) -> ProcInfo {
         let args: Vec<&str> = facts.args.iter().map(|arg| &**arg).collect();
-        let user = facts
-            .uid
-            .map(|uid| self.users.get(&uid).cloned().unwrap_or_else(|| uid.to_string().into()));
+        let user = facts.uid.map(|uid| self.user(uid));
         let since_boot = i128::from(seen.start_ticks) * 1000 / i128::from(self.ticks_per_second);
         ProcInfo {
             pid: seen.pid,

@@ -98,6 +98,9 @@ fn within(card: &Card<'_>) -> Option<TextRow> {
 /// Engines beside the multiprocessors, where one works: a loader may decode on the GPU.
 fn engines(card: &Card<'_>) -> Option<TextRow> {
     let parts: Vec<String> = [
+        ("compute", card.read(|row| row.compute_engine_ratio)),
+        ("render", card.read(|row| row.render_engine_ratio)),
+        ("copy", card.read(|row| row.copy_engine_ratio)),
         ("JPEG", card.read(|row| row.jpeg_ratio)),
         ("decoder", card.read(|row| row.decoder_ratio)),
         ("encoder", card.read(|row| row.encoder_ratio)),

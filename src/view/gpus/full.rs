@@ -4,14 +4,12 @@ use crate::fmt;
 use crate::model::metric::Unit;
 use crate::model::{GpuId, Reading};
 use crate::view::focus::Look;
-use crate::view::screen::{Line, Role, TextRow, span, strong};
-use crate::view::text::{left, safe, wrap};
+use crate::view::screen::{Line, Role, TextRow, strong};
+use crate::view::sheet::Sheet;
+use crate::view::text::safe;
 
 use super::card::{Card, users};
 use super::health;
-
-/// Columns of the name of a figure.
-const NAME: usize = 22;
 
 /// Title and rows of the popup; `None` where the GPU is gone.
 pub(in crate::view) fn popup(
@@ -21,7 +19,7 @@ pub(in crate::view) fn popup(
 ) -> Option<(Line, Vec<TextRow>)> {
     let card = Card::of(look, gpu);
     let info = card.info?;
-    let mut sheet = Sheet { rows: Vec::new(), columns };
+    let mut sheet = Sheet::new(columns);
     sheet.identity(&card);
     sheet.head("Health");
     for text in health::sentences(&Card::of(look, gpu.card())) {
@@ -46,47 +44,12 @@ pub(in crate::view) fn popup(
     if users.is_empty() {
         sheet.say("", Some("None.".to_owned()));
     }
-    sheet.rows.push(TextRow::default());
-    sheet.rows.push(TextRow {
-        left: vec![strong(" Esc", Role::Key), span(" close", Role::Dim)],
-        ..TextRow::default()
-    });
+    sheet.close();
     let title = format!(" GPU {} · {} ", card.name(), safe(&info.name));
     Some((vec![strong(title, Role::Title)], sheet.rows))
 }
 
-struct Sheet {
-    rows: Vec<TextRow>,
-    columns: usize,
-}
-
 impl Sheet {
-    fn head(&mut self, text: &str) {
-        self.rows.push(TextRow::default());
-        let left = vec![strong(format!(" {text}"), Role::Title)];
-        self.rows.push(TextRow { left, ..TextRow::default() });
-    }
-
-    fn say(&mut self, name: &str, text: Option<String>) {
-        let (text, role) =
-            text.map_or_else(|| (fmt::NONE.to_owned(), Role::Gap), |t| (t, Role::Text));
-        let room = self.columns.saturating_sub(NAME + 2);
-        for (at, line) in wrap(&text, room, 4).into_iter().enumerate() {
-            let name = left(if at == 0 { name } else { "" }, NAME);
-            let line = vec![span(format!(" {name} "), Role::Dim), span(line, role)];
-            self.rows.push(TextRow { left: line, ..TextRow::default() });
-        }
-    }
-
-    /// A reading in its unit, or why there is none: here a gap has its reason.
-    fn figure(&mut self, name: &str, reading: Option<Reading<f64>>, unit: Unit) {
-        let text = reading.map(|reading| match reading {
-            Reading::Is(value) => in_unit(value, unit),
-            Reading::Not(gap) => gap.words().to_owned(),
-        });
-        self.say(name, text);
-    }
-
     fn identity(&mut self, card: &Card<'_>) {
         let Some(info) = card.info else { return };
         let known = |text: &str| (!text.is_empty()).then(|| safe(text));
@@ -185,17 +148,4 @@ impl Sheet {
         let link = super::figures::link_words(card);
         self.say("PCIe link", (!link.is_empty()).then(|| link.trim().to_owned()));
     }
-}
-
-fn in_unit(value: f64, unit: Unit) -> String {
-    let text = match unit {
-        Unit::Ratio => fmt::percent(value),
-        Unit::Bytes => fmt::bytes(value),
-        Unit::BytesPerSecond => fmt::rate(value),
-        Unit::Watts => fmt::watts(value),
-        Unit::Celsius => fmt::celsius(value),
-        Unit::Hertz => format!("{:.0} MHz", value / 1e6),
-        _ => format!("{value:.0}"),
-    };
-    text.trim().to_owned()
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use crate::fmt;
 use crate::model::inventory::{GpuInfo, RunInfo};
-use crate::model::sample::GpuProcKind;
-use crate::model::{Frame, Gap, GpuId};
+use crate::model::sample::{Bound, GpuProcKind, GpuSample, UsageSource};
+use crate::model::{Frame, Gap, GpuId, Reading};
 use crate::view::focus::Look;
 use crate::view::gpu_lanes::no_gpu;
 use crate::view::lane::gpu_list;
@@ -185,10 +185,31 @@ fn set_up(info: &GpuInfo) -> Option<String> {
     Some(format!("{first}{}.", chars.as_str()))
 }
 
+/// What is said of figures that the driver does not tell of the card as a whole.
+fn inferred(row: &GpuSample) -> Option<&'static str> {
+    if row.usage_source != Reading::Is(UsageSource::Processes) {
+        return None;
+    }
+    Some(match (row.utilization_ratio, row.usage_bound) {
+        (Reading::Not(Gap::Denied), _) => {
+            "The driver tells utilization and memory of each process only, and those of others may not \
+             be looked at: run mltop as root, and on the host."
+        }
+        (_, Reading::Is(Bound::Exact)) => {
+            "Utilization and memory in use are inferred: the sum over the processes that have the card \
+             open."
+        }
+        _ => {
+            "Utilization and memory in use are inferred, and the least that there is: the sum over the \
+             processes that may be looked at."
+        }
+    })
+}
+
 /// How the figures are known, and what reading them costs.
 fn known(card: &Card<'_>) -> Option<String> {
     let row = card.row?;
-    let activity = match row.sm_active_ratio.gap() {
+    let activity = inferred(row).unwrap_or_else(|| match row.sm_active_ratio.gap() {
         None => "SM activity is measured by the hardware (GPM).",
         Some(Gap::Denied) => "SM activity may not be read: ask an administrator.",
         Some(Gap::NotYet | Gap::Late | Gap::Lost) => "",
@@ -196,7 +217,7 @@ fn known(card: &Card<'_>) -> Option<String> {
             "Utilization is the share of time with any kernel, however small: a card that waits for \
              others in a collective shows 100 %. Power tells more."
         }
-    };
+    });
     let calls = card.rate(|rates| rates.driver_calls_per_second);
     let cost = calls.zip(card.rate(|rates| rates.driver_ratio)).map(|(calls, share)| {
         format!(

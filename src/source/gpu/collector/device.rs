@@ -15,7 +15,7 @@ use super::pcie::{self, Meter, Point, Snapshots};
 use super::reads::{Asker, Counted, Traffic};
 use super::{Out, driver};
 use crate::model::inventory::GpuInfo;
-use crate::model::sample::{GpuSample, PcieSource};
+use crate::model::sample::{Bound, GpuSample, PcieSource, UsageSource};
 use crate::model::{Gap, GpuId, Reading};
 
 /// How often what changes within seconds is read.
@@ -96,7 +96,14 @@ impl Gpu {
             asker,
             index,
             interval,
-            row: GpuSample::blank(GpuId(index), Gap::NotYet),
+            row: GpuSample {
+                usage_source: Reading::Is(UsageSource::Driver),
+                usage_bound: Reading::Is(Bound::Exact),
+                compute_engine_ratio: Reading::Not(Gap::Unsupported),
+                render_engine_ratio: Reading::Not(Gap::Unsupported),
+                copy_engine_ratio: Reading::Not(Gap::Unsupported),
+                ..GpuSample::blank(GpuId(index), Gap::NotYet)
+            },
             meter: Meter::default(),
             snapshots: None,
             processes: false,

@@ -4,9 +4,9 @@ use std::ffi::CStr;
 use std::os::raw::{c_char, c_uint, c_void};
 use std::time::{Duration, Instant};
 
-use nvml_wrapper::Nvml;
 use nvml_wrapper::error::{NvmlError, nvml_try};
 use nvml_wrapper::gpm::GpmSample;
+use nvml_wrapper::{Device, Nvml};
 
 use super::super::check;
 use super::driver;
@@ -29,6 +29,9 @@ const METRICS_OF_SLICE: usize = 4;
 #[derive(Default)]
 pub(super) struct Gpm {
     before: Option<(GpmSample<'static>, Instant)>,
+    /// The one before that, to be filled anew: to make a sample and to give it back are calls, too.
+    spare: Option<GpmSample<'static>>,
+    calls: u64,
 }
 
 /// What a look told.
@@ -50,8 +53,10 @@ pub(super) type Value = Reading<(f64, String)>;
 /// Which metrics are worth asking for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wanted {
+    /// Of the card; with those of the link to a Grace CPU.
     Card { c2c: bool },
-    Slice,
+    /// Of a GPU instance of it, by the driver's number.
+    Slice { instance: u32 },
 }
 
 impl Wanted {
@@ -59,18 +64,18 @@ impl Wanted {
         match self {
             Self::Card { c2c: false } => METRICS.to_vec(),
             Self::Card { c2c: true } => [&METRICS[..], &METRICS_C2C[..]].concat(),
-            Self::Slice => METRICS[..METRICS_OF_SLICE].to_vec(),
+            Self::Slice { .. } => METRICS[..METRICS_OF_SLICE].to_vec(),
         }
     }
 }
 
 impl Gpm {
-    /// Takes a sample by `take` and compares it with the one before.
+    /// Takes a sample and compares it with the one before.
     pub(super) fn look(
         &mut self,
-        nvml: &Nvml,
+        nvml: &'static Nvml,
+        card: &Device<'static>,
         wanted: Wanted,
-        take: impl FnOnce() -> Result<GpmSample<'static>, NvmlError>,
     ) -> Look {
         // The wrapper would panic where a sample cannot be given back.
         if nvml.lib().nvmlGpmSampleFree.is_err() {
@@ -80,7 +85,7 @@ impl Gpm {
         if self.before.as_ref().is_some_and(|(_, at)| now.duration_since(*at) < APART) {
             return Look::Early;
         }
-        let sample = match take() {
+        let sample = match self.sample(nvml, card, wanted) {
             Ok(sample) => sample,
             Err(error) => {
                 self.before = None;
@@ -89,11 +94,54 @@ impl Gpm {
         };
         let Some((before, _)) = self.before.replace((sample, now)) else { return Look::First };
         let Some((sample, _)) = &self.before else { return Look::First };
-        match metrics(nvml, &before, sample, &wanted.metrics()) {
-            Ok(values) => Look::Values(values),
-            Err(error) => Look::Failed(error),
+        self.calls += 1;
+        let values = metrics(nvml, &before, sample, &wanted.metrics());
+        self.spare = Some(before);
+        values.map_or_else(Look::Failed, Look::Values)
+    }
+
+    /// A sample of now.
+    fn sample(
+        &mut self,
+        nvml: &'static Nvml,
+        card: &Device<'static>,
+        wanted: Wanted,
+    ) -> Result<GpmSample<'static>, NvmlError> {
+        self.calls += 1;
+        if let Some(sample) = self.spare.take() {
+            return fill_anew(nvml, card, wanted, &sample).map(|()| sample);
+        }
+        // One for its memory.
+        self.calls += 1;
+        match wanted {
+            Wanted::Card { .. } => card.gpm_sample(),
+            Wanted::Slice { instance } => card.gpm_mig_sample(instance),
         }
     }
+
+    /// Calls that were made since this was asked last.
+    pub(super) fn calls(&mut self) -> u64 {
+        std::mem::take(&mut self.calls)
+    }
+}
+
+#[expect(unsafe_code, reason = "the wrapper makes a new sample each time")]
+fn fill_anew(
+    nvml: &Nvml,
+    card: &Device<'_>,
+    wanted: Wanted,
+    sample: &GpmSample<'_>,
+) -> Result<(), NvmlError> {
+    let lib = nvml.lib();
+    // SAFETY: the handle and the sample are alive as long as `nvml`, and nobody else uses the sample.
+    nvml_try(unsafe {
+        match wanted {
+            Wanted::Card { .. } => symbol(&lib.nvmlGpmSampleGet)?(card.handle(), sample.handle()),
+            Wanted::Slice { instance } => {
+                symbol(&lib.nvmlGpmMigSampleGet)?(card.handle(), instance, sample.handle())
+            }
+        }
+    })
 }
 
 /// Puts the shares of activity into a row.

@@ -96,14 +96,10 @@ impl Asker {
                 row.memory_reserved_bytes = gap;
             }
         }
-        let (nvml, card, instance) = (self.nvml, self.device.clone(), slice.instance);
-        let gpm = &mut slice.gpm;
-        let look = self.timed(4, || {
-            gpm.look(nvml, Wanted::Slice, || match instance {
-                Some(instance) => card.gpm_mig_sample(instance),
-                None => Err(NvmlError::NotSupported),
-            })
-        });
+        let look = match slice.instance {
+            Some(instance) => self.gpm_look(&mut slice.gpm, Wanted::Slice { instance }),
+            None => Look::Failed(NvmlError::NotSupported),
+        };
         match look {
             Look::Early => {}
             Look::First => gpm::fill(row, &[], Gap::NotYet),

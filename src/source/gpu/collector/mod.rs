@@ -10,13 +10,13 @@
 //!
 //! | when | calls | what |
 //! |---|---|---|
-//! | every second | 4, +2 in use, +4 with GPM | utilization, memory, one batch of fields (power, energy, throttle times, PCIe and NVLink counts), clock; buffered samples; GPM |
-//! | every 3 s | 7, +7 in use | temperature, reasons, clock, link, one batch of fields (ECC, replays, memory temperature), processes; engines, state, fans, processes' shares |
+//! | every second | 4, +1 in use, +2 with GPM | utilization, memory, one batch of fields (power, energy, throttle times, PCIe and NVLink counts), clock; buffered samples; GPM |
+//! | every 3 s | 7, +6 in use | temperature, reasons, clock, link, one batch of fields (ECC, replays, memory temperature), processes; engines, state, fans, processes' shares |
 //! | every 30 s | 25 | limits, modes, wiring, worn memory, graphics and MPS processes, MIG layout |
 //! | without GPM, in use | 25 a second on gen5 x16, 12 on gen4 x16 | the PCIe counters, before they can wrap |
 //! | on an error | 0 | the driver wakes a thread of its own |
 //!
-//! That is 15 calls a second for a used GPU with GPM, 35 for one without on the fastest link, and 7 for
+//! That is 12 calls a second for a used GPU with GPM, 34 for one without on the fastest link, and 7 for
 //! an unused one. What they came to is in every row (`driver_calls_total`, `driver_seconds_total`).
 
 mod asleep;
@@ -25,6 +25,7 @@ mod driver;
 mod events;
 mod fields;
 mod gpm;
+mod lists;
 mod mig;
 mod pcie;
 mod rare;

@@ -4,15 +4,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use nvml_wrapper::enum_wrappers::device::{Clock, Sampling};
-use nvml_wrapper::enums::device::SampleValue;
+use nvml_wrapper::enum_wrappers::device::Clock;
 use nvml_wrapper::error::NvmlError;
 use nvml_wrapper::{Device, Nvml};
 
 use super::super::check;
 use super::fields::{self, ENERGY, PCIE_RX, PCIE_TX, POWER_INSTANT};
 use super::gpm::{self, Gpm, Look, Wanted};
-use super::{driver, raw};
+use super::{driver, lists, raw};
 use crate::model::sample::GpuSample;
 use crate::model::{Gap, Reading};
 
@@ -65,6 +64,8 @@ pub(super) struct Asker {
     pub(super) others: Vec<super::super::wire::Held>,
     /// The newest sample of processes' utilization that was taken in.
     pub(super) processes_seen: u64,
+    /// Entries that their list needs room for.
+    pub(super) processes_room: usize,
     cost: Cost,
     /// Why the whole GPU gives no answer, in words.
     pub(super) lost: Option<String>,
@@ -81,6 +82,8 @@ struct Cost {
 #[derive(Clone, Copy, Debug, Default)]
 struct Buffered {
     seen: u64,
+    /// Entries that the list needs room for.
+    room: usize,
     samples: u64,
     idle: u64,
     sum: f64,
@@ -112,6 +115,7 @@ impl Asker {
             fans: 0,
             others: Vec::new(),
             processes_seen: 0,
+            processes_room: 0,
             cost: Cost::default(),
             lost: None,
         }
@@ -286,11 +290,8 @@ impl Asker {
             gpm::fill(row, &[], Gap::Unsupported);
             return false;
         }
-        let (nvml, device) = (self.nvml, Arc::clone(&self.device));
-        let wanted = Wanted::Card { c2c: self.c2c };
         let mut gpm = std::mem::take(&mut self.gpm);
-        // One for the sample, its memory and its end, one for the comparison.
-        let look = self.timed(4, || gpm.look(nvml, wanted, || device.gpm_sample()));
+        let look = self.gpm_look(&mut gpm, Wanted::Card { c2c: self.c2c });
         self.gpm = gpm;
         match look {
             Look::Early => traffic.stands = true,
@@ -323,17 +324,19 @@ impl Asker {
         false
     }
 
+    /// A look by GPM, of the card or an instance of it.
+    pub(super) fn gpm_look(&mut self, gpm: &mut Gpm, wanted: Wanted) -> Look {
+        let (nvml, card) = (self.nvml, Arc::clone(&self.device));
+        let look = self.timed(0, || gpm.look(nvml, &card, wanted));
+        self.cost.calls += gpm.calls();
+        look
+    }
+
     /// What the driver buffered of the utilization since the look before.
     fn samples(&mut self, row: &mut GpuSample) {
-        let since = self.buffered.seen;
-        let answer =
-            self.ask(Call::Samples, |gpu| match gpu.samples(Sampling::GpuUtilization, since) {
-                // Nothing new.
-                Err(NvmlError::NotFound) => Ok(Vec::new()),
-                answer => answer,
-            });
-        // The count and the list.
-        self.cost.calls += 1;
+        let (nvml, since, mut room) = (self.nvml, self.buffered.seen, self.buffered.room);
+        let answer = self.ask(Call::Samples, |gpu| lists::utilization(nvml, gpu, since, &mut room));
+        self.buffered.room = room;
         let samples = match answer {
             Reading::Is(samples) => samples,
             Reading::Not(gap) => {
@@ -345,14 +348,14 @@ impl Asker {
                 return;
             }
         };
-        let news = samples.iter().filter(|sample| sample.timestamp > since);
-        let newest = news.clone().map(|sample| sample.timestamp).max().unwrap_or(since);
-        let ratios = news.filter_map(|sample| match sample.value {
-            SampleValue::U32(percent) => check::percent(f64::from(percent)).ok(),
-            SampleValue::U64(percent) => check::percent(percent as f64).ok(),
-            _ => None,
-        });
-        let ratios: Vec<f64> = ratios.collect();
+        let news = samples.into_iter().filter(|(at, _)| *at > since);
+        let mut newest = since;
+        let ratios: Vec<f64> = news
+            .filter_map(|(at, percent)| {
+                newest = newest.max(at);
+                check::percent(percent?).ok()
+            })
+            .collect();
         self.buffered.seen = newest;
         // The first look gets what lies before it.
         if since > 0 {

@@ -9,6 +9,7 @@ use nvml_wrapper::error::NvmlError;
 use super::super::check;
 use super::super::wire::Held;
 use super::fields;
+use super::lists;
 use super::raw;
 use super::reads::{Asker, Call};
 use crate::model::sample::{GpuProcKind, GpuSample};
@@ -137,20 +138,18 @@ impl Asker {
     }
 
     fn process_utilization(&mut self, held: &mut [Held]) {
-        let since = self.processes_seen;
+        let (nvml, since, mut room) = (self.nvml, self.processes_seen, self.processes_room);
         let samples =
-            self.ask(Call::ProcessUtilization, |gpu| match gpu.process_utilization_stats(since) {
-                Err(NvmlError::NotFound) => Ok(Vec::new()),
-                answer => answer,
-            });
+            self.ask(Call::ProcessUtilization, |gpu| lists::processes(nvml, gpu, since, &mut room));
+        self.processes_room = room;
         let Reading::Is(mut samples) = samples else { return };
         samples.sort_by_key(|sample| sample.timestamp);
         // Drivers are known to fill the list with entries of no time and beyond 100 %.
-        samples.retain(|sample| sample.timestamp > since && sample.sm_util <= 100);
+        samples.retain(|sample| sample.timestamp > since && sample.sm <= 100);
         for sample in &samples {
             self.processes_seen = sample.timestamp;
             if let Some(held) = held.iter_mut().find(|held| held.pid == sample.pid) {
-                held.sm = Some(f64::from(sample.sm_util) / 100.0);
+                held.sm = Some(f64::from(sample.sm) / 100.0);
             }
         }
     }

@@ -4,10 +4,13 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::super::wire::Held;
 use super::amd::Amd;
+use super::census::Census;
+use super::intel::Intel;
 use crate::model::inventory::GpuInfo;
 use crate::model::sample::GpuSample;
 use crate::model::{Gap, Reading};
@@ -129,10 +132,10 @@ pub(super) trait Watched: Send {
 
 impl Card {
     /// The maker's module for it.
-    pub(super) fn watched(&self, roots: &Roots) -> Option<Box<dyn Watched>> {
+    pub(super) fn watched(&self, roots: &Roots, census: &Arc<Census>) -> Box<dyn Watched> {
         match self.driver {
-            Driver::Amdgpu => Some(Box::new(Amd::new(self, roots))),
-            Driver::Xe | Driver::I915 => None,
+            Driver::Amdgpu => Box::new(Amd::new(self, roots)),
+            Driver::Xe | Driver::I915 => Box::new(Intel::new(self, census)),
         }
     }
 
@@ -184,7 +187,6 @@ pub(super) fn discover(sys: &Path) -> Vec<Card> {
     } else {
         cards.retain(|card| card.driver == Driver::Amdgpu);
     }
-    cards.retain(|card| card.driver == Driver::Amdgpu);
     cards.truncate(MOST_CARDS);
     cards
 }

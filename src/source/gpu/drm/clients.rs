@@ -143,13 +143,7 @@ type Found = BTreeMap<(String, u64), (u64, Client)>;
 
 /// Reads the clients of one process. One that a parent shares with its children is the parent's: the
 /// one of them that started first.
-fn read(
-    proc: &Path,
-    pid: Pid,
-    known: &mut Known,
-    wanted: &BTreeSet<String>,
-    found: &mut Found,
-) {
+fn read(proc: &Path, pid: Pid, known: &mut Known, wanted: &BTreeSet<String>, found: &mut Found) {
     let infos = folder(proc, pid).join("fdinfo");
     for (number, device) in &known.open {
         if !wanted.contains(device) {

@@ -76,7 +76,8 @@ drm-resident-gtt: 18446744073709551615 MiB\ndrm-engine-capacity-x: 0\ndrm-engine
 fn hostile_names_and_endless_lists_are_cut() {
     let mut text = String::from("drm-driver: xe\ndrm-client-id: 3\ndrm-pdev: 0000:03:00.0\n");
     let long = "a".repeat(100);
-    writeln!(text, "drm-engine-{long}: 1 ns\ndrm-engine-\u{1b}[31m: 1 ns\ndrm-engine-: 1 ns").unwrap();
+    writeln!(text, "drm-engine-{long}: 1 ns\ndrm-engine-\u{1b}[31m: 1 ns\ndrm-engine-: 1 ns")
+        .unwrap();
     for number in 0..1000 {
         writeln!(text, "drm-engine-e{number}: 1 ns\ndrm-total-r{number}: 1").unwrap();
     }

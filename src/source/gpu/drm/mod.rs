@@ -6,6 +6,11 @@
 
 mod amd;
 mod card;
+mod census;
+mod clients;
+mod engines;
+mod fdinfo;
+mod intel;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,11 +20,12 @@ use std::time::{Duration, Instant};
 use super::collector::Out;
 use super::wire::{self, Line, MOST_PROCS, PROTOCOL};
 use crate::model::inventory::GpuInfo;
-use crate::model::sample::GpuSample;
-use crate::model::{Gap, GpuId};
+use crate::model::sample::{GpuSample, UsageSource};
+use crate::model::{Gap, GpuId, Reading};
 use crate::source::root::Roots;
 pub(super) use card::present;
 use card::{Card, State, Trouble, Watched};
+use census::Census;
 
 /// The variable that names a folder with `sys` and `proc` in it, to be read in place of the machine.
 pub(super) const ROOT: &str = "MLTOP_GPU_ROOT";
@@ -42,6 +48,7 @@ pub(super) fn roots(root: Option<PathBuf>) -> Roots {
 /// Watches every card for ever. Returns only where there is none.
 pub(super) fn start(out: &Arc<Out>, interval: Duration) {
     let roots = roots(std::env::var_os(ROOT).map(PathBuf::from));
+    let census = Census::new(&roots.proc, interval);
     let first = card::first_index(&roots.sys);
     let mut known: Vec<Card> = Vec::new();
     let mut said = false;
@@ -60,7 +67,7 @@ pub(super) fn start(out: &Arc<Out>, interval: Duration) {
             if index >= GpuId::CARDS || known.iter().any(|before| before.pci == card.pci) {
                 continue;
             }
-            let Some(watched) = card.watched(&roots) else { continue };
+            let watched = card.watched(&roots, &census);
             known.push(card.clone());
             let out = Arc::clone(out);
             let started = thread::Builder::new()
@@ -173,5 +180,8 @@ impl Reader {
 
 /// A row in which every figure is missing because these drivers do not have it, to be filled.
 fn empty_row() -> GpuSample {
-    GpuSample::blank(GpuId(0), Gap::Unsupported)
+    GpuSample {
+        usage_source: Reading::Is(UsageSource::Driver),
+        ..GpuSample::blank(GpuId(0), Gap::Unsupported)
+    }
 }

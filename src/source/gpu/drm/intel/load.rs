@@ -108,7 +108,7 @@ pub(super) fn held(pdev: &str, clients: &Clients, work: &[Work]) -> Vec<Held> {
         let one = held.entry(client.pid).or_insert_with(|| Held {
             pid: client.pid.0,
             bytes: None,
-            kind: GpuProcKind::Compute,
+            kind: GpuProcKind::Graphics,
             sm: None,
         });
         if let Some(bytes) = vram(client) {
@@ -118,11 +118,9 @@ pub(super) fn held(pdev: &str, clients: &Clients, work: &[Work]) -> Vec<Held> {
     for (pid, one) in &mut held {
         let its = |work: &&Work| work.pid == *pid && work.pdev == pdev;
         let its: Vec<&Work> = work.iter().filter(its).collect();
-        let ever = |names: [&str; 2]| {
-            its.iter().any(|work| work.ever && names.contains(&&*work.engine))
-        };
-        if !ever(COMPUTE) && ever(RENDER) {
-            one.kind = GpuProcKind::Graphics;
+        // Desktops open every card, and do not compute on it.
+        if its.iter().any(|work| work.ever && COMPUTE.contains(&&*work.engine)) {
+            one.kind = GpuProcKind::Compute;
         }
         one.sm = most(share(&its, COMPUTE), share(&its, RENDER)).ok();
     }

@@ -119,9 +119,8 @@ impl Intel {
             self.sleepy = self.files.text("power/control").is_ok_and(|word| word == "auto");
             self.rarely();
         }
-        let used = count.is_some_and(|count| {
-            count.clients.all.iter().any(|client| client.pdev == self.pci)
-        });
+        let used = count
+            .is_some_and(|count| count.clients.all.iter().any(|client| client.pdev == self.pci));
         if rarely || used || !self.sleepy {
             let (files, row) = (&mut self.files, &mut self.row);
             if rarely || slowly {
@@ -171,7 +170,9 @@ impl Intel {
             return "a virtual function (SR-IOV)".to_owned();
         }
         match self.files.number::<u32>("sriov_numvfs") {
-            Reading::Is(functions @ 1..) => format!("shared by {functions} virtual functions (SR-IOV)"),
+            Reading::Is(functions @ 1..) => {
+                format!("shared by {functions} virtual functions (SR-IOV)")
+            }
             _ => String::new(),
         }
     }
@@ -220,9 +221,9 @@ impl Watched for Intel {
 /// What lies in a folder under names that begin so, in their order.
 fn entries(folder: &Path, prefix: &str) -> Vec<PathBuf> {
     let Ok(all) = fs::read_dir(folder) else { return Vec::new() };
-    let named = all.flatten().filter(|entry| {
-        entry.file_name().to_str().is_some_and(|name| name.starts_with(prefix))
-    });
+    let named = all
+        .flatten()
+        .filter(|entry| entry.file_name().to_str().is_some_and(|name| name.starts_with(prefix)));
     let mut found: Vec<PathBuf> = named.map(|entry| entry.path()).take(64).collect();
     found.sort();
     found
