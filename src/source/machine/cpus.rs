@@ -31,7 +31,7 @@ fn cpu(line: &str) -> Option<Cpu> {
     let ticks: Vec<u64> = words.map_while(|word| word.parse().ok()).collect();
     let sum = |fields: &[usize]| {
         // The first four are on every kernel, the others on most.
-        let of = |at: &usize| ticks.get(*at).copied().or((*at > 3).then_some(0));
+        let of = |at: &usize| ticks.get(*at).copied().or_else(|| (*at > 3).then_some(0));
         fields.iter().try_fold(0_u64, |sum, at| sum.checked_add(of(at)?))
     };
     Some(Cpu { number, used: sum(&[0, 1, 2, 5, 6]), idle: sum(&[3, 4, 7]) })
