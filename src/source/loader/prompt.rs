@@ -125,7 +125,7 @@ mod tests {
             assert_eq!(policy(&String::from_utf8_lossy(&child.stdout)), 0);
             prompt
         };
-        println!("given here: {:?}", thread::spawn(of_thread).join().unwrap());
+        thread::spawn(of_thread).join().unwrap();
         assert_eq!(own(), 0, "of one thread, and not of all");
     }
 
