@@ -71,7 +71,7 @@ pub(super) fn load(cli: Cli) -> Result<(Cli, Config), Error> {
 /// The configuration with the budgets that it names; a relative name is one beside its own file.
 fn with_budgets(mut config: Config, path: &Path) -> Result<Config, ConfigError> {
     let Some(named) = config.budget() else { return Ok(config) };
-    let file = path.parent().unwrap_or(Path::new("")).join(named);
+    let file = path.parent().unwrap_or_else(|| Path::new("")).join(named);
     let wrong = |problem: String| ConfigError {
         file: path.display().to_string(),
         key: "inference.budget".to_owned(),
