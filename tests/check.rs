@@ -1,17 +1,27 @@
 //! `mltop check`: what it says, and with which exit code, of sessions and of what runs here.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should stop")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test that cannot go on should stop, and says what it missed"
+)]
 
 #[path = "common/sessions.rs"]
 mod sessions;
+#[path = "servers/stub.rs"]
+mod stub;
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
 
 use serde_json::Value;
 
 use sessions::Made;
+use stub::{Stub, Way, later};
 
 fn check(file: &Path, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_mltop"))
@@ -77,6 +87,25 @@ fn a_severity_lets_pass_what_is_less_severe() {
     assert_eq!(severe.status.code(), Some(1), "{}", said(&severe));
     let (_folder, file) = made(&Made { starved: 0..0, ..Made::default() });
     assert_eq!(check(&file, &["--severity", "critical"]).status.code(), Some(0));
+}
+
+#[test]
+fn what_is_only_worth_knowing_is_told_and_fails_nothing_unless_that_is_asked_for() {
+    let (_folder, file) = made(&Made { waits: 0.12, ..Made::default() });
+    let output = check(&file, &[]);
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(text.starts_with("info STARVED"), "{text}");
+    let last = text.lines().last().unwrap();
+    assert!(last.starts_with("CLEAN: ") && last.contains("less severe than warn"), "{text}");
+    let strict = check(&file, &["--severity", "info"]);
+    assert_eq!(strict.status.code(), Some(1), "{}", said(&strict));
+    let json = check(&file, &["--json"]);
+    let value: Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(
+        (&value["outcome"], &value["findings"][0]["severity"]),
+        (&"clean".into(), &"info".into())
+    );
 }
 
 #[test]
@@ -175,4 +204,72 @@ fn a_budget_that_nobody_can_be_held_against_is_open_and_one_that_makes_no_sense_
     }
     fs::remove_file(&budget).unwrap();
     assert_eq!(with().status.code(), Some(2));
+}
+
+/// Checks of a server at work, all at once: each with its arguments before the verb and after it.
+fn served(seconds: u32, asked: &[(&[&str], &[&str])]) -> Vec<(Option<i32>, Value)> {
+    const VLLM: &str = include_str!("servers/vllm.prom");
+    let server = Stub::start(Way::Plain, VLLM);
+    let time = format!("{seconds}s");
+    let start = |(before, after): &(&[&str], &[&str])| {
+        Command::new(env!("CARGO_BIN_EXE_mltop"))
+            .args(*before)
+            .args(["check", "--json", "--interval", "500ms", "--for", &time])
+            .args(["--server", &server.url()])
+            .args(*after)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap()
+    };
+    let mut children: Vec<Child> = asked.iter().map(start).collect();
+    let mut requests = 0;
+    while children.iter_mut().any(|child| child.try_wait().unwrap().is_none()) {
+        requests += 100;
+        server.answer(&later(VLLM, requests));
+        sleep(Duration::from_millis(100));
+        assert!(requests < 300_000, "they do not end");
+    }
+    let outputs = children.into_iter().map(|child| child.wait_with_output().unwrap());
+    outputs
+        .map(|output| {
+            let value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+            (output.status.code(), value)
+        })
+        .collect()
+}
+
+#[test]
+fn a_budget_that_a_server_keeps_passes_one_that_it_breaks_fails_and_one_of_the_configuration_is_held()
+ {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        fs::write(folder.path().join(name), text).unwrap();
+        folder.path().join(name).display().to_string()
+    };
+    // All requests take between 0.3 and 1.0 s.
+    let kept = file("kept.toml", "[inference]\np99_ms = 1000\n");
+    let broken = file("broken.toml", "[inference]\np50_ms = 200\n");
+    let config = "[inference]\nbudget = \"broken.toml\"\n[rules.BUDGET]\nwindow = 5\n";
+    let config = file("config.toml", config);
+    let asked: [(&[&str], &[&str]); 3] =
+        [(&[], &["--budget", &kept]), (&[], &["--budget", &broken]), (&["--config", &config], &[])];
+    // A box that has no time for them answers too rarely: then they are watched for longer.
+    for seconds in [14, 40, 100] {
+        let all = served(seconds, &asked);
+        let [(pass, kept), (fail, broken), (held, found)] = &all[..] else { unreachable!() };
+        let outcome = |value: &Value| value["budgets"][0]["outcome"].clone();
+        let rules = found["findings"].as_array().cloned().unwrap_or_default();
+        let raised = rules.iter().any(|finding| finding["rule"] == "BUDGET");
+        if (outcome(kept), outcome(broken), raised) != ("pass".into(), "fail".into(), true) {
+            println!("missed within {seconds} s: {all:#?}");
+            continue;
+        }
+        // Others may train here, of whom it is not known yet whether they starve.
+        let alone = kept["runs"].as_array().is_some_and(Vec::is_empty);
+        assert!(*pass == Some(0) || !alone, "{kept:#}");
+        assert_eq!((*fail, *held), (Some(1), Some(1)), "{broken:#} {found:#}");
+        return;
+    }
+    panic!("not once in three times");
 }

@@ -233,6 +233,26 @@ fn a_wrong_file_ends_with_exit_code_2_and_one_that_is_not_there_with_none_unless
 }
 
 #[test]
+fn budgets_that_a_file_names_are_read_beside_it_and_refused_by_name_where_they_make_no_sense() {
+    let home = tempfile::tempdir().unwrap();
+    fs::create_dir(home.path().join("mltop")).unwrap();
+    let place = |name: &str| home.path().join("mltop").join(name);
+    fs::write(place("config.toml"), "[inference]\nbudget = \"ours.toml\"\n").unwrap();
+    let run = || said(&mltop(home.path(), &["config"]).output().unwrap());
+    let (code, text) = run();
+    assert_eq!(code, Some(2), "{text}");
+    for part in ["inference.budget", "ours.toml", "[inference]"] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+    fs::write(place("ours.toml"), "[inference]\np99 = 2000\n").unwrap();
+    let (code, text) = run();
+    assert!(code == Some(2) && text.contains("p99_ms"), "{text}");
+    fs::write(place("ours.toml"), "[inference]\np99_ms = 2000\n").unwrap();
+    let (code, text) = run();
+    assert!(code == Some(0) && text.contains("\nbudget = \"ours.toml\"\n"), "{text}");
+}
+
+#[test]
 fn rules_are_listed_by_area_and_explained_and_an_unknown_one_is_refused_with_the_nearest() {
     let home = tempfile::tempdir().unwrap();
     let run = |arguments: &[&str]| said(&mltop(home.path(), arguments).output().unwrap());

@@ -34,8 +34,10 @@ mod timing;
 
 use std::sync::Arc;
 
+use mltop::diagnose::audit::Audit;
 use mltop::diagnose::{Change, Doing, Engine, Settings, Verdict};
-use mltop::model::{Cause, Finding, Frame, Rule, Sample, Severity, Stamp};
+use mltop::model::inventory::RunInfo;
+use mltop::model::{Cause, Evidence, Finding, Frame, Rule, RunId, Sample, Severity, Stamp};
 use scenario::{Load, Scenario};
 
 fn engine() -> Engine {
@@ -199,6 +201,45 @@ fn when_the_cause_changes_the_finding_follows_within_30_seconds() {
     scenario.run(&mut engine, 30);
     let same = &engine.findings()[0];
     assert_eq!((same.id, same.cause), (finding.id, Some(Cause::TooFewWorkers)), "{same:#?}");
+    // Each of the two is charged what was lost while it held, and together they come to all of it.
+    scenario.run(&mut engine, 30);
+    let same = &engine.findings()[0];
+    let parts: Vec<_> =
+        same.evidence.iter().filter(|line| *line.series == *Evidence::BY_CAUSE).collect();
+    let causes: Vec<&str> = parts.iter().map(|part| &*part.entity).collect();
+    assert_eq!(causes, ["DISK-BOUND", "TOO-FEW-WORKERS"], "{same:#?}");
+    assert!(parts.iter().all(|part| part.value > 2.0), "{parts:#?}");
+    let (sum, cost) = (parts[0].value + parts[1].value, same.cost.unwrap().gpu_seconds);
+    assert!((cost - 1.5..=cost + 1e-6).contains(&sum), "{sum} of {cost}");
+    let audit = Audit::of(engine.watched(), engine.findings(), |_| false);
+    let lost: f64 = audit.areas.iter().map(|part| part.lost.gpu_seconds).sum();
+    assert!((lost - audit.lost.gpu_seconds).abs() < 1e-6, "{audit:#?}");
+    assert!(audit.changes[0].lost.gpu_seconds < 0.8 * cost, "{:#?}", audit.changes);
+}
+
+#[test]
+fn of_two_runs_on_a_box_only_the_one_that_waits_is_named_and_only_its_gpu_charged() {
+    let mut scenario = Scenario::new(8, Load::cpu(1.6), 0.1);
+    scenario.add_rank(8, Load::cpu(0.3), 0.1);
+    let mut engine = engine();
+    for _ in 0..90 {
+        let mut frame = scenario.tick();
+        let mut sample = Arc::unwrap_or_clone(std::mem::take(&mut frame.sample));
+        let inventory = Arc::make_mut(&mut sample.inventory);
+        let both = RunInfo::clone(&inventory.runs[0]);
+        let runs = both.trainers.iter().zip(1..).map(|(pid, number)| {
+            let name = format!("train-{number}.py").as_str().into();
+            Arc::new(RunInfo { run: RunId(number), trainers: vec![*pid], name, ..both.clone() })
+        });
+        inventory.runs = runs.collect();
+        frame.sample = Arc::new(sample);
+        engine.step(&frame);
+    }
+    let [finding] = engine.findings() else { panic!("{:#?}", engine.findings()) };
+    assert_eq!((finding.rule, finding.run), (Rule::Starved, Some(RunId(1))));
+    assert!(finding.title.starts_with("train-1.py waits"), "{}", finding.title);
+    let seconds = 90.0;
+    assert!(finding.cost.unwrap().high_gpu_seconds < seconds, "one GPU: {finding:#?}");
 }
 
 #[test]

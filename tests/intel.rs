@@ -275,7 +275,7 @@ fn a_file_that_may_not_be_read_is_denied_and_the_rest_goes_on() {
     }
     let machine = Machine::new(&A770_XE);
     let file = machine.device().join("tile0/gt0/freq0/act_freq");
-    fs::set_permissions(file, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(file, fs::Permissions::from_mode(0o000)).unwrap();
     let (row, _) = Rig::on(machine).settled();
     assert_eq!(row.sm_clock_hertz, Reading::Not(Gap::Denied));
     assert_eq!(row.temperature_celsius, Reading::Is(61.0));

@@ -13,7 +13,6 @@ mod judged;
 #[path = "servers/stub.rs"]
 mod stub;
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -33,7 +32,7 @@ use mltop::source::server::http::{Client, Trouble};
 use mltop::source::server::{Servers, Wanted};
 use mltop::source::trainer::ProcSeen;
 use proptest::prelude::*;
-use stub::{Stub, Way};
+use stub::{Stub, Way, later};
 
 const VLLM: &str = include_str!("servers/vllm.prom");
 const SGLANG: &str = include_str!("servers/sglang.prom");
@@ -230,25 +229,6 @@ fn a_server_in_a_network_of_its_own_is_told_and_not_guessed_at() {
     }
     let found = endpoint(&roots, Pid(4711)).unwrap();
     assert!(found.place.unwrap_err().contains("network of its own"));
-}
-
-/// The text again, later: so many more requests, all of them within a second.
-fn later(text: &str, more: u32) -> String {
-    let counts = BTreeMap::from([
-        ("vllm:e2e_request_latency_seconds_bucket{engine=\"0\",le=\"1.0\"", 400),
-        ("vllm:e2e_request_latency_seconds_bucket{engine=\"0\",le=\"2.5\"", 795),
-        ("vllm:e2e_request_latency_seconds_bucket{engine=\"0\",le=\"+Inf\"", 800),
-        ("vllm:e2e_request_latency_seconds_count", 800),
-        ("vllm:request_success_total{engine=\"0\",finished_reason=\"stop\"", 773),
-    ]);
-    let lines = text.lines().map(|line| {
-        let counted = counts.iter().find(|(start, _)| line.starts_with(**start));
-        counted.map_or_else(
-            || line.to_owned(),
-            |(_, count)| format!("{} {}.0", line.rsplit_once(' ').unwrap().0, count + more),
-        )
-    });
-    lines.collect::<Vec<_>>().join("\n") + "\n"
 }
 
 /// Samples of a server until it has been read twice.

@@ -31,7 +31,7 @@ impl Busy {
 
     /// The signal that ended it, once it has ended.
     fn ended_by(&mut self) -> Option<i32> {
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_mins(1);
         while Instant::now() < deadline {
             if let Some(status) = self.0.try_wait().unwrap() {
                 return status.signal();

@@ -9,7 +9,8 @@ use crate::model::Severity;
 
 /// The fields of `--json`, for the long help.
 const FIELDS: &str = "\
-Exit codes: 0 clean, 1 a finding, 2 wrong usage or input, 3 not enough evidence.
+Exit codes: 0 clean, 1 a finding of --severity (warn) or worse, or a broken budget, 2 wrong usage or
+input, 3 not enough evidence. A finding that is less severe is worth knowing, and fails nothing.
 
 Fields of --json:
   outcome      clean, finding or not-enough-evidence
@@ -18,7 +19,7 @@ Fields of --json:
   source       name of the session's file, or live
   seconds      watched, gaps left out
   runs[]       run, name, seconds, judged_seconds: with evidence enough to say whether it starves
-  findings[]   as in a session: rule, cause, severity, run, pid, start_ms, end_ms (null while it
+  findings[]   those that are less severe, too, as in a session: rule, cause, severity, run, pid, start_ms, end_ms (null while it
                lasts), title, evidence[] (series, entity, value, limit, text), advice, gain, cost
   budgets[]    of --budget: key, server, outcome (pass, fail, indeterminate, not measurable), value and
                limit in seconds, bytes, a second or a share, count, text, remedy
@@ -42,8 +43,9 @@ pub struct Check {
     /// `ttft_p95_ms`, `gpu_mem_gib_max`, `qps_min`, `error_rate_max` and the like.
     #[arg(long, value_name = "FILE")]
     pub budget: Option<PathBuf>,
-    /// Let findings pass that are less severe than this.
-    #[arg(long, value_name = "LEVEL", default_value = "info")]
+    /// End with 0 where nothing is found that is as severe as this: what is less severe is told and fails
+    /// nothing.
+    #[arg(long, value_name = "LEVEL", default_value = "warn")]
     pub severity: Level,
     /// As one JSON object.
     #[arg(long)]

@@ -170,6 +170,9 @@ impl Flag {
     }
 }
 
+/// What keeps budgets: no flag, as `mltop check --budget` asks for a verdict on what is looked at then.
+pub(super) const BUDGET: &str = "inference.budget";
+
 /// All flags that can be kept, section by section.
 pub(super) const FLAGS: &[Flag] = &[
     Flag {
@@ -227,6 +230,15 @@ pub(super) const FLAGS: &[Flag] = &[
         id: "on_finding",
         range: "a shell command",
         what: "Run a shell command when a finding opens (--on-finding); \"\" runs none.",
+        ..Flag::blank()
+    },
+    Flag {
+        section: "inference",
+        name: "budget",
+        id: BUDGET,
+        range: "the name of a file with budgets, as mltop check --budget takes",
+        what: "Hold inference servers against the budgets in this file all the time; \"\" holds them \
+               against none.",
         ..Flag::blank()
     },
     Flag {

@@ -23,6 +23,14 @@ pub struct Config {
     pub flags: Vec<Kept>,
 }
 
+impl Config {
+    /// The file with the budgets of inference servers, where one is kept.
+    pub fn budget(&self) -> Option<&str> {
+        let kept = self.flags.iter().find(|kept| kept.id == keys::BUDGET);
+        kept.map(|kept| kept.value.as_str())
+    }
+}
+
 /// A flag that is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kept {

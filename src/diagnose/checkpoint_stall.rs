@@ -289,14 +289,14 @@ impl Watch {
             ("procs.write_bytes_per_second", "it writes and does not wait for data")
         };
         let longest = self.events.iter().map(Event::seconds).fold(0.0, f64::max);
-        let text = format!("GPU idle while {how}, {longest:.1} s at the longest");
+        let text = format!("the GPU idles while {how}, for {longest:.1} s at the longest");
         let mut lines = vec![words::evidence(span, series, &*pid, share, limit, text)];
         let bytes: f64 = self.events.iter().map(|event| event.bytes).sum();
         let seconds: f64 = self.events.iter().map(Event::seconds).sum();
         if bytes > 0.0 && seconds > 0.0 {
             let rate = bytes / seconds;
             let each = words::memory(bytes / self.events.len() as f64);
-            let text = format!("writes {} meanwhile, {each} each time", words::rate(rate));
+            let text = format!("it writes {} meanwhile, {each} each time", words::rate(rate));
             let series = "procs.write_bytes_per_second";
             lines.push(words::evidence(span, series, pid, rate, None, text));
         }

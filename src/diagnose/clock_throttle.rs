@@ -281,19 +281,19 @@ fn evidence(scene: &Scene<'_>, gpu: GpuId, case: &Case) -> Vec<Evidence> {
         let text = if set.is_empty() {
             "a slowdown was given 0 % of the time".into()
         } else {
-            set.join(", ")
+            format!("the driver gives as a reason, of the time: {}", set.join(", "))
         };
         let limit = Some(settings.of(&REASONS));
         lines.push(words::evidence(span, "gpus.throttle_reasons", &*entity, share, limit, text));
     }
     if let Some(now) = case.sum.clock.get() {
         let limit = case.own.map(|own| own * settings.of(&CLOCK));
-        let text = format!("clock {}", megahertz(now));
+        let text = format!("the clock runs at {}", megahertz(now));
         lines.push(words::evidence(span, "gpus.sm_clock_hertz", &*entity, now, limit, text));
     }
     if let Some(celsius) = case.sum.celsius.get() {
         let limit = Some(settings.of(&HOT));
-        let text = format!("{celsius:.0} °C");
+        let text = format!("the card is {celsius:.0} °C hot");
         lines.push(words::evidence(span, "gpus.temperature_celsius", entity, celsius, limit, text));
     }
     lines

@@ -308,7 +308,7 @@ fn said(
             format!("pid {pid}"),
             bytes as f64,
             Some(least),
-            format!("holds {held}"),
+            format!("it holds {held} of memory"),
         ),
         words::evidence(
             span,
@@ -320,7 +320,7 @@ fn said(
         ),
     ];
     if let Drawn::Idle { now, floor, limit } = power {
-        let text = format!("draws {now:.0} W (idle {floor:.0} W)");
+        let text = format!("the GPU draws {now:.0} W, and {floor:.0} W when it idles");
         evidence.push(words::evidence(span, "gpus.power_watts", entity, now, Some(limit), text));
     }
     let paused = if paused { " (it is stopped)" } else { "" };

@@ -183,6 +183,13 @@ impl Ledger {
         cost.high_gpu_seconds += added[2];
     }
 
+    /// GPU-seconds that an open finding has cost by now, as the middle of what is possible; `None` where
+    /// none are known.
+    pub(super) fn cost_of(&self, id: u64) -> Option<f64> {
+        let finding = self.lasting().iter().find(|finding| finding.id == id)?;
+        finding.cost.map(|cost| cost.gpu_seconds)
+    }
+
     /// Ends a finding at `end_ms`.
     pub(super) fn close(&mut self, id: u64, end_ms: i64) {
         let Some(at) = self.lasting().iter().position(|finding| finding.id == id) else { return };

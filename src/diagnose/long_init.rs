@@ -185,7 +185,7 @@ impl Start {
         let span = (since, scene.frame.sample.stamp.unix_ms);
         let pid = format!("pid {}", trainer.pid);
         let limit = Some(scene.settings.of(&LONG));
-        let text = format!("holds memory of GPU {gpus}, no step since");
+        let text = format!("it holds memory of GPU {gpus} and has taken 0 steps since");
         let mut lines =
             vec![words::evidence(span, "loaders.steps_total", &*pid, seconds, limit, text)];
         let mut now = |series: &str, value: Option<f64>, text: &dyn Fn(f64) -> String| {
@@ -193,9 +193,9 @@ impl Start {
                 value.map(|value| words::evidence(span, series, &*pid, value, None, text(value))),
             );
         };
-        now("procs.cpu_cores", self.cores, &|cores| format!("uses {cores:.1} cores"));
+        now("procs.cpu_cores", self.cores, &|cores| format!("it uses {cores:.1} cores"));
         now("procs.read_bytes_per_second", self.read, &|read| {
-            format!("reads {}", words::rate(read))
+            format!("it reads {}", words::rate(read))
         });
         lines
     }

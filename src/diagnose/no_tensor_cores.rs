@@ -8,7 +8,7 @@ use super::ledger::{Ledger, Said};
 use super::parts::{COVER, Part, Window, fresh, training};
 use super::rules::{Check, Scene};
 use super::settings::{Settings, Timing};
-use super::starved::name_of;
+use super::starved::users_of;
 use super::trainer::Trainer;
 use super::words;
 use crate::model::{GpuId, Rule, Severity};
@@ -156,27 +156,26 @@ fn said(scene: &Scene<'_>, trainer: &Trainer, gpu: GpuId, shares: &Shares) -> Sa
     let span = (shares.from_ms, scene.frame.sample.stamp.unix_ms);
     let entity = format!("gpu {gpu}");
     let line = |series: &str, value: f64, limit: f64, what: &str| {
-        let text = format!("{what} {}", words::fine_percent(value));
+        let text = format!("{what} at work {} on average", words::fine_percent(value));
         words::evidence(span, series, &*entity, value, Some(limit), text)
     };
     let unused = shares.unused(settings);
     let limit = settings.of(if unused { &NONE } else { &LITTLE });
     let mut evidence = vec![
-        line("gpus.sm_active_ratio", shares.sm, settings.of(&WORKING), "multiprocessors at work"),
-        line("gpus.tensor_active_ratio", shares.tensor, limit, "tensor cores at work"),
+        line("gpus.sm_active_ratio", shares.sm, settings.of(&WORKING), "the multiprocessors are"),
+        line("gpus.tensor_active_ratio", shares.tensor, limit, "the tensor cores are"),
     ];
     evidence.extend(shares.dram.map(|dram| {
-        line("gpus.dram_active_ratio", dram, settings.of(&MEMORY), "device memory at work")
+        line("gpus.dram_active_ratio", dram, settings.of(&MEMORY), "the device memory is")
     }));
     Said {
         severity: if unused { Severity::Warn } else { Severity::Info },
         run: Some(trainer.run),
         pid: Some(trainer.pid),
         title: format!(
-            "{} keeps {} of the multiprocessors of GPU {gpu} at work and its tensor cores {} of the \
-             time",
-            name_of(scene.frame, trainer.run, trainer.pid),
+            "{} of the multiprocessors of GPU {gpu} are at work for {}, and its tensor cores {} of the time",
             words::percent(shares.sm),
+            users_of(scene, gpu),
             words::fine_percent(shares.tensor)
         ),
         evidence,

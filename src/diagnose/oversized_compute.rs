@@ -110,9 +110,12 @@ fn by_activity(
     if [Some(active), tensor, dram].into_iter().flatten().any(|share| share >= most) {
         return None;
     }
-    let mut evidence = vec![line(case, "gpus.sm_active_ratio", active, most, "multiprocessors")];
-    let tensor = tensor.map(|v| line(case, "gpus.tensor_active_ratio", v, most, "tensor pipes"));
-    let dram = dram.map(|v| line(case, "gpus.dram_active_ratio", v, most, "device memory"));
+    let mut evidence =
+        vec![line(case, "gpus.sm_active_ratio", active, most, "the multiprocessors are at work")];
+    let tensor = tensor
+        .map(|v| line(case, "gpus.tensor_active_ratio", v, most, "the tensor pipes are at work"));
+    let dram =
+        dram.map(|v| line(case, "gpus.dram_active_ratio", v, most, "the device memory is at work"));
     evidence.extend(tensor.into_iter().chain(dram));
     let title = format!(
         "{} keeps at most {} of the multiprocessors of GPU {} at work",
@@ -140,8 +143,8 @@ fn by_utilization_and_power(
         words::percent(power)
     );
     let evidence = vec![
-        line(case, "gpus.utilization_ratio", util, most_util, "utilization"),
-        line(case, "gpus.power_ratio", power, most_power, "power of its limit"),
+        line(case, "gpus.utilization_ratio", util, most_util, "the GPU is utilized"),
+        line(case, "gpus.power_ratio", power, most_power, "of its power limit it draws"),
     ];
     Some((util, title, evidence))
 }
@@ -200,9 +203,12 @@ fn advise(case: &Case<'_>, active: f64, settings: &Settings) -> (String, String,
 fn memory(case: &Case<'_>) -> Option<Evidence> {
     let peak = case.sizing.peak;
     let text = match case.ahead {
-        Some(who) => format!("memory held {}, of which {who} tells no need", words::memory(peak)),
+        Some(who) => format!(
+            "it holds {}, and {who} does not tell how much of it is needed",
+            words::memory(peak)
+        ),
         None => format!(
-            "peak memory {}; a smaller size needs {}",
+            "the peak of its memory is {}, and a smaller size needs {}",
             words::memory(peak),
             words::memory(right_size::memory_enough(peak))
         ),
@@ -220,7 +226,7 @@ fn left_out(case: &Case<'_>) -> Evidence {
     let named: Vec<String> =
         named.map(|(seconds, name)| format!("{name} {}", words::duration(*seconds))).collect();
     let text = format!(
-        "{} of {} counted; left out: {}",
+        "{} of {} are counted; left out: {}",
         words::duration(all - out),
         words::duration(all),
         if named.is_empty() { "nothing".into() } else { named.join(", ") }

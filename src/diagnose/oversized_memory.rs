@@ -54,7 +54,7 @@ pub(super) fn test(case: &Case<'_>, settings: &Settings) -> Option<Said> {
     let name = name_of(case.frame, case.trainer.run, case.trainer.pid);
     let (peak, device) = (words::memory(need), words::memory(total));
     let enough = memory_enough(need);
-    let text = format!("peak {peak} of {device}");
+    let text = format!("the peak of its memory is {peak} of {device}");
     Some(Said {
         run: Some(case.trainer.run),
         pid: Some(case.trainer.pid),

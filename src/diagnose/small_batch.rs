@@ -261,22 +261,28 @@ fn evidence(
     let span = (case.from_ms, scene.frame.sample.stamp.unix_ms);
     let card = format!("gpu {gpu}");
     let line = |series: &str, value: f64, limit: &Threshold, what: &str| {
-        let text = format!("{what} {}", words::percent(value));
+        let text = format!("{} {what}", words::percent(value));
         words::evidence(span, series, &*card, value, Some(settings.of(limit)), text)
     };
     let busy = if case.sm.is_some() { &BUSY } else { &IDLE };
-    let mut lines = vec![line("gpus.utilization_ratio", case.util, busy, "GPU busy")];
-    lines.extend(
-        case.sm.map(|sm| line("gpus.sm_active_ratio", sm, &WORKING, "multiprocessors at work")),
-    );
+    let mut lines =
+        vec![line("gpus.utilization_ratio", case.util, busy, "of the time the GPU is busy")];
+    lines.extend(case.sm.map(|sm| {
+        line("gpus.sm_active_ratio", sm, &WORKING, "of the multiprocessors are at work")
+    }));
     let room = if full { &FULL } else { &ROOM };
-    lines.push(line("gpus.memory_used_ratio", case.memory, room, "peak memory"));
+    lines.push(line(
+        "gpus.memory_used_ratio",
+        case.memory,
+        room,
+        "of the memory is in use at most",
+    ));
     let loader = trainer.loader.map_or_else(|| "loader".into(), |id| format!("loader {id}"));
-    let text = format!("blocked {}", words::percent(case.blocked));
+    let text = format!("the loop waits for data {} of the time", words::percent(case.blocked));
     let limit = Some(settings.of(&FED));
     lines.push(words::evidence(span, "loaders.wait_ratio", &*loader, case.blocked, limit, text));
     lines.extend(case.main_runs.map(|share| {
-        let text = format!("main thread on a CPU in {} of the looks", words::percent(share));
+        let text = format!("the main thread is on a CPU in {} of the looks", words::percent(share));
         words::evidence(span, "loaders.main_state", loader, share, Some(MAIN_RUNS), text)
     }));
     lines

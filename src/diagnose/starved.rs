@@ -6,13 +6,15 @@ use super::about::{About, Threshold};
 use super::cause::{self, Case, Explained};
 use super::charge::Lost;
 use super::facts::Facts;
+use super::held::Held;
 use super::latch::{Edge, Latch};
 use super::ledger::{Ledger, Said};
+pub(super) use super::loss::Loss;
 use super::rules::{Check, Scene};
 use super::settings::{Settings, Timing};
 use super::trainer::Trainer;
 use super::{Verdict, words};
-use crate::model::{Bound, Cause, Evidence, Frame, Pid, Rule, RunId, Severity};
+use crate::model::{Cause, Evidence, Frame, GpuId, Pid, Rule, RunId, Severity, Stamp};
 
 pub(super) static ABOUT: About = About {
     code: Rule::Starved.code(),
@@ -56,8 +58,6 @@ const CLEAR_CUT: f64 = 2.0;
 const UNCLEAR_HOLD: f64 = 2.0;
 /// Parts of the short window and of the others in each of which one that is not clear must show.
 const PARTS: (u32, u32) = (2, 3);
-/// Fewer steps than this in a window are no ground for the highest severity.
-const CRITICAL_STEPS: f64 = 20.0;
 /// Cause and worst rank are left as they are unless another is worse by this much.
 const WORSE: f64 = 0.05;
 /// A change of the blocked share that is worth a line in the session.
@@ -66,47 +66,8 @@ const TELL: f64 = 0.10;
 const CAUSE_WINDOW: f64 = 15.0;
 /// Open without evidence for so long, a finding ends where its evidence did.
 const BLIND_MS: u64 = 60_000;
-
-/// What the GPU loses: utilization is averaged over a second, so that waiting and idling may not
-/// coincide, and only bounds are known.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Loss {
-    pub low: f64,
-    pub high: f64,
-    /// Whether the GPU's share is known at all.
-    pub gpu: Option<f64>,
-}
-
-impl Loss {
-    /// Bounds from the blocked share and the GPU's busy share.
-    pub(super) fn of(blocked: f64, gpu: Option<f64>) -> Self {
-        match gpu {
-            Some(busy) => Self {
-                low: (blocked - busy).clamp(0.0, 1.0),
-                high: blocked.min(1.0 - busy).clamp(0.0, 1.0),
-                gpu,
-            },
-            None => Self { low: 0.0, high: blocked, gpu },
-        }
-    }
-
-    /// The middle of the bounds; without a GPU, the loop's own wait.
-    pub(super) fn middle(self) -> f64 {
-        if self.gpu.is_some() { f64::midpoint(self.low, self.high) } else { self.high }
-    }
-
-    /// The severity of a loss.
-    pub(super) fn severity(self, steps: f64, bound: Bound) -> Option<Severity> {
-        // The highest needs enough steps and a measurement, as opposed to an upper bound.
-        let measured = self.gpu.is_some() && bound != Bound::Upper;
-        let most = match bound {
-            Bound::Doubtful => Severity::Warn,
-            _ if measured && steps >= CRITICAL_STEPS => Severity::Critical,
-            _ => Severity::High,
-        };
-        words::severity(self.middle()).map(|severity| severity.min(most))
-    }
-}
+/// Between two looks: windows of seconds say the same ten times a second.
+const EVERY_MS: u64 = 450;
 
 /// One trainer over its window.
 struct Judged {
@@ -146,15 +107,25 @@ impl Judged {
 #[derive(Clone, Default)]
 pub(super) struct Starved {
     watches: BTreeMap<RunId, Watch>,
+    looked: Option<Stamp>,
 }
 
 impl Check for Starved {
     fn step(&mut self, scene: &Scene<'_>, ledger: &mut Ledger) {
+        let stamp = scene.frame.sample.stamp;
+        let before = self.looked;
+        if before.is_some_and(|last| stamp.mono_ms.saturating_sub(last.mono_ms) < EVERY_MS) {
+            return;
+        }
+        self.looked = Some(stamp);
+        // What nobody saw costs nothing, so that a gap may lie between the looks.
+        let since_ms = before.map_or(i64::MAX, |before| before.unix_ms);
         for info in &scene.frame.sample.inventory.runs {
             let of_run = scene.trainers.iter().copied().filter(|t| t.run == info.run);
             let trainers: Vec<&Trainer> = of_run.collect();
             if !trainers.is_empty() {
-                self.watches.entry(info.run).or_default().step(scene, info.run, &trainers, ledger);
+                let watch = self.watches.entry(info.run).or_default();
+                watch.step(scene, info.run, (&trainers, since_ms), ledger);
             }
         }
         self.watches.retain(|run, watch| {
@@ -170,6 +141,7 @@ impl Check for Starved {
         for (_, mut watch) in std::mem::take(&mut self.watches) {
             watch.end(ledger);
         }
+        self.looked = None;
     }
 }
 
@@ -196,6 +168,7 @@ struct Watch {
     pid: Option<Pid>,
     cause: Option<Cause>,
     other_cause: Option<(Cause, u64)>,
+    held: Held,
     told: f64,
     /// When the last finding ended: what was before is told, and no ground for another one.
     ended_ms: u64,
@@ -205,8 +178,15 @@ struct Watch {
 }
 
 impl Watch {
-    /// One more tick of a run with these trainers.
-    fn step(&mut self, scene: &Scene<'_>, run: RunId, trainers: &[&Trainer], ledger: &mut Ledger) {
+    /// One more look at a run with these trainers; `since_ms` is when the look before was, in milliseconds
+    /// since the Unix epoch.
+    fn step(
+        &mut self,
+        scene: &Scene<'_>,
+        run: RunId,
+        (trainers, since_ms): (&[&Trainer], i64),
+        ledger: &mut Ledger,
+    ) {
         let settings = scene.settings;
         let stamp = scene.frame.sample.stamp;
         let judged: Vec<(&Trainer, Judged)> = trainers
@@ -236,9 +216,11 @@ impl Watch {
         match edge {
             Edge::Raised(since) => {
                 let start = unix(since, 0.3 * timing.window).max(worst.facts.span.0);
+                self.held = Held::default();
                 let said = self.say(scene, run, trainer, &worst);
                 self.id = said.and_then(|said| ledger.open(said, start));
                 self.told = worst.blocked;
+                self.count(start, stamp.unix_ms, ledger);
             }
             Edge::Cleared(since) => {
                 self.ended_ms = since;
@@ -247,14 +229,28 @@ impl Watch {
             Edge::None => {
                 // While it fades, the words stay those of the time when it was true.
                 let Some(id) = self.id.filter(|_| raises) else { return };
+                let lost = lost(scene, run, worst.loss);
                 if let Some(said) = self.say(scene, run, trainer, &worst) {
                     let tell = (worst.blocked - self.told).abs() >= TELL;
                     if tell {
                         self.told = worst.blocked;
                     }
-                    ledger.renew(id, said, tell);
+                    // The ledger charges a tick, and between two looks there may be several.
+                    ledger.renew(id, Said { lost: None, ..said }, tell);
                 }
+                // Until another cause has held, the time is charged to the one that stands.
+                if let Some(lost) = lost {
+                    ledger.charge(id, &lost, since_ms, i64::MAX);
+                }
+                self.count(stamp.unix_ms, stamp.unix_ms, ledger);
             }
+        }
+    }
+
+    /// What was charged since this was last asked goes to the cause that stands.
+    fn count(&mut self, from_ms: i64, to_ms: i64, ledger: &Ledger) {
+        if let Some((cause, id)) = self.cause.zip(self.id) {
+            self.held.count(cause, (from_ms, to_ms), ledger.cost_of(id));
         }
     }
 
@@ -317,7 +313,7 @@ impl Watch {
         let why = cause::explain(&case);
         // Until another cause has held, the words stay those of the one that stands.
         self.settle(why.cause, now_ms, timing.raise)
-            .then(|| words_of(scene, run, trainer, worst, why))
+            .then(|| words_of(scene, run, trainer, worst, (why, self.held.lines())))
     }
 
     /// Takes over another cause once it has held for as long as a verdict must. True where the cause
@@ -355,7 +351,8 @@ fn judge(trainer: &Trainer, now_ms: u64, since_ms: u64, settings: &Settings) -> 
     }
     let blocked = facts.blocked?;
     let loss = Loss::of(blocked, facts.gpu);
-    let lasts = lasts(trainer, now_ms, timing, settings);
+    // Only a shortage needs to be looked at part by part.
+    let lasts = blocked >= settings.of(&BLOCKED) && lasts(trainer, now_ms, timing, settings);
     Some(Judged { pid: trainer.pid, blocked, loss, timing, facts, lasts })
 }
 
@@ -378,7 +375,7 @@ fn words_of(
     run: RunId,
     trainer: &Trainer,
     worst: &Judged,
-    why: Explained,
+    (why, parts): (Explained, Vec<Evidence>),
 ) -> Said {
     let severity = worst.loss.severity(worst.facts.steps, worst.facts.bound);
     // What mends itself with the next epoch is worth knowing, and no more.
@@ -386,6 +383,7 @@ fn words_of(
     let severity = severity.filter(|_| !passes);
     let mut evidence = measured(trainer, worst, scene.settings.of(&BLOCKED));
     evidence.extend(why.evidence);
+    evidence.extend(parts);
     let mark = worst.facts.bound.mark();
     Said {
         rule: Rule::Starved,
@@ -427,21 +425,37 @@ pub(super) fn name_of(frame: &Frame, run: RunId, pid: Pid) -> String {
     }
 }
 
+/// Who trains on a GPU: a run by its name, and how many others beside it.
+pub(super) fn users_of(scene: &Scene<'_>, gpu: GpuId) -> String {
+    let mut users = scene.trainers.iter().filter(|trainer| trainer.gpus.contains(&gpu));
+    let first = users.next();
+    let name = first.map(|trainer| name_of(scene.frame, trainer.run, trainer.pid));
+    match (name.unwrap_or_default(), users.count()) {
+        (name, 0) => name,
+        (name, 1) => format!("{name} and 1 other trainer"),
+        (name, others) => format!("{name} and {others} other trainers"),
+    }
+}
+
 fn measured(trainer: &Trainer, worst: &Judged, limit: f64) -> Vec<Evidence> {
     let facts = &worst.facts;
     let entity = trainer.loader.map_or_else(|| "loader".into(), |id| format!("loader {id}"));
-    let text = format!("blocked {}{}", facts.bound.mark(), words::percent(worst.blocked));
+    let text = format!(
+        "the loop waits for data {}{} of the time",
+        facts.bound.mark(),
+        words::percent(worst.blocked)
+    );
     let (span, limit) = (facts.span, Some(limit));
     let mut lines =
         vec![words::evidence(span, "loaders.wait_ratio", &*entity, worst.blocked, limit, text)];
     if let Some(busy) = facts.gpu {
         let gpus: Vec<String> = trainer.gpus.iter().map(ToString::to_string).collect();
         let who = format!("gpu {}", gpus.join(", "));
-        let text = format!("GPU {} busy", words::percent(busy));
+        let text = format!("the GPU is busy {} of the time", words::percent(busy));
         lines.push(words::evidence(span, "gpus.utilization_ratio", who, busy, None, text));
     }
     if let Some(empty) = facts.empty {
-        let text = format!("queue empty {} of the time", words::percent(empty));
+        let text = format!("the queue is empty {} of the time", words::percent(empty));
         lines.push(words::evidence(span, "loaders.empty_ratio", entity, empty, None, text));
     }
     lines

@@ -441,12 +441,12 @@ impl Case {
         if let (Some(util), Some(drawn)) = (self.others.util.get(), self.others.power.get()) {
             let of = match self.at_work {
                 Some(work) => {
-                    format!("; at work {}", words::percent(work))
+                    format!(", and draw {} at work", words::percent(work))
                 }
                 None => String::new(),
             };
             let text = format!(
-                "the others: {} utilized at {} of their power limit{of}",
+                "the others are {} utilized at {} of their power limit{of}",
                 words::percent(util),
                 words::percent(drawn)
             );
@@ -461,8 +461,11 @@ impl Case {
             ));
         }
         if let (Some(util), Some(drawn)) = (self.own.util.get(), self.own.power.get()) {
-            let text =
-                format!("it: {} utilized at {}", words::percent(util), words::percent(drawn));
+            let text = format!(
+                "it is {} utilized at {} of its power limit",
+                words::percent(util),
+                words::percent(drawn)
+            );
             lines.push(words::evidence(span, "gpus.power_ratio", gpus_of(true), drawn, None, text));
         }
         if let Some(share) = self.others.collective.get() {

@@ -12,6 +12,7 @@ use super::starved::name_of;
 use super::tick::Gate;
 use super::trainer::Trainer;
 use super::words;
+use crate::model::inventory::RunInfo;
 use crate::model::{Evidence, Frame, GpuId, Rule, RunId, Severity};
 
 pub(super) static ABOUT: About = About {
@@ -73,9 +74,15 @@ impl Check for UnusedGpu {
             }
             stays
         });
-        // A GPU that two runs may use is told of once.
+        // A GPU that two runs may use is told of once, and of the run that was given it by name, where
+        // there is one.
         let mut told = BTreeSet::new();
-        for info in &scene.frame.sample.inventory.runs {
+        let given =
+            |info: &RunInfo| info.given.as_ref().is_some_and(|given| given.doubt.is_empty());
+        let mut runs: Vec<&RunInfo> =
+            scene.frame.sample.inventory.runs.iter().map(|info| &**info).collect();
+        runs.sort_by_key(|info| !given(info));
+        for info in runs {
             let of_run = scene.trainers.iter().copied().filter(|t| t.run == info.run);
             let trainers: Vec<&Trainer> = of_run.collect();
             if !trainers.is_empty() {

@@ -9,7 +9,7 @@ use super::need::preallocates;
 use super::parts::{fresh, memory};
 use super::rules::{Check, Scene};
 use super::settings::Timing;
-use super::starved::name_of;
+use super::starved::{name_of, users_of};
 use super::trainer::Trainer;
 use super::words;
 use crate::model::{GpuId, Pid, Rule, Severity};
@@ -145,7 +145,7 @@ fn pressure(
     alarm.step(stamp, timing, verdict, i64::MIN, ledger, || {
         let left = words::memory((total - used).max(0.0));
         let critical = share >= scene.settings.of(&NEARLY_ALL);
-        let text = format!("{} of {}", words::memory(used), words::memory(total));
+        let text = format!("{} of {} are in use", words::memory(used), words::memory(total));
         let span = (stamp.unix_ms - (timing.raise * 1e3) as i64, stamp.unix_ms);
         Said {
             severity: if critical { Severity::Critical } else { Severity::Warn },
@@ -154,7 +154,7 @@ fn pressure(
             title: format!(
                 "{} of the memory of GPU {gpu} is in use by {}, and {left} are left",
                 words::percent(share),
-                name_of(scene.frame, trainer.run, trainer.pid)
+                users_of(scene, gpu)
             ),
             evidence: vec![words::evidence(
                 span,
@@ -268,7 +268,7 @@ impl Grown {
             format!(": the card is full in about {} steps", (steps / 100.0).round() * 100.0)
         });
         let grown = words::memory(self.all);
-        let text = format!("from {} by {grown}", words::memory(self.first));
+        let text = format!("its memory grew from {} by {grown}", words::memory(self.first));
         Said {
             severity: if full.is_some_and(|left| left < steps) { Severity::High } else { Severity::Warn },
             run: Some(trainer.run),

@@ -118,14 +118,23 @@ pub(super) fn sentence(raw: &str) -> String {
     clean(raw.as_bytes(), SENTENCE_CHARS).trim_end_matches('.').into()
 }
 
-/// What a piece of evidence is about: the column, whose it is, the value, its threshold.
+/// A clause as a sentence of its own.
+pub(super) fn full(clause: &str) -> String {
+    let mut letters = clause.chars();
+    let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
+    let stop = if clause.ends_with('.') { "" } else { "." };
+    format!("{first}{}{stop}", letters.as_str())
+}
+
+/// What a piece of evidence is about: the column, whose it is, the value, its threshold; the text becomes
+/// a sentence.
 pub(super) fn evidence(
     (from_ms, to_ms): (i64, i64),
     series: &str,
     entity: impl Into<String>,
     value: f64,
     limit: Option<f64>,
-    text: String,
+    text: impl AsRef<str>,
 ) -> Evidence {
     Evidence {
         series: series.into(),
@@ -134,7 +143,7 @@ pub(super) fn evidence(
         limit,
         from_ms,
         to_ms,
-        text,
+        text: full(text.as_ref()),
     }
 }
 

@@ -200,6 +200,12 @@ pub struct Evidence {
     pub text: String,
 }
 
+impl Evidence {
+    /// The series of the lines that tell which part of a cost was lost while which cause held: the entity
+    /// is the cause, the value its GPU-seconds.
+    pub const BY_CAUSE: &'static str = "findings.lost_gpu_seconds";
+}
+
 /// What a finding has cost so far. Each second of a GPU is charged to one finding only, so that the
 /// costs of a session never add up to more than its time times its GPUs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]

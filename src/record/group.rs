@@ -184,7 +184,8 @@ impl Groups {
             && let Ok(bytes) = pack(text)
         {
             let text_len = text.len();
-            group.body = Body::Packed { bytes: bytes.into_boxed_slice(), text_len };
+            // Copied, as the packer's buffer has pages of its own, which it keeps when it is shortened.
+            group.body = Body::Packed { bytes: Box::from(&*bytes), text_len };
         }
         self.closed_bytes += group.bytes();
         self.closed.push_back(group);

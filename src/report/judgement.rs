@@ -102,7 +102,7 @@ pub struct JudgedRun {
 }
 
 impl Judgement {
-    /// Judges what was watched. Findings below a severity are left out, as if there were none.
+    /// Judges what was watched. Findings below a severity are told, and count for nothing.
     pub fn of(
         watched: &Watched,
         findings: &[Finding],
@@ -110,23 +110,22 @@ impl Judgement {
         least: Severity,
         source: &str,
     ) -> Self {
-        let mut found: Vec<&Finding> = findings
-            .iter()
-            .filter(|finding| watched.holds(finding) && finding.severity >= least)
-            .collect();
+        let mut found: Vec<&Finding> =
+            findings.iter().filter(|finding| watched.holds(finding)).collect();
+        let minor = found.iter().filter(|finding| finding.severity < least).count();
         found.sort_by_key(|finding| (finding.start_ms, finding.id));
         let mut audit = Audit::of(watched, findings, |finding| finding.severity < least);
         grade_budgets(&mut audit, rulings);
         let lacks = budgets_lack(rulings).or_else(|| lacks(watched, rulings));
         let broken = rulings.iter().find(|ruling| ruling.outcome == Ruled::Fail);
         let (outcome, (reason, remedy)) = match lacks {
-            _ if !found.is_empty() => (Outcome::Finding, (audit.summary(), String::new())),
+            _ if found.len() > minor => (Outcome::Finding, (audit.summary(), String::new())),
             _ if broken.is_some() => {
                 let said = broken.map(|ruling| (safe(&ruling.text), safe(&ruling.remedy)));
                 (Outcome::Finding, said.unwrap_or_default())
             }
             Some(words) => (Outcome::NotEnoughEvidence, words),
-            None => (Outcome::Clean, (audit.summary(), String::new())),
+            None => (Outcome::Clean, (clean(&audit, minor, least), String::new())),
         };
         let run = |(run, of): (&RunId, &WatchedRun)| JudgedRun {
             run: *run,
@@ -182,6 +181,18 @@ impl Judgement {
     /// All of it as one JSON object.
     pub fn json(&self) -> String {
         super::plain_json(self)
+    }
+}
+
+/// Nothing that counts was found; what does not count is told of, too.
+fn clean(audit: &Audit, minor: usize, least: Severity) -> String {
+    let (summary, least) = (audit.summary(), least.code());
+    match minor {
+        0 => summary,
+        1 => format!("{summary} 1 finding is less severe than {least}, and fails nothing."),
+        count => {
+            format!("{summary} {count} findings are less severe than {least}, and fail nothing.")
+        }
     }
 }
 
@@ -271,7 +282,7 @@ fn line(finding: &Event, until_ms: i64) -> String {
     let mut text =
         format!("{severity} {rule}{cause} {from} UTC {lasted}: {}", ended(&finding.title));
     for (name, part) in
-        [("evidence", &evidence.join("; ")), ("remedy", &finding.advice), ("gain", &finding.gain)]
+        [("evidence", &evidence.join(" ")), ("remedy", &finding.advice), ("gain", &finding.gain)]
     {
         if !part.is_empty() {
             let _ = write!(text, " {name}: {}", ended(part));

@@ -2,11 +2,13 @@
 
 use std::fs;
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::cli::{self, Cli};
 use crate::config::{self, Config, ConfigError, suggestion};
 use crate::diagnose::Settings;
+use crate::diagnose::inference::Budgets;
 use crate::error::Error;
 use crate::report::rules;
 use crate::ui::Theme;
@@ -57,6 +59,7 @@ pub(super) fn load(cli: Cli) -> Result<(Cli, Config), Error> {
         }
         .into());
     }
+    let config = with_budgets(config, &path)?;
     if config.flags.is_empty() {
         return Ok((cli, config));
     }
@@ -65,7 +68,23 @@ pub(super) fn load(cli: Cli) -> Result<(Cli, Config), Error> {
     Ok((Cli::with_defaults(&defaults), config))
 }
 
-fn read(path: &std::path::Path) -> std::io::Result<String> {
+/// The configuration with the budgets that it names; a relative name is one beside its own file.
+fn with_budgets(mut config: Config, path: &Path) -> Result<Config, ConfigError> {
+    let Some(named) = config.budget() else { return Ok(config) };
+    let file = path.parent().unwrap_or_else(|| Path::new("")).join(named);
+    let wrong = |problem: String| ConfigError {
+        file: path.display().to_string(),
+        key: "inference.budget".to_owned(),
+        problem: format!("{}: {problem}", file.display()),
+        remedy: "name a file with a table [inference], as mltop check --budget takes".to_owned(),
+    };
+    let text = read(&file).map_err(|error| wrong(error.to_string()))?;
+    let budgets = Budgets::parse(&text).map_err(|error| wrong(error.to_string()))?;
+    config.settings.budgets = Arc::new(budgets);
+    Ok(config)
+}
+
+fn read(path: &Path) -> std::io::Result<String> {
     use std::io::Read as _;
     let file = fs::File::open(path)?;
     let mut text = String::new();

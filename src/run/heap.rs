@@ -3,7 +3,7 @@
 /// Blocks of so many bytes and more have pages of their own, and so much may lie free at the end of
 /// the heap.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
-const THRESHOLD: libc::c_int = 64 << 10;
+const THRESHOLD: nix::libc::c_int = 64 << 10;
 
 /// Has the allocator return what is free, for as long as the program runs.
 ///
@@ -17,8 +17,8 @@ pub fn settle() {
         #[expect(unsafe_code, reason = "the C library's own call has no safe wrapper")]
         // SAFETY: two documented parameters with values in range; only called before other threads run.
         unsafe {
-            libc::mallopt(libc::M_MMAP_THRESHOLD, THRESHOLD);
-            libc::mallopt(libc::M_TRIM_THRESHOLD, THRESHOLD);
+            nix::libc::mallopt(nix::libc::M_MMAP_THRESHOLD, THRESHOLD);
+            nix::libc::mallopt(nix::libc::M_TRIM_THRESHOLD, THRESHOLD);
         }
     }
 }

@@ -165,7 +165,7 @@ impl<'a> Recording<'a> {
                 biased;
                 heard = self.ears.hear() => match heard {
                     Heard::Asked(reason) => Ok(reason),
-                    Heard::Ended(ending) => return self.ended(ending?, records),
+                    Heard::Ended(ending) => return Ok(self.ended(ending?, records)),
                 },
                 sample = samples.recv(), if records => match sample {
                     Some(sample) => match self.sample(sample).transpose() {
@@ -191,7 +191,7 @@ impl<'a> Recording<'a> {
     }
 
     /// Notes how the command ended, and says with which exit code to end.
-    fn ended(&mut self, ending: Ending, records: bool) -> Result<u8, Error> {
+    fn ended(&mut self, ending: Ending, records: bool) -> u8 {
         if let Some(recorder) = &mut self.recorder {
             recorder.event(EventKind::Stop, format!("the command {}", ending.words()));
         }
@@ -199,7 +199,7 @@ impl<'a> Recording<'a> {
             // The command's own exit code stands, whatever became of its recording.
             say(&error.to_string());
         }
-        Ok(ending.code())
+        ending.code()
     }
 
     /// Takes a sample. The reason to stop, where there is one.

@@ -33,6 +33,8 @@ pub(crate) struct Made {
     pub(crate) name: String,
     /// Seconds in which it starves.
     pub(crate) starved: std::ops::Range<u64>,
+    /// Share of that time in which the loop waits, at least.
+    pub(crate) waits: f64,
     /// Ticks that are missing.
     pub(crate) gap: std::ops::Range<u64>,
     /// Second and note of a mark.
@@ -50,6 +52,7 @@ impl Default for Made {
             gpus: 2,
             name: "train.py".to_owned(),
             starved: 120..220,
+            waits: 0.5,
             gap: 0..0,
             mark: None,
             step: 0.2,
@@ -199,7 +202,7 @@ impl Made {
     fn rank(&self, rank: u32, tick: u64, counts: &mut Rank, sample: &mut Sample) {
         let starved = self.starved.contains(&tick);
         let noise = self.noise(tick, rank);
-        let waits = if starved { 0.5 + 0.1 * noise } else { 0.04 * noise };
+        let waits = if starved { self.waits + 0.1 * noise } else { 0.04 * noise };
         let pace = if starved { 0.5 } else { 1.0 };
         counts.steps += pace * (0.95 + 0.1 * noise) / self.step;
         counts.looks += LOOKS;

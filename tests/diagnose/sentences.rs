@@ -6,6 +6,15 @@ use mltop::model::{Evidence, Finding};
 /// Fewer words are a heading, not a sentence.
 const TITLE_WORDS: usize = 6;
 const ADVICE_WORDS: usize = 4;
+const EVIDENCE_WORDS: usize = 4;
+
+/// Without one of these, a line of evidence is a label.
+const VERBS: &[&str] = &[
+    "is", "are", "was", "were", "had", "has", "runs", "ran", "takes", "took", "take", "spend",
+    "waits", "waited", "wait", "holds", "held", "hold", "stands", "stand", "stood", "come",
+    "comes", "came", "returns", "reads", "read", "uses", "use", "idles", "draws", "grew", "gives",
+    "looks", "loads", "goes", "stops", "copy", "want", "writes", "Measured", "Also",
+];
 
 /// What a title may name as the cause, and of which columns evidence must then be.
 const COVERED: [(&[&str], &[&str]); 4] = [
@@ -34,7 +43,11 @@ pub(crate) fn full(finding: &Finding) {
     assert!(!evidence.is_empty(), "no evidence: {title}");
     for part in evidence {
         assert!(has_number(&part.text), "evidence without its number: {}", part.text);
-        assert!(words(&part.text) >= 2, "evidence that says nothing: {}", part.text);
+        assert!(words(&part.text) >= EVIDENCE_WORDS, "evidence that is no sentence: {}", part.text);
+        assert!(part.text.ends_with('.'), "evidence without its end: {}", part.text);
+        let begins = |c: char| c.is_uppercase() || c.is_numeric() || c == '/';
+        assert!(part.text.starts_with(begins), "evidence without its begin: {}", part.text);
+        assert!(has_verb(&part.text), "evidence without a verb: {}", part.text);
     }
     for text in [title, advice, gain].into_iter().chain(evidence.iter().map(|part| &part.text)) {
         let broken = ["  ", "NaN", "inf ", " ,", "{", "}", "None", "Some("];
@@ -57,6 +70,10 @@ fn covered(title: &str, evidence: &[Evidence]) {
         });
         assert!(rests, "'{word}' in the title, and no evidence of it: {title}\n{evidence:#?}");
     }
+}
+
+fn has_verb(text: &str) -> bool {
+    text.split(|c: char| !c.is_alphanumeric()).any(|word| VERBS.contains(&word))
 }
 
 fn has_number(text: &str) -> bool {

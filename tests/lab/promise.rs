@@ -26,6 +26,8 @@ pub(crate) struct Change {
     before: &'static str,
     after: &'static str,
     limits: &'static [Limit],
+    /// Workers before the change.
+    workers: u64,
     /// What the advice must say; the number after it is the number of workers of the change.
     advice: &'static str,
     sets_workers: bool,
@@ -34,10 +36,11 @@ pub(crate) struct Change {
 pub(crate) const ALL: &[Change] = &[
     Change {
         what: "more workers",
-        before: "waits",
-        after: "waits",
+        before: "one-worker",
+        after: "one-worker",
         limits: &[],
-        advice: "Raise num_workers from 2 to ",
+        workers: 1,
+        advice: "Raise num_workers from 1 to ",
         sets_workers: true,
     },
     Change {
@@ -45,6 +48,7 @@ pub(crate) const ALL: &[Change] = &[
         before: "decode",
         after: "decoded",
         limits: &[],
+        workers: 2,
         advice: "decode, resize and tokenise once",
         sets_workers: false,
     },
@@ -53,6 +57,7 @@ pub(crate) const ALL: &[Change] = &[
         before: "small-files",
         after: "sharded",
         limits: &[Limit::Reads(400)],
+        workers: 2,
         advice: "shard",
         sets_workers: false,
     },
@@ -79,7 +84,7 @@ pub(crate) fn run(change: Change) -> Result<Kept, String> {
     let (_, python) = named.ok_or("no PyTorch")?;
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("lab-promise").join(change.before);
     fs::create_dir_all(&folder).unwrap();
-    let (before, _) = one(&python, &folder, change, change.before, 2)?;
+    let (before, _) = one(&python, &folder, change, change.before, change.workers)?;
     let starved = before.told.iter().rfind(|told| told.rule == Rule::Starved);
     let starved = starved.ok_or("it was not said to starve")?;
     let finding = &starved.last;
@@ -90,7 +95,8 @@ pub(crate) fn run(change: Change) -> Result<Kept, String> {
         let digits = words[change.advice.len()..].split(|c: char| !c.is_ascii_digit()).next()?;
         digits.parse().ok()
     });
-    let workers = if change.sets_workers { number.unwrap_or(2) } else { 2 };
+    let workers =
+        if change.sets_workers { number.unwrap_or(change.workers) } else { change.workers };
     let text = format!("{}\n{}\n{}\n", finding.title, finding.advice, finding.gain);
     fs::write(folder.join("promise.txt"), &text).unwrap();
     println!("{}: {text}", change.what);
@@ -190,9 +196,10 @@ pub(crate) fn page(all: &[Kept]) -> String {
     for kept in all {
         let _ = writeln!(
             page,
-            "| {} | {} | 2 → {} | {:.1}× | {:.1}× | {:.1} | {:.1} | {:.2}× | {:.0} % | {} | {} |",
+            "| {} | {} | {} → {} | {:.1}× | {:.1}× | {:.1} | {:.1} | {:.2}× | {:.0} % | {} | {} |",
             kept.change.what,
             kept.cause,
+            kept.change.workers,
             kept.workers,
             kept.promised.0,
             kept.promised.1,

@@ -149,7 +149,7 @@ SCENARIOS = {
     "sharded": Of(shard, step=0.015, batch=16),
     "oversubscribed": Of(work(cpu=0.120), step=0.020, workers=6),
     "few": Of(work(cpu=0.030, wait=0.050), step=0.025),
-    "waits": Of(work(cpu=0.012, wait=0.068), step=0.0235),
+    "one-worker": Of(work(cpu=0.028, wait=0.012), step=0.026, workers=1),
     "few-3-workers": Of(work(cpu=0.030, wait=0.090), step=0.020, workers=3),
     "inline": Of(work(cpu=0.030, wait=0.010), workers=0),
     "inline-quick": Of(work(cpu=0.004, wait=0.004), step=0.010, workers=0),

@@ -25,7 +25,7 @@ const NEVER: [&str; 11] = [
     "migrate_pages",
 ];
 /// Calls that would change a process that is named by its id.
-const BY_PID: [&str; 8] = [
+const BY_PID: [&str; 9] = [
     "kill",
     "tkill",
     "tgkill",
@@ -34,6 +34,7 @@ const BY_PID: [&str; 8] = [
     "ioprio_set",
     "sched_setaffinity",
     "sched_setscheduler",
+    "sched_setattr",
 ];
 /// Calls that put something into a descriptor or take it out. `tee` only copies.
 const AT_PIPE: [&str; 9] =
@@ -97,6 +98,8 @@ mod tests {
         assert!(of("ptrace(PTRACE_SEIZE, 41, NULL, 0) = 0"));
         assert!(of("kill(41, SIGSTOP) = 0"));
         assert!(!of("kill(42, SIGTERM) = 0"));
+        assert!(of("sched_setattr(41, {size=48, sched_policy=SCHED_FIFO}, 0) = 0"));
+        assert!(!of("sched_setattr(0, {size=48, sched_policy=SCHED_FIFO}, 0) = 0"));
         assert!(of("openat(AT_FDCWD</x>, \"/proc/41/mem\", O_RDWR|O_CLOEXEC) = 5</proc/41/mem>"));
         assert!(!of("openat(AT_FDCWD</x>, \"/proc/41/mem\", O_RDONLY) = 5</proc/41/mem>"));
         assert!(!of("openat(AT_FDCWD</x>, \"/proc/41/fd/9\", O_RDONLY|O_NONBLOCK) = 5<pipe:[77]>"));

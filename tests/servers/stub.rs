@@ -1,10 +1,31 @@
 //! An HTTP server of a few lines that answers in ways good and bad.
+#![allow(dead_code, reason = "each test program uses its part")]
 
+use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+
+/// The text of a vllm again, later: so many more requests, all of them within a second.
+pub(crate) fn later(text: &str, more: u32) -> String {
+    let counts = BTreeMap::from([
+        ("vllm:e2e_request_latency_seconds_bucket{engine=\"0\",le=\"1.0\"", 400),
+        ("vllm:e2e_request_latency_seconds_bucket{engine=\"0\",le=\"2.5\"", 795),
+        ("vllm:e2e_request_latency_seconds_bucket{engine=\"0\",le=\"+Inf\"", 800),
+        ("vllm:e2e_request_latency_seconds_count", 800),
+        ("vllm:request_success_total{engine=\"0\",finished_reason=\"stop\"", 773),
+    ]);
+    let lines = text.lines().map(|line| {
+        let counted = counts.iter().find(|(start, _)| line.starts_with(**start));
+        counted.map_or_else(
+            || line.to_owned(),
+            |(_, count)| format!("{} {}.0", line.rsplit_once(' ').unwrap().0, count + more),
+        )
+    });
+    lines.collect::<Vec<_>>().join("\n") + "\n"
+}
 
 /// How it answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use mltop::model::Bound;
+
 use crate::rows::{Kind, Row};
 use crate::score::{self, DepthScore, WaitScore};
 use crate::train::Truth;
@@ -121,6 +123,13 @@ impl Line {
             Rights::Memory => f64::abs,
             Rights::Plain => |bias: f64| bias,
         };
+        let vouched = wait.known.is_some_and(|(_, bound)| bound != Bound::Doubtful);
+        if !vouched && self.rights == Rights::Memory {
+            misses.push("a wait that nothing vouches for".into());
+        }
+        if !vouched {
+            return;
+        }
         if above(wait.misread) > 0.01 + wait.misread_error || above(wait.bias()) > 0.01 + wait.error
         {
             let (misread, bias) = (wait.misread * 100.0, wait.bias() * 100.0);

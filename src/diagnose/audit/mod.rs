@@ -20,7 +20,7 @@ pub use worth::Worth;
 
 use serde::Serialize;
 
-use crate::model::{Area, Finding};
+use crate::model::{Area, Cause, Evidence, Finding};
 
 /// What a session comes to.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -86,6 +86,28 @@ pub struct AreaPart {
     pub lost: Lost,
 }
 
+/// What causes had a part in the cost of a finding, each with its share; the finding's own where no other
+/// had.
+fn parts(finding: &Finding) -> Vec<(Option<Cause>, f64)> {
+    let lines = finding.evidence.iter().filter(|line| *line.series == *Evidence::BY_CAUSE);
+    let known: Vec<(Option<Cause>, f64)> =
+        lines.map(|line| (Cause::from_code(&line.entity), line.value.max(0.0))).collect();
+    let whole: f64 = known.iter().map(|(_, lost)| lost).sum();
+    if known.iter().any(|(cause, _)| cause.is_none()) || whole <= 0.0 {
+        return vec![(finding.cause, 1.0)];
+    }
+    known.into_iter().map(|(cause, lost)| (cause, lost / whole)).collect()
+}
+
+/// The share of a finding's cost that lies where it is asked for.
+fn share_where(finding: &Finding, of: impl Fn(Option<Cause>) -> bool) -> f64 {
+    parts(finding).into_iter().filter(|(cause, _)| of(*cause)).map(|(_, share)| share).sum()
+}
+
+fn area_of_part(finding: &Finding, cause: Option<Cause>) -> Area {
+    cause.map_or_else(|| finding.rule.area(), Cause::area)
+}
+
 /// Where in the pipeline a finding belongs: where its cause lies, else where its rule looks.
 pub const fn area_of(finding: &Finding) -> Area {
     match finding.cause {
@@ -116,7 +138,7 @@ impl Audit {
             to_ms: watched.to_ms,
             seconds: watched.seconds,
             gpu_seconds: watched.gpu_seconds,
-            lost: lost(watched, &counted),
+            lost: lost(watched, &counted, |_| 1.0),
             grade: areas.iter().filter_map(|part| part.grade).max(),
             areas,
             changes: worth::changes(watched, &counted),
@@ -139,9 +161,12 @@ fn part(
     let seen = seen::seen(watched, area, all);
     // What was found is evidence enough.
     let missing = if mine.is_empty() { seen::missing(watched, area) } else { String::new() };
-    let lost = lost(watched, mine);
+    // A cause that held for a part of the time lost that part, wherever the finding stands now.
+    let lost = lost(watched, all, |finding| {
+        share_where(finding, |cause| area_of_part(finding, cause) == area)
+    });
     let charged = |finding: &&&Finding| finding.cost.is_some() && watched.gpu_seconds > 0.0;
-    let costs = mine.iter().any(|finding| charged(&finding));
+    let costs = mine.iter().any(|finding| charged(&finding)) || lost.high_gpu_seconds > 0.0;
     let free = mine.iter().filter(|finding| !charged(finding)).map(|finding| finding.severity);
     let share = lost.ratio.filter(|_| costs);
     let grade = missing.is_empty().then(|| Grade::of(share, free));
@@ -150,11 +175,12 @@ fn part(
 }
 
 /// What findings lost within what was watched. Each second of a GPU is charged once, so they add up.
-fn lost(watched: &Watched, findings: &[&Finding]) -> Lost {
+/// `part` is the share of a finding that counts.
+fn lost(watched: &Watched, findings: &[&Finding], part: impl Fn(&Finding) -> f64) -> Lost {
     let mut sum = Lost::default();
     for finding in findings {
         let Some(cost) = finding.cost else { continue };
-        let share = watched.share_within(finding);
+        let share = watched.share_within(finding) * part(finding);
         sum.low_gpu_seconds += cost.low_gpu_seconds * share;
         sum.gpu_seconds += cost.gpu_seconds * share;
         sum.high_gpu_seconds += cost.high_gpu_seconds * share;

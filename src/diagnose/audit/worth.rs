@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::watched::Watched;
-use super::{Lost, area_of, lost};
+use super::{Lost, area_of, lost, share_where};
 use crate::model::{Area, Cause, Finding, Rule, RunId, Severity};
 
 /// How many are named: who is told more than three does none.
@@ -65,7 +65,10 @@ fn worth(watched: &Watched, mut findings: Vec<&Finding>) -> Option<Worth> {
         run: newest.run,
         severity: findings.iter().map(|finding| finding.severity).max()?,
         findings: findings.iter().map(|finding| finding.id).collect(),
-        lost: lost(watched, &findings),
+        // A change against one cause gives back what was lost while that one held.
+        lost: lost(watched, &findings, |finding| {
+            share_where(finding, |cause| cause == newest.cause)
+        }),
         gain: newest.gain.clone(),
     })
 }

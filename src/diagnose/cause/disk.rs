@@ -68,12 +68,8 @@ pub(super) fn test(case: &Case<'_>) -> Option<Explained> {
         words::percent(shares.disk),
         ceiling.text
     );
-    let mut evidence = vec![case.worker_share(
-        "worker_disk_ratio",
-        fetch,
-        explains,
-        "waiting for a disk, of busy time",
-    )];
+    let mut evidence =
+        vec![case.worker_share("worker_disk_ratio", fetch, explains, "waiting for a disk")];
     evidence.extend(ceiling.evidence);
     let advice = if ceiling.throttled {
         "Raise the control group's read limit (io.max rbps, blkio.throttle.read_bps_device), or read \
@@ -108,8 +104,11 @@ fn limit_of_cgroup(case: &Case<'_>) -> Option<Ceiling> {
     };
     let (rate, section, entity) = workers.or_else(device)?;
     let text = format!("throttled by the cgroup at {}", words::rate(limit));
-    let line =
-        format!("reads {} of the cgroup's limit of {}", words::rate(rate), words::rate(limit));
+    let line = format!(
+        "the reads take {} of the {} that the control group allows",
+        words::rate(rate),
+        words::rate(limit)
+    );
     let series = format!("{section}.read_bytes_per_second");
     let evidence =
         words::evidence(case.facts.span, &series, entity, rate, Some(least * limit), line);
@@ -119,14 +118,12 @@ fn limit_of_cgroup(case: &Case<'_>) -> Option<Ceiling> {
 fn saturated_device(case: &Case<'_>) -> Option<Ceiling> {
     let facts = case.facts;
     let name = words::name(&case.trainer.disk.as_ref()?.0);
-    let mut evidence = Vec::new();
+    let (mut evidence, mut clauses) = (Vec::new(), Vec::new());
     let (floor, slower) = (case.trainer.disk_floor(), case.of(&SLOWER));
     if let Some((wait, floor)) = facts.disk_wait.zip(floor).filter(|(w, f)| *w >= slower * f) {
-        let text = format!(
-            "reads take {} (least seen {})",
-            words::milliseconds(wait),
-            words::milliseconds(floor)
-        );
+        let (now, least) = (words::milliseconds(wait), words::milliseconds(floor));
+        clauses.push(format!("reads take {now} (least seen {least})"));
+        let text = format!("a read takes {now}, and took {least} at the least");
         let series = "disks.read_await_seconds";
         evidence.push(words::evidence(
             facts.span,
@@ -139,7 +136,8 @@ fn saturated_device(case: &Case<'_>) -> Option<Ceiling> {
     }
     let workers = case.workers.map(|workers| workers.max(1) as f64);
     if let Some((queue, workers)) = facts.disk_queue.zip(workers).filter(|(q, w)| q >= w) {
-        let text = format!("{queue:.0} requests in flight");
+        let text = format!("{queue:.0} requests are in flight at once");
+        clauses.push(format!("{queue:.0} requests in flight"));
         evidence.push(words::evidence(
             facts.span,
             "disks.queue",
@@ -160,8 +158,8 @@ fn saturated_device(case: &Case<'_>) -> Option<Ceiling> {
             words::percent(busy)
         );
     }
-    for line in &evidence {
-        text = format!("{text}{}{}", if text.is_empty() { "" } else { ", " }, line.text);
+    for clause in &clauses {
+        text = format!("{text}{}{clause}", if text.is_empty() { "" } else { ", " });
     }
     Some(Ceiling { text, evidence, throttled: false })
 }

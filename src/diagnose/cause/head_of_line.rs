@@ -51,7 +51,8 @@ pub(super) fn test(case: &Case<'_>) -> Option<Explained> {
     if idle < least_idle || !makes_up(case) {
         return None;
     }
-    let text = format!("workers {} idle while the loop waits", words::percent(idle));
+    let text =
+        format!("workers are idle {} of the time in which the loop waits", words::percent(idle));
     let mut evidence = vec![words::evidence(
         case.facts.span,
         column,

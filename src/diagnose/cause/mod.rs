@@ -91,9 +91,52 @@ pub(super) struct Explained {
     pub(super) evidence: Vec<Evidence>,
 }
 
-/// Names the cause.
+/// Names the cause, and what else there is evidence of.
 pub(super) fn explain(case: &Case<'_>) -> Explained {
-    cpu_oversubscribed::of_loop(case)
+    let mut first = first(case);
+    first.evidence.extend(beside(case, first.cause));
+    first
+}
+
+/// A test of one cause.
+type Test = fn(&Case<'_>) -> Option<Explained>;
+
+/// Causes with evidence of their own that hold beside another one. What is left over when nothing else is
+/// found (too few workers, preparation that fills the cores) is no second cause.
+const BESIDE: [Test; 9] = [
+    delivery::test,
+    head_of_line::test,
+    main_thread::cause,
+    remote::test,
+    cache_thrash::cause,
+    small_files::cause,
+    disk::test,
+    cpu_quota::cause,
+    cpu_oversubscribed::cause,
+];
+
+fn beside(case: &Case<'_>, first: Cause) -> Vec<Evidence> {
+    if case.workers == Some(0) {
+        return Vec::new();
+    }
+    let mut quota = first == Cause::CpuQuota;
+    let mut lines = Vec::new();
+    for other in BESIDE.iter().filter_map(|test| test(case)) {
+        // Threads that a quota stops count as ready to run, and are no crowd.
+        let crowd = other.cause == Cause::CpuOversubscribed && quota;
+        quota |= other.cause == Cause::CpuQuota;
+        let Some(witness) = other.evidence.into_iter().next().filter(|_| !crowd) else { continue };
+        if other.cause != first {
+            let text = format!("Also {}: {}.", other.cause.code(), other.because);
+            lines.push(Evidence { text, ..witness });
+        }
+    }
+    lines
+}
+
+fn first(case: &Case<'_>) -> Explained {
+    cpu_quota::of_loop(case)
+        .or_else(|| cpu_oversubscribed::of_loop(case))
         .or_else(|| workers::without_workers(case))
         .or_else(|| delivery::test(case))
         .or_else(|| rest::unread(case))
@@ -159,7 +202,7 @@ impl Case<'_> {
         what: &str,
     ) -> Evidence {
         let series = format!("loaders.{column}");
-        let text = format!("workers {} {what}", words::percent(share));
+        let text = format!("the workers spend {} of their busy time {what}", words::percent(share));
         words::evidence(self.facts.span, &series, self.entity(), share, Some(limit), text)
     }
 }

@@ -43,18 +43,13 @@ pub(super) fn test(case: &Case<'_>) -> Option<Explained> {
     let of_workers = of_workers.map_or_else(String::new, |(used, cores)| {
         format!(", {used:.1} of {cores:.0} cores by the workers")
     });
-    let text = format!("{} of the CPU limit used{of_workers}", words::percent(used));
+    let text = format!("{} of the CPU limit is used{of_workers}", words::percent(used));
     Some(Explained {
         cause: Cause::PrepBound,
         because,
         advice: ABOUT.remedy.into(),
         evidence: vec![
-            case.worker_share(
-                "worker_run_ratio",
-                prep,
-                explains,
-                "on a CPU or ready for one, of busy time",
-            ),
+            case.worker_share("worker_run_ratio", prep, explains, "on a CPU or ready for one"),
             words::evidence(case.facts.span, "host.cpu_ratio", "host", used, Some(full), text),
         ],
     })

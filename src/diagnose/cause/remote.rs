@@ -38,7 +38,7 @@ pub(super) fn test(case: &Case<'_>) -> Option<Explained> {
         "worker_net_ratio",
         fetch,
         explains,
-        &format!("waiting for {place}, of busy time"),
+        &format!("waiting for {place}"),
     )];
     if let Some(read) = case.facts.read.filter(|read| *read > 0.0) {
         evidence.push(words::evidence(
@@ -47,7 +47,7 @@ pub(super) fn test(case: &Case<'_>) -> Option<Explained> {
             case.entity(),
             read,
             None,
-            format!("workers read {}", words::rate(read)),
+            format!("the workers read {}", words::rate(read)),
         ));
     }
     Some(Explained { cause: Cause::RemoteFs, because, advice: ABOUT.remedy.into(), evidence })

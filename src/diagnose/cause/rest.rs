@@ -69,9 +69,7 @@ pub(super) fn mixed_or_unknown(case: &Case<'_>) -> Explained {
     let list: Vec<String> = said.iter().map(words_of).collect();
     let evidence = said
         .iter()
-        .map(|(share, column, what)| {
-            case.worker_share(column, *share, partly, &format!("{what}, of busy time"))
-        })
+        .map(|(share, column, what)| case.worker_share(column, *share, partly, what))
         .collect();
     let mixed = fetch >= partly || prep >= partly;
     Explained {
@@ -93,7 +91,7 @@ pub(super) fn mixed_or_unknown(case: &Case<'_>) -> Explained {
 }
 
 fn on_cpu_without_limit(case: &Case<'_>, prep: f64) -> Explained {
-    let what = "on the CPU or ready for it, of busy time";
+    let what = "on the CPU or ready for it";
     Explained {
         cause: Cause::Unattributed,
         because: format!(
@@ -108,7 +106,7 @@ fn on_cpu_without_limit(case: &Case<'_>, prep: f64) -> Explained {
 }
 
 fn waiting_for_unknown(case: &Case<'_>, fetch: f64) -> Explained {
-    let what = "waiting for reads, of busy time";
+    let what = "waiting for reads";
     Explained {
         cause: Cause::Unattributed,
         because: format!(

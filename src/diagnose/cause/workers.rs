@@ -54,7 +54,7 @@ pub(super) fn without_workers(case: &Case<'_>) -> Option<Explained> {
         let in_line = on_cpu.map_or(0.0, |share| run * (1.0 - share));
         let parts = [
             (run - in_line, "loaders.wait_run_samples_total", prepares),
-            (in_line, "procs.main_run_delay_ratio", "in line for a CPU"),
+            (in_line, "procs.main_run_delay_ratio", "standing in line for a CPU"),
             (disk, "loaders.wait_disk_samples_total", "waiting for a disk"),
             (net, "loaders.wait_net_samples_total", "waiting for a network"),
         ];
@@ -68,7 +68,7 @@ pub(super) fn without_workers(case: &Case<'_>) -> Option<Explained> {
                     case.entity(),
                     share,
                     None,
-                    text.clone(),
+                    format!("{} of the waiting goes into {what}", words::percent(share)),
                 ));
                 text
             })
@@ -116,7 +116,7 @@ pub(super) fn test(case: &Case<'_>) -> Option<Explained> {
         device_is_known_to_have_room(case)?;
         (fetch, "worker_disk_ratio", "waiting for reads that no device is full of")
     } else if prep >= partly && fetch < partly && shares.idle < case.of(&IDLE) {
-        (prep, "worker_run_ratio", "on a CPU, are hardly ever without work")
+        (prep, "worker_run_ratio", "on a CPU, hardly ever without work")
     } else {
         return None;
     };
@@ -126,7 +126,8 @@ pub(super) fn test(case: &Case<'_>) -> Option<Explained> {
         words::percent(share * (1.0 - shares.idle)),
         words::percent(1.0 - used)
     );
-    let text = format!("{} of the CPU limit used, {left:.1} cores left", words::percent(used));
+    let text =
+        format!("{} of the CPU limit is used, and {left:.1} cores are left", words::percent(used));
     Some(Explained {
         cause: Cause::TooFewWorkers,
         because,
@@ -136,7 +137,7 @@ pub(super) fn test(case: &Case<'_>) -> Option<Explained> {
                 column,
                 share,
                 if share < explains { partly } else { explains },
-                &format!("{what}, of busy time"),
+                what,
             ),
             words::evidence(case.facts.span, "host.cpu_ratio", "host", used, Some(full), text),
         ],

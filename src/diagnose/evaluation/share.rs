@@ -11,7 +11,7 @@ use super::super::trainer::Trainer;
 use super::super::words;
 use super::cycles::{Cycle, variation};
 use super::watch::{Known, Phases};
-use crate::model::{Evidence, Pid, Rule, Severity};
+use crate::model::{Evidence, Rule, RunId, Severity};
 
 pub(in crate::diagnose) static ABOUT: About = About {
     code: Rule::EvalShare.code(),
@@ -58,6 +58,9 @@ static CYCLES: Threshold = Threshold {
     what: "Rounds of training and evaluation without which nothing is said.",
 };
 
+/// Between two judgements, which take longer than to follow: where a stretch has ended, and where none has.
+const LEAST_MS: u64 = 900;
+const AGAIN_MS: u64 = 7_500;
 /// Rounds that are looked at, the last ones.
 const LAST: usize = 10;
 /// The first round may have begun before mltop did; it counts where it is this long at least of the
@@ -75,13 +78,14 @@ const BLOCKED: f64 = 0.20;
 /// The rule for all trainers.
 #[derive(Clone, Default)]
 pub(in crate::diagnose) struct EvalShare {
-    watched: BTreeMap<Pid, State>,
+    watched: BTreeMap<RunId, State>,
 }
 
 #[derive(Clone, Default)]
 struct State {
-    /// Stretches that had ended when this was last judged.
+    /// Stretches that had ended when this was last judged, and when that was.
     ended: u64,
+    judged_ms: u64,
     id: Option<u64>,
     last_ms: i64,
 }
@@ -89,14 +93,15 @@ struct State {
 impl Check for EvalShare {
     fn step(&mut self, scene: &Scene<'_>, ledger: &mut Ledger) {
         let watched = &mut self.watched;
-        // The ranks of a run evaluate together: the first one stands for all.
         for info in &scene.frame.sample.inventory.runs {
-            let of_run = |trainer: &&&Trainer| trainer.run == info.run;
-            let Some(trainer) = scene.trainers.iter().find(of_run) else { continue };
-            watched.entry(trainer.pid).or_default().step(scene, trainer, ledger);
+            let of_run = scene.trainers.iter().copied().filter(|trainer| trainer.run == info.run);
+            let ranks: Vec<&Trainer> = of_run.collect();
+            if !ranks.is_empty() {
+                watched.entry(info.run).or_default().step(scene, &ranks, ledger);
+            }
         }
-        watched.retain(|pid, state| {
-            let stays = scene.trainers.iter().any(|trainer| trainer.pid == *pid);
+        watched.retain(|run, state| {
+            let stays = scene.trainers.iter().any(|trainer| trainer.run == *run);
             if !stays {
                 state.close(state.last_ms, ledger);
             }
@@ -112,17 +117,23 @@ impl Check for EvalShare {
 }
 
 impl State {
-    fn step(&mut self, scene: &Scene<'_>, trainer: &Trainer, ledger: &mut Ledger) {
-        self.last_ms = scene.frame.sample.stamp.unix_ms;
+    /// The ranks of a run wait for the one that evaluates most, which need not be the first.
+    fn step(&mut self, scene: &Scene<'_>, ranks: &[&Trainer], ledger: &mut Ledger) {
+        let (stamp, settings) = (scene.frame.sample.stamp, scene.settings);
+        self.last_ms = stamp.unix_ms;
         // A round is complete a few seconds into the training after it.
-        let ended = trainer.phases.ended();
-        if ended == self.ended && !scene.frame.sample.seq.is_multiple_of(8) {
+        let ended = ranks.iter().map(|rank| rank.phases.ended()).sum();
+        let waited = stamp.mono_ms.saturating_sub(self.judged_ms);
+        if waited < if ended == self.ended { AGAIN_MS } else { LEAST_MS } {
             return;
         }
-        self.ended = ended;
-        let phases = trainer.phases.phases(trainer.run, trainer.pid);
-        let Some(rounds) = Rounds::of(&phases, LAST, scene.settings) else { return };
-        let settings = scene.settings;
+        (self.ended, self.judged_ms) = (ended, stamp.mono_ms);
+        let rounds = ranks.iter().filter_map(|rank| {
+            let phases = rank.phases.phases(rank.run, rank.pid);
+            Some((*rank, Rounds::of(&phases, LAST, settings)?, phases))
+        });
+        let most = rounds.max_by(|a, b| a.1.share.total_cmp(&b.1.share));
+        let Some((trainer, rounds, phases)) = most else { return };
         if let Some(id) = self.id {
             let last = Rounds::of(&phases, 2, settings);
             if last.is_some_and(|last| last.share < settings.of(&WARN) / 2.0) {
@@ -254,13 +265,21 @@ fn evidence(scene: &Scene<'_>, trainer: &Trainer, rounds: &Rounds) -> Vec<Eviden
             "phases.evaluation_ratio",
             rounds.share,
             Some(settings.of(&WARN)),
-            format!("evaluation {} of {} rounds", words::percent(rounds.share), rounds.all.len()),
+            format!(
+                "evaluation takes {} of the time over {} rounds",
+                words::percent(rounds.share),
+                rounds.all.len()
+            ),
         ),
         line(
             "phases.evaluation_seconds",
             evaluation,
             Some(settings.of(&OF_TRAINING) * between),
-            format!("{} each, {} between", words::duration(evaluation), words::duration(between)),
+            format!(
+                "an evaluation takes {}, and {} lie between two",
+                words::duration(evaluation),
+                words::duration(between)
+            ),
         ),
     ];
     let gpus = trainer.gpus.len() as f64;
@@ -268,16 +287,16 @@ fn evidence(scene: &Scene<'_>, trainer: &Trainer, rounds: &Rounds) -> Vec<Eviden
         let spent = evaluation * gpus;
         let money =
             settings.price_per_gpu_hour.map(|price| format!(", ${:.2}", spent / 3600.0 * price));
-        let text = format!("{spent:.0} GPU-seconds each{}", money.unwrap_or_default());
+        let text = format!("each takes {spent:.0} GPU-seconds{}", money.unwrap_or_default());
         lines.push(line("phases.evaluation_gpu_seconds", spent, None, text));
     }
     let tail = rounds.mean(|round| Some(round.tail_seconds)).unwrap_or_default();
     if tail >= 1.0 {
-        let text = format!("{} of each after its last batch", words::duration(tail));
+        let text = format!("{} of each come after its last batch", words::duration(tail));
         lines.push(line("phases.evaluation_tail_seconds", tail, None, text));
     }
     if let Some(busy) = rounds.mean(|round| round.gpu) {
-        let text = format!("GPU {} busy meanwhile", words::percent(busy));
+        let text = format!("the GPU is busy {} of it", words::percent(busy));
         lines.push(line("gpus.utilization_ratio", busy, None, text));
     }
     lines

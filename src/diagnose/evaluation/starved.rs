@@ -197,19 +197,23 @@ fn said(
 
 fn evidence(settings: &Settings, trainer: &Trainer, facts: &Facts, blocked: f64) -> Vec<Evidence> {
     let entity = trainer.loader.map_or_else(|| "loader".into(), |id| format!("loader {id}"));
-    let text =
-        format!("blocked {}{} of the evaluation", facts.bound.mark(), words::percent(blocked));
+    let text = format!(
+        "the evaluation waits for data {}{} of its time",
+        facts.bound.mark(),
+        words::percent(blocked)
+    );
     let limit = Some(settings.of(&BLOCKED));
     let mut lines =
         vec![words::evidence(facts.span, "loaders.wait_ratio", &*entity, blocked, limit, text)];
     if let Some(busy) = facts.gpu {
         let gpus: Vec<String> = trainer.gpus.iter().map(ToString::to_string).collect();
         let who = format!("gpu {}", gpus.join(", "));
-        let text = format!("GPU {} busy meanwhile", words::percent(busy));
+        let text = format!("the GPU is busy {} of it", words::percent(busy));
         lines.push(words::evidence(facts.span, "gpus.utilization_ratio", who, busy, None, text));
     }
     if let Some(idle) = facts.idle_waiting {
-        let text = format!("its workers {} idle while it waits", words::percent(idle));
+        let text =
+            format!("its workers are idle {} of the time in which it waits", words::percent(idle));
         lines.push(words::evidence(
             facts.span,
             "loaders.worker_idle_ratio",

@@ -9,7 +9,7 @@ use super::judge::{Outcome, Ruling, judge};
 use super::recent::Recent;
 use super::standing::Standing;
 use crate::model::server::Measure;
-use crate::model::{Evidence, Rule, ServerId, Severity};
+use crate::model::{Rule, ServerId, Severity};
 
 pub(in crate::diagnose) static ABOUT: About = About {
     code: Rule::Budget.code(),
@@ -141,19 +141,16 @@ fn said(ruling: &Ruling, scene: &Scene<'_>) -> Said {
             &*entity,
             value,
             Some(limit.value),
-            ruling.text.clone(),
+            format!("measured at {}", ruling.text),
         ),
-        Evidence {
-            text: format!("{} requests in the window", ruling.count),
-            ..words::evidence(
-                ruling.span,
-                "servers.requests_total",
-                entity,
-                ruling.count as f64,
-                None,
-                String::new(),
-            )
-        },
+        words::evidence(
+            ruling.span,
+            "servers.requests_total",
+            entity,
+            ruling.count as f64,
+            None,
+            format!("{} requests were served in the window", ruling.count),
+        ),
     ];
     Said {
         severity: Severity::High,

@@ -133,13 +133,20 @@ fn said(load: &Load, held: &[GpuId], settings: &Settings) -> Said {
             "servers.running",
             most as f64,
             Some(settings.of(&RUNNING)),
-            format!("at most {most} at once in {window}"),
+            format!("at most {most} requests ran at once in {window}"),
         ),
-        line("servers.requests_total", requests as f64, None, format!("{requests} requests")),
+        line(
+            "servers.requests_total",
+            requests as f64,
+            None,
+            format!("{requests} requests were served"),
+        ),
     ];
     if let Some(used) = load.kv_p95() {
-        let text =
-            format!("key-value cache {} used at most, 95 % of the time", words::percent(used));
+        let text = format!(
+            "the key-value cache was {} used at most, 95 % of the time",
+            words::percent(used)
+        );
         evidence.push(line("servers.kv_used_ratio", used, Some(settings.of(&CACHE)), text));
     }
     Said {

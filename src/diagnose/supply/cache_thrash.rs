@@ -100,7 +100,7 @@ impl Thrash {
             "{} of those had been evicted shortly before",
             words::percent(self.refault_share)
         );
-        let full = format!("memory {} full, page cache included", words::percent(self.memory));
+        let full = format!("memory is {} full, page cache included", words::percent(self.memory));
         vec![
             line("procs.read_bytes_per_second", who, self.miss, settings.of(&MISS), miss),
             line(

@@ -72,7 +72,7 @@ pub(in crate::diagnose) fn cause(case: &Case<'_>) -> Option<Explained> {
                 "worker_disk_ratio",
                 case.fetch()?,
                 case.of(&EXPLAINS),
-                "waiting for reads, of busy time",
+                "waiting for reads",
             ),
             words::evidence(
                 case.facts.span,

@@ -42,7 +42,7 @@ static THREADS: Threshold = Threshold {
 };
 
 /// A main thread in line for this share of what the loop waits explains the wait.
-const OF_WAIT: f64 = 0.60;
+pub(super) const OF_WAIT: f64 = 0.60;
 
 /// How crowded the cores are.
 struct Crowd {
@@ -112,12 +112,12 @@ impl Crowd {
     fn evidence(&self, span: (i64, i64), entity: String, settings: &Settings) -> Vec<Evidence> {
         let limit = settings.of(&THREADS) * self.cores;
         let series = if self.own { "procs.run_delay_seconds_total" } else { "host.runnable" };
-        let text = format!("{:.1} threads on {:.0} cores", self.threads, self.cores);
+        let text = format!("{:.1} threads want to run on {:.0} cores", self.threads, self.cores);
         let (column, who) = match self.whose {
-            Whose::Workers => ("loaders.worker_runq_ratio", "workers"),
-            Whose::Loop => ("procs.main_run_delay_ratio", "main thread"),
+            Whose::Workers => ("loaders.worker_runq_ratio", "the workers stand"),
+            Whose::Loop => ("procs.main_run_delay_ratio", "the main thread stands"),
         };
-        let queued = format!("{who} {} in the run queue", words::percent(self.queued));
+        let queued = format!("{who} in line for a CPU {} of the time", words::percent(self.queued));
         vec![
             words::evidence(span, column, entity, self.queued, Some(self.least), queued),
             words::evidence(span, series, "host", self.threads, Some(limit), text),

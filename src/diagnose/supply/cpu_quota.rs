@@ -1,5 +1,6 @@
 //! CPU-QUOTA: a CPU quota runs out, and the kernel stops the job until the next period.
 
+use super::cpu_oversubscribed::OF_WAIT;
 use super::{Sight, View};
 use crate::diagnose::about::{About, Threshold};
 use crate::diagnose::cause::{Case, EXPLAINS, Explained};
@@ -15,7 +16,8 @@ pub(in crate::diagnose) static ABOUT: About = About {
     when: "Raised where a quota stops the job {throttled} of the time or more, or runs out in {periods} of \
            the scheduling periods or more, while the job uses half of it or more itself, for 10 s over a \
            window of 30 s; cleared below half of both for 20 s. Named as the cause of STARVED where the \
-           workers are on a CPU, or ready for one, 60 % or more of their busy time.",
+           workers are on a CPU, or ready for one, 60 % or more of their busy time, or where the main \
+           thread itself is ready to run and stopped for 60 % or more of what the loop waits.",
     remedy: "Raise the quota (cpu.max, Kubernetes limits.cpu, docker --cpus) to at least the workers and \
              ranks together, or set num_workers to the whole cores of the quota less the ranks.",
     source: "a proposal; 25 % of the periods as in the usual alert on CPU throttling in Kubernetes",
@@ -76,7 +78,7 @@ impl Binds {
             words::evidence(span, series, "control group", value, Some(limit), text)
         };
         let text = format!(
-            "stopped {} of the time by a quota of {:.1} cores",
+            "the job is stopped {} of the time by a quota of {:.1} cores",
             words::percent(self.throttled),
             self.quota
         );
@@ -111,6 +113,17 @@ impl Binds {
 /// Why a loop starves, where it is this.
 pub(in crate::diagnose) fn cause(case: &Case<'_>) -> Option<Explained> {
     case.prep().filter(|share| *share >= case.of(&EXPLAINS))?;
+    explained(case)
+}
+
+/// The same of a loop whose wait is its own main thread, stopped with all the rest of the job: a thread
+/// that a quota stops counts as ready to run, as one that stands in line for a CPU does.
+pub(in crate::diagnose) fn of_loop(case: &Case<'_>) -> Option<Explained> {
+    case.facts.used.main_delay.filter(|delay| *delay >= OF_WAIT * case.blocked)?;
+    explained(case)
+}
+
+fn explained(case: &Case<'_>) -> Option<Explained> {
     let binds = Binds::of(&case.facts.used)?;
     let (throttled, periods) = (case.of(&THROTTLED), case.of(&PERIODS));
     if !binds.reaches(throttled, periods) {

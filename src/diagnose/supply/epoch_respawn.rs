@@ -107,12 +107,12 @@ pub(super) fn look(view: &View<'_>) -> Option<Sight> {
         words::evidence(begins.span, series, &*entity, value, limit, text)
     };
     let took = format!(
-        "{:.1} s of each epoch of {}: {}",
+        "the begin of an epoch takes {:.1} s of its {}, which is {}",
         begins.gap,
         words::duration(begins.period),
         words::percent(share)
     );
-    let starts = format!("{} workers started for each epoch", begins.starts);
+    let starts = format!("{} workers are started for each epoch", begins.starts);
     let said = Said {
         severity: words::severity(share).unwrap_or(Severity::Info),
         title: format!(

@@ -62,8 +62,11 @@ pub(in crate::diagnose) fn cause(case: &Case<'_>) -> Option<Explained> {
     if run < busy || idle < spare {
         return None;
     }
-    let text = format!("main thread on a CPU {} of the wait", words::percent(run));
-    let without = format!("workers {} idle while the loop waits", words::percent(idle));
+    let text = format!("the main thread is on a CPU {} of the wait", words::percent(run));
+    let without = format!(
+        "the workers are idle {} of the time in which the loop waits",
+        words::percent(idle)
+    );
     let line = |series, value, limit, text| {
         words::evidence(case.facts.span, series, case.entity(), value, Some(limit), text)
     };
@@ -117,11 +120,14 @@ impl Busy {
         let line = |series, entity: String, value, limit, text| {
             words::evidence(span, series, entity, value, limit, text)
         };
-        let main = format!("main thread on a CPU {} of the time", words::percent(self.main));
-        let idle = format!("GPU idle {} of the time", words::percent(self.idle));
-        let outside =
-            format!("outside of forward, backward and optimizer {}", words::percent(self.outside));
-        let spare = format!("workers without work {}", words::percent(self.spare));
+        let main = format!("the main thread is on a CPU {} of the time", words::percent(self.main));
+        let idle = format!("the GPU idles {} of the time", words::percent(self.idle));
+        let outside = format!(
+            "it is outside of forward, backward and optimizer in {} of the looks",
+            words::percent(self.outside)
+        );
+        let spare =
+            format!("the workers are without work {} of the time", words::percent(self.spare));
         vec![
             line(
                 "gpus.utilization_ratio",

@@ -14,14 +14,14 @@ pub(in crate::diagnose) static ABOUT: About = About {
            already.",
     when: "Raised after two whole epochs in which the workers spend the same CPU time for a batch (within \
            {alike}), {hit} of the bytes read or more come from the page cache, and they use {cores} cores \
-           or more for each GPU; a warning while the run starves of preparation. Cleared by an epoch of \
+           or more for each GPU and {share} or more of the cores that the job may use; a warning while the run starves of preparation. Cleared by an epoch of \
            which that is not so.",
     remedy: "Do once what does not change: decode, resize or tokenise the samples into Parquet, MDS or \
              TFRecord (tf.data: .cache() before the random part; Hugging Face: datasets.map), and keep only \
              random augmentation in the loader.",
     source: "a proposal; what workers do with the CPU time cannot be seen from outside, so it is an upper \
              bound",
-    thresholds: &[&ALIKE, &HIT, &CORES],
+    thresholds: &[&ALIKE, &HIT, &CORES, &SHARE],
 };
 
 static ALIKE: Threshold = Threshold {
@@ -44,6 +44,14 @@ static CORES: Threshold = Threshold {
     default: 1.0,
     unit: "count",
     what: "Cores that the workers use for each GPU of the trainer.",
+};
+static SHARE: Threshold = Threshold {
+    code: Rule::RepeatedPrep.code(),
+    name: "share",
+    default: 0.25,
+    unit: "share",
+    what: "Cores that the workers use, of those that the job may use: of a box with cores to spare it is \
+           no news.",
 };
 
 /// What the last two whole epochs cost.
@@ -85,7 +93,10 @@ pub(super) fn look(view: &View<'_>) -> Option<Sight> {
     let alike =
         (repeats.a_step - repeats.before).abs() <= view.of_settings(&ALIKE) * repeats.before;
     let (hit, cores) = (view.of_settings(&HIT), view.of_settings(&CORES));
-    if !alike || repeats.hit < hit || repeats.cores < cores {
+    let may_use = view.used.quota.into_iter().chain(view.used.cores).min_by(f64::total_cmp)?;
+    let workers = repeats.cores * view.trainer.gpus.len() as f64;
+    let scarce = workers >= view.of_settings(&SHARE) * may_use;
+    if !alike || repeats.hit < hit || repeats.cores < cores || !scarce {
         return Some(Sight::Gone);
     }
     let samples = log.batch_size.zip(log.batches).map(|(size, batches)| size * batches);
@@ -101,13 +112,13 @@ pub(super) fn look(view: &View<'_>) -> Option<Sight> {
         words::evidence(span, series, entity, value, limit, text)
     };
     let a_batch = format!(
-        "{} of CPU time a batch in the last epoch, {} in the one before",
+        "a batch took {} of CPU time in the last epoch, and {} in the one before",
         words::milliseconds(repeats.a_step),
         words::milliseconds(repeats.before)
     );
     let cached =
         format!("{} of the bytes read come from the page cache", words::percent(repeats.hit));
-    let used = format!("{:.1} cores for each GPU", repeats.cores);
+    let used = format!("the workers use {:.1} cores for each GPU", repeats.cores);
     let said = Said {
         severity: if by_prep { Severity::Warn } else { Severity::Info },
         title: format!(

@@ -17,11 +17,12 @@ pub(in crate::diagnose) static ABOUT: About = About {
     when: "Raised where read calls return less than {size} on average, {calls} or more, and the disk is \
            asked for pieces as small, {calls} or more too, for 10 s over a window of 30 s; cleared above \
            twice the size or below half the rate for 20 s. Named as the cause of STARVED where the \
-           workers wait for reads 60 % or more of their busy time, and no limit on bytes a second binds.",
+           workers wait for reads 60 % or more of their busy time, there are {starving_calls} or more, and \
+           no limit on bytes a second binds.",
     remedy: "Bundle the samples into shards of 100 MB or more that are read in pieces of 1 MiB or more: \
              WebDataset tars, TFRecord, MDS, Parquet or LMDB.",
     source: "a proposal; a Python open().read() calls read twice for each file, so the mean is half of it",
-    thresholds: &[&SIZE, &CALLS],
+    thresholds: &[&SIZE, &CALLS, &STARVING_CALLS],
 };
 
 static SIZE: Threshold = Threshold {
@@ -37,6 +38,14 @@ static CALLS: Threshold = Threshold {
     default: 500.0,
     unit: "1/s",
     what: "Reads a second, both calls and those of the disk.",
+};
+
+static STARVING_CALLS: Threshold = Threshold {
+    code: Rule::SmallFiles.code(),
+    name: "starving_calls",
+    default: 100.0,
+    unit: "1/s",
+    what: "The same where the loop starves and its workers wait for reads.",
 };
 
 /// The reads.
@@ -82,7 +91,11 @@ impl Reads {
     }
 
     fn evidence(&self, span: (i64, i64), who: String, disk: String, most: f64) -> Vec<Evidence> {
-        let calls = format!("{} a read, {:.0} a second", words::size(self.size), self.calls);
+        let calls = format!(
+            "a read call returns {} on average, {:.0} times a second",
+            words::size(self.size),
+            self.calls
+        );
         let reads = format!(
             "the disk reads {} at once, {:.0} a second",
             words::size(self.disk_size),
@@ -101,7 +114,10 @@ pub(in crate::diagnose) fn cause(case: &Case<'_>) -> Option<Explained> {
     case.fetch().filter(|share| *share >= case.of(&EXPLAINS))?;
     let shares = case.shares?;
     let reads = Reads::of(&case.facts.used)?;
-    if !reads.holds(case.settings, 1.0, 1.0) {
+    // Where most of the time goes into them, fewer of them are too many: a disk that spins, or one under
+    // a limit on reads a second, serves no more.
+    let fewer = case.of(&STARVING_CALLS) / case.of(&CALLS).max(f64::MIN_POSITIVE);
+    if !reads.holds(case.settings, 1.0, fewer) {
         return None;
     }
     let disk = case.trainer.disk.as_ref().map(|(name, _)| words::name(name)).unwrap_or_default();

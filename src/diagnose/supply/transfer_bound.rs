@@ -76,8 +76,13 @@ pub(super) fn look(view: &View<'_>) -> Option<Sight> {
     });
     let carries = format!("{rate}{} of the PCIe link", words::percent(link));
     let mut evidence = vec![
-        line("gpus.utilization_ratio", idle, least, format!("GPU idle {}", words::percent(idle))),
-        line("gpus.pcie_rx_ratio", link, wants, carries.clone()),
+        line(
+            "gpus.utilization_ratio",
+            idle,
+            least,
+            format!("the GPU idles {} of the time", words::percent(idle)),
+        ),
+        line("gpus.pcie_rx_ratio", link, wants, format!("the copies take {carries}")),
     ];
     evidence.extend(bare);
     let said = Said {

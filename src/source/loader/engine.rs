@@ -16,6 +16,7 @@ use super::own_cpu_seconds;
 use super::pipes::Tools;
 use super::places::Places;
 use super::proc;
+use super::prompt::Prompt;
 use super::rows;
 use super::rung::{Ladder, Step};
 use super::seen::Seen;
@@ -43,6 +44,8 @@ pub struct Engine {
     next_id: u32,
     origin: Instant,
     beat: Beat,
+    /// How soon the thread runs that calls.
+    pub(super) prompt: Prompt,
     /// Looks taken since the start.
     pub looks: u64,
     /// CPU seconds that searches took since then.
@@ -67,6 +70,7 @@ impl Engine {
             next_id: 1,
             origin: Instant::now(),
             beat: Beat::new(Dice::new()),
+            prompt: Prompt::default(),
             looks: 0,
             searching: 0.0,
         })
@@ -116,12 +120,25 @@ impl Engine {
     fn pass(&mut self, now: Instant, pass: Pass) -> Vec<Seen> {
         let mut seen = Vec::new();
         let Self {
-            roots, tap, places, ladder, trainers, next_id, looks, origin, searching, ..
+            roots,
+            tap,
+            places,
+            ladder,
+            trainers,
+            next_id,
+            looks,
+            origin,
+            searching,
+            prompt,
+            ..
         } = self;
         let tools = Tools { roots, tap, places, now };
-        let mut shared = Shared { tools, ladder, next_id, looks, searching, origin: *origin };
+        let (origin, prompt) = (*origin, *prompt);
+        let mut shared = Shared { tools, ladder, next_id, looks, searching, origin, prompt };
         for trainer in trainers.values_mut().filter(|trainer| !trainer.ended) {
-            trainer.prepare(&mut shared);
+            if trainer.unprepared(ladder, now) {
+                prompt.aside(|| trainer.prepare(&mut shared));
+            }
             match pass {
                 Pass::Search => {}
                 Pass::Turn(turn) => trainer.look(&mut shared, Some(turn), &mut seen),
@@ -201,12 +218,14 @@ fn forgotten(loader: &Tracked, now: Instant) -> bool {
 }
 
 impl Trainer {
+    /// Whether there is something to prepare now.
+    fn unprepared(&self, ladder: &Ladder, now: Instant) -> bool {
+        self.served && (self.pins_due(now) || self.due(ladder).is_some_and(|at| at <= now))
+    }
+
     /// Climbs and searches, where that is due.
     fn prepare(&mut self, shared: &mut Shared<'_>) {
         let now = shared.tools.now;
-        if !self.served {
-            return;
-        }
         if self.due(shared.ladder).is_none_or(|at| at > now) {
             self.pins(shared.tools.roots, now);
             return;

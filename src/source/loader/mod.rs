@@ -15,7 +15,7 @@
 //! | `panel` | the workers one by one, and their tasks; pure |
 //! | `tracked`, `counts`, `progress`, `cross` | one loader over time; what looks at it add up to |
 //! | `trainer`, `search` | one trainer, and how its loaders are found |
-//! | `beat`, `engine` | when to look; all trainers |
+//! | `beat`, `prompt`, `engine` | when to look, and in time; all trainers |
 //!
 //! Each source needs a right of its own: the memory that of a debugger, the pipes that of the same
 //! user, semaphores that of their file. What is refused is said, with what would allow it. Nothing
@@ -39,6 +39,7 @@ mod places;
 mod position;
 pub(crate) mod proc;
 pub mod progress;
+mod prompt;
 pub mod python;
 pub mod queue;
 mod rows;
@@ -67,6 +68,7 @@ use crate::model::{Gap, Pid, Reading};
 use crate::source::root::Roots;
 
 pub use engine::Engine;
+use prompt::Prompt;
 pub use rung::{Attach, Depth, Ladder, Rung, Step};
 pub use seen::Seen;
 
@@ -257,6 +259,7 @@ fn work(
     stop: &AtomicBool,
     mut observer: impl FnMut(&[Seen]),
 ) {
+    engine.prompt = Prompt::take();
     let mut cost = Cost::begin();
     let mut written: Option<Instant> = None;
     while !stop.load(Ordering::Relaxed) {

@@ -44,6 +44,8 @@ pub(super) struct Extent {
     pub(super) workers: Option<u64>,
     /// Where the main thread is.
     pub(super) main: MainAt,
+    /// The loop can wait for no other loader.
+    pub(super) only: bool,
 }
 
 /// What a look gave: of the queue, where it says something, and the idle workers, where they were
@@ -76,6 +78,10 @@ pub(super) fn look(parts: Parts<'_>, tools: &mut Tools<'_>, extent: Extent) -> i
         None => None,
     };
     let (result, bytes) = result(group, tools)?;
+    if extent.only {
+        let apart = extent.main == MainAt::Poll && sleeps_apart(group, &result, tools)?;
+        queue.slept(apart);
+    }
     let steady = before.first_idx() == result.first_idx();
     let proof = tasks.iter().flatten().any(|tasks| !tasks.indices.is_empty());
     *verified |= proof || result.complete() > 0;
@@ -94,6 +100,18 @@ pub(super) fn look(parts: Parts<'_>, tools: &mut Tools<'_>, extent: Extent) -> i
         ..View::of(result, bytes, extent.main)
     };
     Ok((queue.look(&view), idle))
+}
+
+/// Whether the main thread sleeps as if it waited, from before to after a moment at which a batch was
+/// there: then it waits for something else.
+fn sleeps_apart(group: &Group, seen: &Frames, tools: &mut Tools<'_>) -> io::Result<bool> {
+    if seen.complete() == 0 {
+        return Ok(false);
+    }
+    let folder = super::proc::folder(&tools.roots.proc, group.trainer);
+    let place = tools.places.wchan(group.trainer.0, &folder);
+    let asleep = place.is_ok_and(|place| main_at(place.as_str()) == MainAt::Poll);
+    Ok(asleep && result(group, tools)?.0.first_idx() == seen.first_idx())
 }
 
 /// The batches in the result pipe, and its bytes.

@@ -120,6 +120,30 @@ struct Aside {
     next: u64,
 }
 
+/// Looks of late, and those that proved that the place in the kernel does not tell a wait for a batch.
+/// `time.sleep` waits in `select` before Python 3.11, which is the same place as that of `poll`; so does
+/// a thread that waits for a GPU that it asked to be woken by.
+#[derive(Clone, Copy, Debug, Default)]
+struct OtherSleep {
+    apart: u32,
+    looks: u32,
+}
+
+impl OtherSleep {
+    /// One may be a batch that came at that very moment.
+    const PROOF: u32 = 3;
+    /// A minute of looks at a loop that waits. After it, half of what was seen is forgotten.
+    const LOOKS: u32 = 3000;
+
+    fn see(&mut self, apart: bool) {
+        self.apart += u32::from(apart);
+        self.looks += 1;
+        if self.looks >= Self::LOOKS {
+            (self.apart, self.looks) = (self.apart / 2, self.looks / 2);
+        }
+    }
+}
+
 /// What is known of one loader's queue over time.
 #[derive(Clone, Debug)]
 pub struct Queue {
@@ -140,6 +164,7 @@ pub struct Queue {
     aside: Option<Aside>,
     under_way: u64,
     started: bool,
+    other_sleep: OtherSleep,
 }
 
 impl Queue {
@@ -159,7 +184,19 @@ impl Queue {
             aside: None,
             under_way: 0,
             started: false,
+            other_sleep: OtherSleep::default(),
         }
+    }
+
+    /// A look at the loop, `apart` if it slept as if it waited, with a batch there all the while.
+    pub fn slept(&mut self, apart: bool) {
+        self.other_sleep.see(apart);
+    }
+
+    /// Whether the loop sleeps for other things in the place where it would wait for a batch. Then what
+    /// looks like waiting may be none.
+    pub fn sleeps_apart(&self) -> bool {
+        self.other_sleep.apart >= OtherSleep::PROOF
     }
 
     /// The workers that it is of.
@@ -334,8 +371,11 @@ impl Queue {
         let in_queue = view.semaphores.map_or(complete, |semaphores| semaphores.result);
         let active = self.under_way > 0 || in_queue > 0;
         let empty = in_queue == 0;
-        let in_get = view.semaphores.is_some_and(|semaphores| semaphores.reader_waits);
-        let asleep = in_get || matches!(view.main, MainAt::Poll | MainAt::PipeRead);
+        // The readers' lock tells that the loop is in `get()`; the place where it sleeps only hints.
+        let asleep = view.semaphores.map_or_else(
+            || matches!(view.main, MainAt::Poll | MainAt::PipeRead),
+            |semaphores| semaphores.reader_waits,
+        );
         // With the pipe always empty so far, a thread may take the batches out: then 0 is no depth.
         let unsure = self.pinning.get().is_none() && empty && self.under_way < self.workers;
         // What arrived before its turn is with the loop and in no queue: where nothing tells how much

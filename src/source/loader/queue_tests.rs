@@ -220,3 +220,31 @@ fn of_a_sealed_trainer_the_semaphores_alone_tell() {
     assert_eq!((found.ready, found.waiting), (0, true));
     assert_eq!(queue.capacity.exact(), Some(4));
 }
+
+#[test]
+fn a_loop_that_sleeps_beside_a_batch_does_not_wait_where_it_sleeps() {
+    let mut queue = Queue::new(2, Some(false));
+    let mut see = |apart: usize, looks: usize| {
+        for look in 0..looks {
+            queue.slept(look < apart);
+        }
+        queue.sleeps_apart()
+    };
+    assert!(!see(2, 100), "a batch may have come at that very moment");
+    assert!(see(1, 100));
+    // A loop that does so all the time is doubted all the time, however seldom it is seen.
+    assert!((0..20).all(|_| see(4, 1000)));
+    assert!(!see(0, 20_000), "it was another part of the program");
+}
+
+#[test]
+fn of_a_queue_with_semaphores_the_readers_lock_tells_the_wait_and_not_the_place() {
+    let mut queue = Queue::new(2, Some(false));
+    let mut empty = exactly(0, &[(1, false), (1, false)]);
+    let look = view(&[], &[(&[8], false), (&[9], false)], MainAt::Poll);
+    let found = settled(&mut queue, &View { semaphores: Some(&empty), ..look.clone() });
+    assert!(!found.waiting, "asleep elsewhere");
+    empty.reader_waits = true;
+    let found = settled(&mut queue, &View { semaphores: Some(&empty), ..look });
+    assert!(found.waiting);
+}

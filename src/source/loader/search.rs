@@ -313,11 +313,15 @@ impl Trainer {
         }
     }
 
+    /// Whether threads that pin are looked for now.
+    pub(super) fn pins_due(&self, now: Instant) -> bool {
+        self.pins_at.is_none_or(|at| now.saturating_duration_since(at).as_secs() >= 1)
+            && self.live().any(|loader| loader.known.is_none())
+    }
+
     /// A loader's pin thread starts after its workers, so its name is looked for again.
     pub(super) fn pins(&mut self, roots: &Roots, now: Instant) {
-        let due = self.pins_at.is_none_or(|at| now.saturating_duration_since(at).as_secs() >= 1);
-        let of_use = self.live().any(|loader| loader.known.is_none());
-        if !of_use || !due {
+        if !self.pins_due(now) {
             return;
         }
         self.pins_at = Some(now);

@@ -217,7 +217,7 @@ impl Tracked {
         &mut self,
         tools: &mut Tools<'_>,
         main: Option<MainAt>,
-        current: bool,
+        (current, only): (bool, bool),
         wait: Wait,
     ) -> io::Result<()> {
         self.looks = self.looks.saturating_add(1);
@@ -238,7 +238,8 @@ impl Tracked {
             pin_thread: self.pin_thread,
             verified: &mut self.verified,
         };
-        let (finding, idle) = pipes::look(parts, tools, Extent { workers: wait.workers, main })?;
+        let (finding, idle) =
+            pipes::look(parts, tools, Extent { workers: wait.workers, main, only })?;
         let position = &self.queue.position;
         if position.taken() != self.steps.last {
             self.moved_at = Some(tools.now);
@@ -436,6 +437,7 @@ impl Tracked {
         row.wait_source = Reading::Is(self.wait_source);
         row.wait_bound = Reading::Is(match self.wait_source {
             WaitSource::Stack | WaitSource::Probe => Bound::Exact,
+            WaitSource::Wchan if self.queue.sleeps_apart() => Bound::Doubtful,
             WaitSource::Semaphore | WaitSource::Wchan => Bound::Lower,
         });
         row.worker_states = Reading::Is(self.workers.letters.as_str().into());

@@ -12,6 +12,7 @@ use super::ladder::Climb;
 use super::main_thread::{MainThread, Seen as MainSeen};
 use super::pipes::{self, Tools};
 use super::place::WorkerAt;
+use super::prompt::Prompt;
 use super::rung::{Depth, Inside, Known, Ladder, Loop};
 use super::seen::Seen;
 use super::tracked::{Tracked, Wait};
@@ -83,6 +84,7 @@ pub(super) struct Shared<'a> {
     pub(super) searching: &'a mut f64,
     /// Since when times are counted.
     pub(super) origin: Instant,
+    pub(super) prompt: Prompt,
 }
 
 /// One look of a rung.
@@ -391,6 +393,7 @@ impl Trainer {
         let (waiting, delivery, stopped) = (false, false, main.stopped);
         let wait = Wait { waiting, delivery, stopped, sources, weight, workers };
         let mut lost = false;
+        let only = self.live().count() == 1;
         for loader in self.loaders.iter_mut().filter(|loader| loader.gone.is_none()) {
             let sealed = loader.pipes.is_none() && loader.semaphores.is_none();
             // Beside a rung, a loader that it does not know is looked at with the workers only.
@@ -399,7 +402,8 @@ impl Trainer {
             }
             *shared.looks += 1;
             let at = main.at.filter(|_| loader.pipes.is_some());
-            if loader.look(&mut shared.tools, at, current == Some(loader.id), wait).is_err() {
+            let front = (current == Some(loader.id), only);
+            if loader.look(&mut shared.tools, at, front, wait).is_err() {
                 loader.gone = Some(shared.tools.now);
                 lost = true;
             }
@@ -422,7 +426,7 @@ impl Trainer {
         let Self { climb, loaders, .. } = self;
         let Some(rung) = climb.rung() else { return };
         for loader in loaders.iter_mut().filter(|loader| loader.gone.is_none()) {
-            loader.workers.slow_facts(shared.tools.roots, now);
+            shared.prompt.aside(|| loader.workers.slow_facts(shared.tools.roots, now));
             let (Some(known), Some(group)) = (&loader.known, &loader.pipes) else { continue };
             pipes::tasks(group, &mut loader.workers, &mut shared.tools);
             let told = |depth: Result<Depth, Gap>| depth.ok().and_then(|depth| depth.in_pipe);

@@ -31,7 +31,7 @@ fn cpu(line: &str) -> Option<Cpu> {
     let ticks: Vec<u64> = words.map_while(|word| word.parse().ok()).collect();
     let sum = |fields: &[usize]| {
         // The first four are on every kernel, the others on most.
-        let of = |at: &usize| ticks.get(*at).copied().or((*at > 3).then_some(0));
+        let of = |at: &usize| ticks.get(*at).copied().or_else(|| (*at > 3).then_some(0));
         fields.iter().try_fold(0_u64, |sum, at| sum.checked_add(of(at)?))
     };
     Some(Cpu { number, used: sum(&[0, 1, 2, 5, 6]), idle: sum(&[3, 4, 7]) })
@@ -70,7 +70,9 @@ mod tests {
 
     #[test]
     fn neighbours_of_a_large_box_share_a_row_and_none_is_left_out() {
-        let text: String = (0..130).map(|cpu| format!("cpu{cpu} 100 0 0 300\n")).collect();
+        let text: String = (0..130)
+            .flat_map(|cpu| ["cpu".to_owned(), cpu.to_string(), " 100 0 0 300\n".to_owned()])
+            .collect();
         let rows = parse(&text, 100.0);
         assert_eq!((rows.len(), &*rows[0].cpu, &*rows[43].cpu), (44, "0-2", "129"));
         let used: f64 = rows.iter().filter_map(|row| row.used_seconds_total.ok()).sum();

@@ -28,7 +28,7 @@ pub(super) fn detail(look: &Look<'_>, width: usize) -> Vec<TextRow> {
     };
     paragraph(" ", &finding.title, Role::Text, true);
     let evidence = finding.evidence.iter().take(EVIDENCE_MAX).map(|evidence| &*evidence.text);
-    paragraph("  • ", &evidence.collect::<Vec<_>>().join(" · "), Role::Text, false);
+    paragraph("  • ", &evidence.collect::<Vec<_>>().join(" "), Role::Text, false);
     paragraph("  → ", &finding.advice, Role::Text, false);
     paragraph("  + ", &finding.gain, Role::Good, false);
     paragraph("  − ", &cost(finding), Role::Blocked, false);

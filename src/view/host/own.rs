@@ -18,9 +18,9 @@ const LINES: usize = 12;
 pub(super) fn own(look: &Look<'_>, width: usize) -> Vec<TextRow> {
     let heads = [("CPU%", 6), ("RSS", 8), ("READS/s", 7), ("THREADS", 7)];
     let mut line = vec![strong(left(" mltop itself", NAME + 1), Role::Title)];
-    let heads: String =
-        heads.iter().map(|(head, width)| format!(" {}", right(head, *width))).collect();
-    line.push(span(heads, Role::Dim));
+    for (head, width) in heads {
+        line.push(span(format!(" {}", right(head, width)), Role::Dim));
+    }
     let mut rows = vec![TextRow { left: line, ..TextRow::default() }];
     if let Some(frame) = look.frame {
         rows.extend(parts(frame));

@@ -65,7 +65,7 @@ pub(super) fn places(width: u16, height: u16, verdict: u16) -> Option<Places> {
     let rest = height.checked_sub(3 + verdict)?;
     let mut lanes = HostLane::ALL.to_vec();
     while lanes.len() as u16 * (1 + PLOT_LEAST) + LISTS_LEAST > rest {
-        lanes.pop();
+        lanes.pop()?;
     }
     if lanes.len() < 2 {
         return None;

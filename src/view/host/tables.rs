@@ -28,9 +28,9 @@ fn block(heading: Line, mut rows: Vec<TextRow>) -> Vec<TextRow> {
 /// The heading: what it is, and the words over the figures.
 pub(super) fn heading(title: &str, heads: &[(&str, usize)], rest: &str) -> Line {
     let mut line = vec![strong(left(&format!(" {title}"), NAME + 1), Role::Title)];
-    let heads: String =
-        heads.iter().map(|(head, width)| format!(" {}", right(head, *width))).collect();
-    line.push(span(heads, Role::Dim));
+    for (head, width) in heads {
+        line.push(span(format!(" {}", right(head, *width)), Role::Dim));
+    }
     line.push(span(format!("  {rest}"), Role::Dim));
     line
 }

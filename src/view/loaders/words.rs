@@ -187,6 +187,9 @@ fn awaited(row: &LoaderSample, all: &[Worker]) -> Option<String> {
     ))
 }
 
+const UNPROVED: &str = "doubtful: sources disagree, or are not proved yet";
+const SLEEPS_APART: &str = "doubtful: the loop sleeps there for other things too";
+
 /// How each figure is known.
 fn known(row: &LoaderSample) -> String {
     if row.ready.gap() == Some(Gap::Denied) {
@@ -194,13 +197,6 @@ fn known(row: &LoaderSample) -> String {
                 root."
             .into();
     }
-    let bound = |bound: Reading<Bound>| match bound.ok() {
-        Some(Bound::Exact) => "exact",
-        Some(Bound::Upper) => "at most",
-        Some(Bound::Lower) => "at least",
-        Some(Bound::Doubtful) => "doubtful: sources disagree, or are not proved yet",
-        None => "not known",
-    };
     let depth = match row.ready_source {
         Reading::Is(ReadySource::Memory) => "from the interpreter's memory",
         Reading::Is(ReadySource::Semaphore) => "from the queues' semaphores",
@@ -218,10 +214,10 @@ fn known(row: &LoaderSample) -> String {
     };
     let mut parts = vec![match row.ready.gap() {
         Some(Gap::NotApplicable) => "No queue without workers".to_owned(),
-        _ => format!("Depth {depth}, {}", bound(row.ready_bound)),
+        _ => format!("Depth {depth}, {}", bound(row.ready_bound, UNPROVED)),
     }];
     parts.push(match row.wait_bound {
-        Reading::Is(_) => format!("wait {wait}, {}", bound(row.wait_bound)),
+        Reading::Is(_) => format!("wait {wait}, {}", bound(row.wait_bound, SLEEPS_APART)),
         Reading::Not(_) => format!("wait {wait}"),
     });
     parts.extend(row.capacity.ok().map(|capacity| capacity_words(row, capacity)));
@@ -229,6 +225,17 @@ fn known(row: &LoaderSample) -> String {
         parts.push("batches are pinned".to_owned());
     }
     parts.join("; ") + "."
+}
+
+/// How a figure relates to the truth; `doubt` is why it may not at all.
+fn bound(of: Reading<Bound>, doubt: &'static str) -> &'static str {
+    match of.ok() {
+        Some(Bound::Exact) => "exact",
+        Some(Bound::Upper) => "at most",
+        Some(Bound::Lower) => "at least",
+        Some(Bound::Doubtful) => doubt,
+        None => "not known",
+    }
 }
 
 fn capacity_words(row: &LoaderSample, capacity: u64) -> String {

@@ -57,7 +57,9 @@ pub(in crate::view) fn popup(
     say("read from storage", disk, Role::DiskRead);
     let calls = shown(rate(|row| row.read_chars_per_second.ok()));
     say("returned by reads", calls.map(|rate| format!("{rate}, cached too")), Role::DiskRead);
-    let size = rates.and_then(read_size).map(|bytes| fmt::bytes(bytes).trim().to_owned());
+    let size = rates.and_then(read_size);
+    let size =
+        size.map(|bytes| format!("at least {}, ends of files counted", fmt::bytes(bytes).trim()));
     say("mean size of a read", size, Role::DiskRead);
     let faults = rate(|row| row.major_faults_per_second.ok());
     say("faults that need I/O", faults.map(|n| format!("{}/s", fmt::count(n).trim())), Role::Text);

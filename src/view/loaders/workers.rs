@@ -142,7 +142,7 @@ impl Figure {
             Self::Read => "READ",
             Self::Batch => "BATCH",
             Self::Tasks => "TASKS",
-            Self::Size => "A READ",
+            Self::Size => "≥ A READ",
             Self::Index => "INDEX",
             Self::Calls => "CALLS/s",
             Self::Cached => "FROM CALLS",
@@ -185,10 +185,15 @@ impl Figure {
     }
 }
 
-/// Mean bytes of a read call. Files that are mapped are read without calls.
+/// Less than this on average, and reads are mostly messages between the loader's processes.
+const MESSAGES: f64 = 4096.0;
+
+/// The least that a read of a file returns on average. The kernel counts reads of pipes and sockets
+/// among those of files, and so it does the one at the end of each file: they add calls and hardly any
+/// bytes. `None` where they are most of it. Files that are mapped are read without calls.
 pub(super) fn read_size(rates: &ProcRates) -> Option<f64> {
     let (bytes, calls) = (rates.read_chars_per_second.ok()?, rates.read_calls_per_second.ok()?);
-    (calls > 0.0).then(|| bytes / calls)
+    Some(bytes / calls).filter(|&mean| calls > 0.0 && mean >= MESSAGES)
 }
 
 /// What the figures of one worker are made of.
@@ -264,13 +269,16 @@ mod tests {
     }
 
     #[test]
-    fn a_mean_read_needs_reads() {
+    fn a_mean_read_needs_reads_of_files() {
         let mut rates = ProcRates {
-            read_chars_per_second: Reading::Is(1000.0),
+            read_chars_per_second: Reading::Is(1_000_000.0),
             read_calls_per_second: Reading::Is(10.0),
             ..ProcRates::default()
         };
-        assert_eq!(read_size(&rates), Some(100.0));
+        assert_eq!(read_size(&rates), Some(100_000.0));
+        // A worker that has its batches from elsewhere still reads its tasks, of 13 bytes on average.
+        rates.read_chars_per_second = Reading::Is(130.0);
+        assert_eq!(read_size(&rates), None);
         rates.read_calls_per_second = Reading::Is(0.0);
         assert_eq!(read_size(&rates), None);
     }

@@ -42,6 +42,19 @@ fn a_quota_that_runs_out_is_why_busy_workers_are_too_slow() {
 }
 
 #[test]
+fn a_loop_whose_own_thread_a_quota_stops_does_not_stand_in_line_behind_others() {
+    let (cause, finding) = cause_of(&mut starved(), 60, &mut |_, sample, frame| {
+        quota(sample, frame, 0.5, 0.9);
+        on_cpu(frame, 0.5, 0.5);
+        sample.host.runnable = Reading::Is(200);
+        for rates in &mut frame.procs {
+            rates.main_run_delay_ratio = Reading::Is(0.6);
+        }
+    });
+    assert_eq!(cause, Cause::CpuQuota, "{finding:#?}");
+}
+
+#[test]
 fn a_quota_that_stops_a_loop_which_keeps_up_is_said_too() {
     let finding = only(&mut fed(), 120, &mut |_, sample, frame| {
         quota(sample, frame, 0.35, 0.5);

@@ -246,7 +246,13 @@ fn a_pause_between_epochs_in_which_nobody_sees_the_loop_is_not_blamed_on_the_wor
 
 /// Epochs in which the workers use so many cores, and read so much from storage.
 fn prepares(cores: [f64; 3], from_storage: f64) -> Vec<Finding> {
+    prepares_on(14.0, cores, from_storage)
+}
+
+/// The same on a box of so many cores.
+fn prepares_on(cpus: f64, cores: [f64; 3], from_storage: f64) -> Vec<Finding> {
     let (mut scenario, mut engine) = (young(fed()), engine());
+    scenario.cpus = cpus;
     run(&mut scenario, &mut engine, 230, &mut |_, sample, frame| {
         epochs_of(&mut sample.loaders[0], BATCHES);
         sample.loaders[0].batch_size = Reading::Is(256);
@@ -281,4 +287,6 @@ fn epochs_that_cost_less_or_come_from_the_disk_or_use_little_cpu_repeat_nothing_
     assert_eq!(prepares([4.0, 2.0, 1.0], 0.0), []);
     assert_eq!(prepares([4.0; 3], 20e6), []);
     assert_eq!(prepares([0.5; 3], 0.0), []);
+    // A sixteenth of the cores that there are is nothing that anybody lacks.
+    assert_eq!(prepares_on(64.0, [4.0; 3], 0.0), []);
 }

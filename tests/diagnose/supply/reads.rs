@@ -35,6 +35,19 @@ fn many_small_reads_are_why_a_loop_starves_and_shards_are_advised() {
 }
 
 #[test]
+fn a_device_that_serves_few_small_reads_starves_a_loop_as_well() {
+    let starves = |files: f64| {
+        let (cause, _) = cause_of(&mut reading(), 60, &mut |_, sample, frame| {
+            reads(sample, frame, files * SIZE, files * SIZE, 2.0 * files);
+            disk(frame, files * SIZE, files);
+        });
+        cause
+    };
+    assert_eq!(starves(400.0), Cause::SmallFiles);
+    assert_eq!(starves(60.0), Cause::TooFewWorkers);
+}
+
+#[test]
 fn a_loop_that_keeps_up_with_small_reads_is_told_for_later() {
     let finding = only(&mut fed(), 120, &mut |_, sample, frame| {
         reads(sample, frame, 3000.0 * SIZE, 3000.0 * SIZE, 6000.0);

@@ -313,10 +313,8 @@ fn gap(error: &io::Error) -> Gap {
     match error.raw_os_error() {
         // ENOENT, ENODATA, EINVAL and EOPNOTSUPP: this chip does not have it.
         Some(2 | 61 | 22 | 95) => Gap::Unsupported,
-        // ENXIO, ENODEV.
-        Some(6 | 19) => Gap::Lost,
-        // EPERM, EBUSY: a reset.
-        Some(1 | 16) => Gap::Lost,
+        // ENXIO, ENODEV; and EPERM, EBUSY for a reset.
+        Some(6 | 19 | 1 | 16) => Gap::Lost,
         _ => Gap::from(error),
     }
 }

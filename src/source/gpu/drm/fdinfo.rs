@@ -124,7 +124,9 @@ impl Raw {
             self.region(name, |region| region.resident = bytes(value));
         } else if let Some(name) = key.strip_prefix("memory-") {
             // The older word for the same.
-            self.region(name, |region| region.resident = region.resident.or(bytes(value)));
+            self.region(name, |region| {
+                region.resident = region.resident.or_else(|| bytes(value));
+            });
         }
     }
 

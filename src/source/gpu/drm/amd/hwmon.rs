@@ -82,5 +82,5 @@ fn find(files: &mut Files) -> Option<Found> {
     let (edge, junction) = (labelled("temp", "edge"), labelled("temp", "junction"));
     let memory = labelled("temp", "mem");
     let (clock, memory_clock) = (labelled("freq", "sclk"), labelled("freq", "mclk"));
-    Some(Found { edge, junction, memory, clock, memory_clock, folder })
+    Some(Found { folder, edge, junction, memory, clock, memory_clock })
 }

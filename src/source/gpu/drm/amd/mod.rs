@@ -103,12 +103,12 @@ impl Amd {
         };
         row.utilization_ratio = match (last, self.busy.mean()) {
             (Reading::Is(_), Some(mean)) => Reading::Is(mean),
-            (gap, _) => gap.or(percent(table.gfx_percent)),
+            (gap, _) => either(gap, percent(table.gfx_percent)),
         };
         let last = self.memory_busy.add(self.files.number("mem_busy_percent"));
         row.memory_controller_ratio = match (last, self.memory_busy.mean()) {
             (Reading::Is(_), Some(mean)) => Reading::Is(mean),
-            (gap, _) => gap.or(percent(table.umc_percent)),
+            (gap, _) => either(gap, percent(table.umc_percent)),
         };
     }
 
@@ -127,17 +127,20 @@ impl Amd {
         let clock = |value| short(value).and_then(|value| check::clock(u32::from(value)));
         let limit = row.power_limit_watts;
         let edge = celsius(table.edge).or(celsius(table.hotspot));
-        row.temperature_celsius = row.temperature_celsius.or(edge);
-        row.memory_temperature_celsius = row.memory_temperature_celsius.or(celsius(table.memory));
+        row.temperature_celsius = either(row.temperature_celsius, edge);
+        row.memory_temperature_celsius =
+            either(row.memory_temperature_celsius, celsius(table.memory));
         let watts = short(table.watts).and_then(|watts| check::power(f64::from(watts), limit));
-        row.power_watts = row.power_watts.or(watts);
-        row.sm_clock_hertz = row.sm_clock_hertz.or(clock(table.gfx_mhz));
-        row.memory_clock_hertz = row.memory_clock_hertz.or(clock(table.memory_mhz));
+        row.power_watts = either(row.power_watts, watts);
+        row.sm_clock_hertz = either(row.sm_clock_hertz, clock(table.gfx_mhz));
+        row.memory_clock_hertz = either(row.memory_clock_hertz, clock(table.memory_mhz));
         let joules = table.energy_joules(self.is_mi200());
         row.energy_joules_total = Reading::from_option(joules, Gap::Unsupported);
         let replays = Reading::from_option(table.replays, Gap::Unsupported);
-        row.pcie_replays_total =
-            self.rare.pcie_replays_total.or(replays.and_then(|count| check::counter(count, 1)));
+        row.pcie_replays_total = either(
+            self.rare.pcie_replays_total,
+            replays.and_then(|count| check::counter(count, 1)),
+        );
         row.throttle_reasons = self.throttle.reasons(table);
     }
 
@@ -265,6 +268,11 @@ impl Watched for Amd {
         self.hwmon = Hwmon::default();
         self.rows = 0;
     }
+}
+
+/// What a file tells, else what the table does; where neither does, the file's reason is the better one.
+fn either<T>(file: Reading<T>, table: Reading<T>) -> Reading<T> {
+    if table.is() { file.or(table) } else { file }
 }
 
 /// AMD cards carry a switch of their own: the link that training shares is that of its upper port.

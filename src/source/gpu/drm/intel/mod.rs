@@ -132,12 +132,12 @@ impl Intel {
             self.clocks.fast(files, row);
             self.sensors.fast(files, row, now);
         }
-        match count.filter(|count| now.saturating_duration_since(count.at) < STALE) {
-            Some(count) => load::fill(&mut self.row, &self.pci, &count.clients, &count.work),
-            None => {
-                let late = if count.is_some() { Gap::Late } else { Gap::NotYet };
-                load::unknown(&mut self.row, late);
-            }
+        let fresh = count.filter(|count| now.saturating_duration_since(count.at) < STALE);
+        if let Some(count) = fresh {
+            load::fill(&mut self.row, &self.pci, &count.clients, &count.work);
+        } else {
+            let late = if count.is_some() { Gap::Late } else { Gap::NotYet };
+            load::unknown(&mut self.row, late);
         }
         let (reads, spent) = self.files.cost();
         self.row.driver_calls_total = Reading::Is(reads);
