@@ -115,10 +115,14 @@ mod tests {
     #[test]
     fn this_process_and_its_threads_have_rows_with_names_and_times() {
         let (stop, stopped) = std::sync::mpsc::channel::<()>();
+        let (begin, begun) = std::sync::mpsc::channel::<()>();
         let wait = move || {
+            begin.send(()).unwrap();
             let _ = stopped.recv();
         };
         let thread = std::thread::Builder::new().name("looker-12".into()).spawn(wait).unwrap();
+        // A thread gives itself its name before it does anything else.
+        begun.recv().unwrap();
         let mut procs = Procs::new(Roots::default());
         let own = Pid(std::process::id());
         for _ in 0..2 {
