@@ -93,7 +93,7 @@ fn hostile_files_are_refused_within_little_memory() {
         ))
     };
     let wide_ticks: Vec<u8> =
-        packed(&[(&(1..200).map(|seq| wide(seq, 30_000)).collect::<String>(), 1)]);
+        packed(&[(&(1..200).map(|seq| wide(seq, 20_000)).collect::<String>(), 1)]);
     for (path, ticks) in [
         (file("a line of ten gigabytes", &[bomb(b'0', 81_920), good.clone()]), 1),
         (file("ten gigabytes of line ends", &[bomb(b'\n', 81_920), good.clone()]), 1),
