@@ -77,7 +77,11 @@ fn part(frame: &Frame, row: &OwnSample, name: &str, role: Role) -> TextRow {
         Some(text) => span(format!(" {}", right(&text, width)), role),
         None => span(format!(" {}", fmt::none(width)), Role::Gap),
     };
-    let cpu = rates.and_then(|rates| rates.cpu_ratio.ok()).map(fmt::fine_percent);
+    let counted = |ratio| match frame.span_seconds.filter(|_| row.thread.is_empty()) {
+        Some(span) => of_process(ratio, span),
+        None => fmt::fine_percent(ratio),
+    };
+    let cpu = rates.and_then(|rates| rates.cpu_ratio.ok()).map(counted);
     let mut line: Line =
         vec![span(left(&format!(" {name}"), NAME + 1), role), cell(cpu, 6, Role::WorkerRun)];
     if row.thread.is_empty() {
@@ -88,6 +92,17 @@ fn part(frame: &Frame, row: &OwnSample, name: &str, role: Role) -> TextRow {
         line.push(cell(row.threads.ok().map(|count| count.to_string()), 7, Role::Dim));
     }
     TextRow { left: line, ..TextRow::default() }
+}
+
+/// The share of a core that a whole process took. The kernel tells of it in hundredths of a second, of
+/// threads in nanoseconds: less than one in a tick is little, and not none.
+fn of_process(ratio: f64, span_seconds: f64) -> String {
+    let least = 0.01 / span_seconds;
+    if ratio < least {
+        format!("<{:.0}%", (least * 100.0).ceil().min(100.0))
+    } else {
+        fmt::wide_percent(ratio, 5)
+    }
 }
 
 fn sentences(look: &Look<'_>) -> Vec<Told> {
@@ -181,5 +196,17 @@ fn recorder(recording: Option<Recording>, replay: bool) -> String {
         ),
         None if replay => "This is a recording.".to_owned(),
         None => "Nothing is written to a file; R begins.".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn less_than_the_kernel_counts_in_a_tick_is_not_told_as_none() {
+        assert_eq!(of_process(0.0, 1.0), "<1%");
+        assert_eq!(of_process(0.0, 0.1), "<10%");
+        assert_eq!(of_process(0.03, 1.0).trim(), "3%");
     }
 }
