@@ -9,6 +9,7 @@ use crate::model::{Finding, Frame, Pid, Severity};
 use super::action::Action;
 use super::key::Key;
 use super::keymap::action_for;
+use super::pointer::{Press, Spot};
 use super::procs::Looked;
 use super::prompt::{Asked, Prompt, Typed};
 use super::signal::Signal;
@@ -25,6 +26,8 @@ pub enum Msg {
     Key(Key),
     /// An action was asked for by other means than a key.
     Action(Action),
+    /// The pointer was used, over what stood at its place on the screen.
+    Point(Press, Spot),
     /// The terminal has another size.
     Resize(u16, u16),
     /// A sample was taken or replayed.
@@ -162,6 +165,7 @@ impl State {
                 None => action_for(key).map_or_else(Vec::new, |action| self.act(action)),
             },
             Msg::Action(action) => self.act(action),
+            Msg::Point(press, spot) => self.point(press, spot),
             Msg::Resize(width, height) => {
                 self.size = (width, height);
                 Vec::new()
@@ -241,7 +245,7 @@ impl State {
         if self.bell && severe { vec![Effect::Bell] } else { Vec::new() }
     }
 
-    fn act(&mut self, action: Action) -> Vec<Effect> {
+    pub(super) fn act(&mut self, action: Action) -> Vec<Effect> {
         // Where a replay stands, no time goes by that would take the line away.
         if self.is_replay() && (self.transport.cursor().is_some() || self.ended.is_some()) {
             self.message = None;
@@ -372,7 +376,15 @@ impl State {
             self.overlay = None;
         } else if self.drill() {
             // What is below the chosen row is shown now.
-        } else if let Some(finding) = self.verdict() {
+        } else {
+            return self.open_verdict();
+        }
+        Vec::new()
+    }
+
+    /// Shows the finding that the verdict tells in full.
+    pub(super) fn open_verdict(&mut self) -> Vec<Effect> {
+        if let Some(finding) = self.verdict() {
             self.overlay = Some(Overlay::Finding { id: finding.id, scroll: 0 });
         } else {
             self.say("no finding holds at this moment".to_owned());

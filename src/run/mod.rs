@@ -18,6 +18,7 @@ mod looks;
 mod moment;
 mod notify;
 mod pipeline;
+mod pointer;
 mod record;
 mod recorder;
 mod render;

@@ -1,7 +1,7 @@
 //! What lies over a screen: the keys, a finding in full, a worker in full.
 
 use crate::app::keymap::keys_of;
-use crate::app::{Action, Overlay, ScreenKind};
+use crate::app::{Action, Overlay, ScreenKind, pointer};
 use crate::diagnose;
 use crate::fmt;
 use crate::model::Finding;
@@ -10,7 +10,7 @@ use super::focus::Look;
 use super::gpus;
 use super::loaders;
 use super::processes;
-use super::screen::{Area, Body, Line, Part, Role, TextRow, span, strong};
+use super::screen::{Area, Body, Line, Part, Role, Span, TextRow, span, strong};
 use super::text::{left, safe, wrap};
 use super::verdict::{badge, severity_role};
 
@@ -94,11 +94,12 @@ fn help(columns: usize) -> Vec<TextRow> {
             Action::Screen(_) if role == Role::Text => format!("screen: {}", action.help()),
             _ => action.help().to_owned(),
         };
-        let mut key = Some(key);
-        for line in wrap(&text, columns.saturating_sub(KEYS + 1), 3) {
-            let first = key.take().unwrap_or_else(|| span(" ".repeat(KEYS + 1), Role::Dim));
-            to.push(row(vec![first, span(line, role)]));
-        }
+        to.extend(explained(key, &text, role, columns));
+    }
+    rows.push(row(Line::new()));
+    for (what, text) in pointer::HELP {
+        let what = strong(format!(" {}", left(what, KEYS)), Role::Key);
+        rows.extend(explained(what, text, Role::Text, columns));
     }
     rows.push(row(Line::new()));
     rows.push(row(vec![span(
@@ -114,6 +115,18 @@ fn help(columns: usize) -> Vec<TextRow> {
         row.left = super::text::cut_line(std::mem::take(&mut row.left), columns);
     }
     rows
+}
+
+/// What one does, and what that does beside it.
+fn explained(what: Span, text: &str, role: Role, columns: usize) -> Vec<TextRow> {
+    let mut what = Some(what);
+    let lines = wrap(text, columns.saturating_sub(KEYS + 1), 3).into_iter();
+    lines
+        .map(|line| {
+            let first = what.take().unwrap_or_else(|| span(" ".repeat(KEYS + 1), Role::Dim));
+            row(vec![first, span(line, role)])
+        })
+        .collect()
 }
 
 fn finding_rows(look: &Look<'_>, finding: &Finding, columns: usize) -> Vec<TextRow> {
