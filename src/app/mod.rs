@@ -7,6 +7,7 @@ pub mod gpus;
 pub mod key;
 pub mod keymap;
 pub mod loaders;
+mod named;
 pub mod pointer;
 pub mod procs;
 pub mod prompt;

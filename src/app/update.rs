@@ -250,10 +250,6 @@ impl State {
         if self.is_replay() && (self.transport.cursor().is_some() || self.ended.is_some()) {
             self.message = None;
         }
-        if let Some(why) = action.unavailable() {
-            self.say(why);
-            return Vec::new();
-        }
         match action {
             Action::Quit => return vec![Effect::Quit],
             Action::Suspend => return vec![Effect::Suspend],
@@ -296,14 +292,15 @@ impl State {
             Action::Screen(number) => self.show(number),
             Action::Mark => return self.ask(Asked::Note),
             Action::GoToTime => return self.ask(Asked::Time),
+            Action::Command => return self.ask(Asked::Command),
             Action::Record if self.can_record() => return vec![Effect::Record],
             Action::SaveLast if self.can_record() => return vec![Effect::SaveLast],
-            Action::Record | Action::SaveLast | Action::Command => {}
+            Action::Record | Action::SaveLast => {}
         }
         Vec::new()
     }
 
-    /// Shows the screen of this number. One that is not there was answered before.
+    /// Shows the screen of this number, where there is one.
     fn show(&mut self, number: u8) {
         self.overlay = None;
         if let Some(screen) = ScreenKind::numbered(number) {
@@ -344,8 +341,22 @@ impl State {
                 vec![Effect::Mark { unix_ms: self.shown_unix_ms(), note }]
             }
             (Typed::Done(text), Asked::Time) if !text.is_empty() => vec![Effect::GoTo(text)],
+            (Typed::Done(text), Asked::Command) if !text.is_empty() => self.run_named(&text),
             (Typed::On | Typed::Left | Typed::Done(_), _) => Vec::new(),
         }
+    }
+
+    /// Runs the one action that these words mean.
+    fn run_named(&mut self, text: &str) -> Vec<Effect> {
+        match Action::meant_by(text)[..] {
+            [action] => return self.act(action),
+            [] => self.say(format!("no action is called '{text}'; ? lists them all")),
+            ref several => {
+                let names: Vec<&str> = several.iter().map(|action| action.name()).collect();
+                self.say(format!("'{text}' can mean {}", names.join(", ")));
+            }
+        }
+        Vec::new()
     }
 
     pub(super) fn say(&mut self, text: String) {

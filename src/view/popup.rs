@@ -10,7 +10,7 @@ use super::focus::Look;
 use super::gpus;
 use super::loaders;
 use super::processes;
-use super::screen::{Area, Body, Line, Part, Role, Span, TextRow, span, strong};
+use super::screen::{Area, Body, Line, Part, Role, TextRow, span, strong};
 use super::text::{left, safe, wrap};
 use super::verdict::{badge, severity_role};
 
@@ -82,24 +82,17 @@ fn row(left: Line) -> TextRow {
 
 fn help(columns: usize) -> Vec<TextRow> {
     let mut rows = Vec::new();
-    let mut absent: Vec<TextRow> = Vec::new();
     for action in Action::ALL {
         let keys = format!(" {}", left(&keys_of(*action).join("  "), KEYS));
-        let (to, key, role) = if action.unavailable().is_some() {
-            (&mut absent, span(keys, Role::Dim), Role::Dim)
-        } else {
-            (&mut rows, strong(keys, Role::Key), Role::Text)
-        };
         let text = match action {
-            Action::Screen(_) if role == Role::Text => format!("screen: {}", action.help()),
+            Action::Screen(_) => format!("screen: {}", action.help()),
             _ => action.help().to_owned(),
         };
-        to.extend(explained(key, &text, role, columns));
+        rows.extend(explained(&keys, &text, columns));
     }
     rows.push(row(Line::new()));
     for (what, text) in pointer::HELP {
-        let what = strong(format!(" {}", left(what, KEYS)), Role::Key);
-        rows.extend(explained(what, text, Role::Text, columns));
+        rows.extend(explained(&format!(" {}", left(what, KEYS)), text, columns));
     }
     rows.push(row(Line::new()));
     rows.push(row(vec![span(
@@ -108,9 +101,6 @@ fn help(columns: usize) -> Vec<TextRow> {
     )]));
     rows.push(row(vec![span("                 · ahead and idle  Z dead", Role::Text)]));
     rows.push(row(vec![span(" Marks: ≤ at most  ≥ at least  ~ doubtful  – no value", Role::Text)]));
-    rows.push(row(Line::new()));
-    rows.push(row(vec![strong(" Not in this version", Role::Dim)]));
-    rows.extend(absent);
     for row in &mut rows {
         row.left = super::text::cut_line(std::mem::take(&mut row.left), columns);
     }
@@ -118,13 +108,13 @@ fn help(columns: usize) -> Vec<TextRow> {
 }
 
 /// What one does, and what that does beside it.
-fn explained(what: Span, text: &str, role: Role, columns: usize) -> Vec<TextRow> {
-    let mut what = Some(what);
+fn explained(what: &str, text: &str, columns: usize) -> Vec<TextRow> {
+    let mut what = Some(strong(what, Role::Key));
     let lines = wrap(text, columns.saturating_sub(KEYS + 1), 3).into_iter();
     lines
         .map(|line| {
             let first = what.take().unwrap_or_else(|| span(" ".repeat(KEYS + 1), Role::Dim));
-            row(vec![first, span(line, role)])
+            row(vec![first, span(line, Role::Text)])
         })
         .collect()
 }
