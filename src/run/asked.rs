@@ -24,8 +24,8 @@ use crate::source::elsewhere::{Elsewhere, Rows};
 const SEARCH: Duration = Duration::from_secs(2);
 /// Rows older than this are not shown any more.
 const STALE: Duration = Duration::from_secs(3);
-/// Bytes taken of one run at a tick.
-const AT_ONCE: usize = 4 << 20;
+/// Bytes taken of one run at a tick: what it sends in a second, many times over.
+const AT_ONCE: usize = 1 << 20;
 /// The longest line that a run sends.
 const LONGEST_LINE: usize = 1 << 20;
 /// Processes that a run may name: more of them than a box trains with fill our memory.
