@@ -267,7 +267,7 @@ fn work(
     mut observer: impl FnMut(&[Seen]),
 ) {
     let mut lease = Lease::take();
-    lock(shared).hasty = Some(Hasty::this());
+    lock(shared).hasty = lease.hasty();
     let (mut cost, mut of_late) = (Cost::begin(), None);
     let mut written: Option<Instant> = None;
     while !stop.load(Ordering::Relaxed) {

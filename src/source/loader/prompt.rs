@@ -84,6 +84,11 @@ impl Lease {
         Self { prompt: Prompt::take(), calm: None }
     }
 
+    /// The calling thread, where it runs before others.
+    pub(super) fn hasty(&self) -> Option<Hasty> {
+        (self.prompt == Prompt::First).then(|| Hasty(gettid()))
+    }
+
     /// What it has from now on. `late`: it did not come back from a look for seconds; `cost`: what its
     /// looks took of a core, where that was just measured.
     pub(super) fn renew(&mut self, late: bool, cost: Option<f64>, now: Instant) -> Prompt {
@@ -98,16 +103,11 @@ impl Lease {
     }
 }
 
-/// A thread that others can tell to run as any other does.
+/// A thread that runs before others, and that others can tell to run as they do.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Hasty(Pid);
 
 impl Hasty {
-    /// The calling thread.
-    pub(super) fn this() -> Self {
-        Self(gettid())
-    }
-
     /// Where it does not come back from a look it may be that it spins.
     pub(super) fn calm(self) {
         set(self.0.as_raw_nonzero().get(), nothing());
@@ -204,8 +204,9 @@ mod tests {
                 assert_eq!(own(), u32::from(most == Prompt::First));
             }
             // The thread that samples does it where this one cannot.
-            let hasty = Hasty::this();
-            thread::spawn(move || hasty.calm()).join().unwrap();
+            let hasty = lease.hasty();
+            assert_eq!(hasty.is_some(), most == Prompt::First);
+            thread::spawn(move || hasty.map(Hasty::calm)).join().unwrap();
             assert_eq!(own(), 0);
         };
         thread::spawn(of_thread).join().unwrap();

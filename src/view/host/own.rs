@@ -209,7 +209,8 @@ mod tests {
     #[test]
     fn calls_are_told_of_the_gpus_that_are_asked() {
         let gpu = |calls| GpuRates { driver_calls_per_second: calls, ..GpuRates::default() };
-        let gpus = vec![gpu(Reading::Is(12.0)), gpu(Reading::Not(Gap::Late)), gpu(Reading::Is(8.0))];
+        let gpus =
+            vec![gpu(Reading::Is(12.0)), gpu(Reading::Not(Gap::Late)), gpu(Reading::Is(8.0))];
         let said = driver(&Frame { gpus, ..Frame::default() }).unwrap();
         assert!(said.starts_with("20 calls a second for 2 GPUs"), "{said}");
     }

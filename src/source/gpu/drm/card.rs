@@ -308,6 +308,19 @@ impl Files {
     }
 }
 
+/// The generation of a PCIe link's speed as the kernel words it: `16.0 GT/s PCIe`.
+pub(super) fn generation(speed: &str) -> Option<u32> {
+    match speed.split_ascii_whitespace().next()? {
+        "2.5" => Some(1),
+        "5.0" | "5" => Some(2),
+        "8.0" | "8" => Some(3),
+        "16.0" | "16" => Some(4),
+        "32.0" | "32" => Some(5),
+        "64.0" | "64" => Some(6),
+        _ => None,
+    }
+}
+
 /// EPERM (not EACCES: that is a right that is missing) and EBUSY: amdgpu says so while it resets the
 /// card.
 fn means_reset(error: &io::Error) -> bool {
@@ -347,6 +360,22 @@ mod tests {
             let _ = fs::remove_file(root.path().join("driver"));
             symlink(root.path().join(driver), root.path().join("driver")).unwrap();
             assert_eq!(card.state(), state, "{driver}");
+        }
+    }
+
+    #[test]
+    fn each_speed_of_the_kernel_is_a_generation() {
+        for (speed, is) in [
+            ("2.5 GT/s PCIe", Some(1)),
+            ("5.0 GT/s PCIe", Some(2)),
+            ("8.0 GT/s PCIe", Some(3)),
+            ("16.0 GT/s PCIe", Some(4)),
+            ("32.0 GT/s PCIe", Some(5)),
+            ("64.0 GT/s PCIe", Some(6)),
+            ("Unknown", None),
+            ("", None),
+        ] {
+            assert_eq!(generation(speed), is, "{speed}");
         }
     }
 

@@ -17,6 +17,8 @@ use crate::source::loader::proc::{folder, read_capped, stat};
 /// Wait before a process that was just seen is looked through again; doubled each time.
 const SOON: Duration = Duration::from_secs(1);
 const SELDOM: Duration = Duration::from_secs(16);
+/// The same for a process that has a card open: it may open another one, and may have thousands of files.
+const AGAIN: Duration = Duration::from_secs(5);
 /// Processes that are looked at.
 const MOST_PROCESSES: usize = 1 << 16;
 /// Open files of one process that are looked through.
@@ -126,8 +128,7 @@ impl Search {
             known.wait = (known.wait * 2).min(SELDOM);
         } else {
             known.start_ticks = stat(&folder).map_or(u64::MAX, |stat| stat.start_ticks);
-            // It may open another card at any time.
-            known.wait = SOON;
+            known.wait = AGAIN;
         }
         known.due = now + known.wait;
     }

@@ -91,6 +91,18 @@ fn a_process_that_opens_a_card_late_is_found_within_seconds() {
 }
 
 #[test]
+fn a_process_that_opens_a_second_card_is_looked_through_again_and_not_each_second() {
+    let machine = Machine::new();
+    machine.process(70, 5);
+    machine.open(70, 3, "/dev/dri/renderD128", 1);
+    let (mut search, start) = (machine.search(), Instant::now());
+    assert_eq!(who(&search.look(start, &wanted())), [(70, 1)]);
+    machine.open(70, 4, "/dev/dri/card0", 2);
+    assert_eq!(who(&search.look(start + AGAIN / 2, &wanted())), [(70, 1)]);
+    assert_eq!(who(&search.look(start + AGAIN, &wanted())), [(70, 1), (70, 2)]);
+}
+
+#[test]
 fn what_was_closed_or_ended_is_gone() {
     let machine = Machine::new();
     machine.process(70, 5);

@@ -28,7 +28,7 @@ use std::time::{Duration, Instant};
 
 use super::super::check;
 use super::super::wire::Held;
-use super::card::{Card, Files, Trouble, Watched};
+use super::card::{Card, Files, Trouble, Watched, generation};
 use super::empty_row;
 use crate::model::inventory::GpuInfo;
 use crate::model::sample::GpuSample;
@@ -184,12 +184,14 @@ impl Amd {
     }
 
     fn fill_link(&mut self, row: &mut GpuSample) {
-        let mut generation = |name: &str| match self.files.text(self.port.join(name)) {
-            Ok(text) => Reading::from_option(generation(&text), Gap::Failed),
+        let mut speed = |name: &str| match self.files.text(self.port.join(name)) {
+            Ok(text) => {
+                Reading::from_option(generation(&text), Gap::Unsupported).and_then(check::link_gen)
+            }
             Err(gap) => Reading::Not(gap),
         };
-        row.pcie_link_gen = generation("current_link_speed");
-        row.pcie_link_gen_max = generation("max_link_speed");
+        row.pcie_link_gen = speed("current_link_speed");
+        row.pcie_link_gen_max = speed("max_link_speed");
         let mut lanes =
             |name: &str| self.files.number::<u32>(self.port.join(name)).and_then(check::link_width);
         row.pcie_link_width = lanes("current_link_width");
@@ -307,19 +309,6 @@ fn slot_port(card: &Card) -> PathBuf {
     port
 }
 
-/// `16.0 GT/s PCIe` as a generation.
-fn generation(speed: &str) -> Option<u64> {
-    match speed.split(' ').next()?.trim_end_matches(".0") {
-        "2.5" => Some(1),
-        "5" => Some(2),
-        "8" => Some(3),
-        "16" => Some(4),
-        "32" => Some(5),
-        "64" => Some(6),
-        _ => None,
-    }
-}
-
 /// The highest of lines such as `1: 2100Mhz *`.
 fn highest_mhz(text: &str) -> Option<u32> {
     let clocks = text.lines().filter_map(|line| line.split_once(": "));
@@ -364,9 +353,6 @@ mod tests {
 
     #[test]
     fn the_kernel_s_words_are_read() {
-        assert_eq!(generation("16.0 GT/s PCIe"), Some(4));
-        assert_eq!(generation("2.5 GT/s PCIe"), Some(1));
-        assert_eq!(generation("Unknown"), None);
         assert_eq!(highest_mhz("0: 500Mhz *\n1: 1700Mhz\n"), Some(1700));
         assert_eq!(highest_mhz(""), None);
         assert_eq!(errors("ue: 1\nce: 23\n", "ce"), Some(23));
