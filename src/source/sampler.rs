@@ -21,7 +21,7 @@ use super::server::{Servers, Wanted};
 use super::simulated::SimulatedGpu;
 use super::trainer::{Found, ProcSeen, Trainers};
 use crate::model::inventory::{GpuInfo, ProcInfo, Role, RunInfo, SourceStatus};
-use crate::model::sample::{GpuProcKind, GpuProcSample, UsageSource};
+use crate::model::sample::{GpuProcKind, GpuProcSample};
 use crate::model::{Inventory, Pid, Reading, Sample, Stamp};
 
 /// Processes that are recorded because they use most, beside those of the training.
@@ -172,7 +172,7 @@ impl Sources {
         let gpu_procs: Vec<GpuProcSample> = gpu_look
             .procs
             .iter()
-            .filter(|held| self.trainers.vouches_for(held.pid))
+            .filter(|held| gpu_look.by_clients(held.gpu) || self.trainers.vouches_for(held.pid))
             .cloned()
             .collect();
         let gpu_pids = gpu_procs.iter().map(|held| held.pid).collect();
@@ -356,12 +356,9 @@ fn recorded_pids(found: &Found, gpu_pids: &BTreeSet<Pid>, busiest: &[Pid]) -> BT
 
 /// Who computes on a GPU. Of cards that every desktop opens, those that only draw are none.
 fn computing(look: &GpuLook) -> BTreeSet<Pid> {
-    let open = |gpu| {
-        let row = look.samples.iter().find(|row| row.gpu == gpu);
-        row.is_some_and(|row| row.usage_source == Reading::Is(UsageSource::Processes))
-    };
     let draws = |held: &&GpuProcSample| held.kind == Reading::Is(GpuProcKind::Graphics);
-    let held = look.procs.iter().filter(|held| !(draws(held) && open(held.gpu)));
+    // Also where the card is late: what is known of it then has no source any more.
+    let held = look.procs.iter().filter(|held| !(draws(held) && look.by_clients(held.gpu)));
     held.map(|held| held.pid).collect()
 }
 
@@ -387,6 +384,31 @@ pub fn fine(source: &str) -> SourceStatus {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::sample::GpuSample;
+    use crate::model::{Gap, GpuId};
+
+    #[test]
+    fn who_only_draws_computes_on_no_card_that_every_desktop_opens_even_while_that_is_late() {
+        let gpu = GpuId(0);
+        let held = |pid, kind| GpuProcSample {
+            gpu,
+            pid: Pid(pid),
+            memory_used_bytes: Reading::Not(Gap::Late),
+            kind: Reading::Is(kind),
+            sm_ratio: Reading::Not(Gap::Late),
+        };
+        let look = |driver: &str| GpuLook {
+            infos: vec![Arc::new(GpuInfo { gpu, driver: driver.into(), ..GpuInfo::default() })],
+            samples: vec![GpuSample::blank(gpu, Gap::Late)],
+            procs: vec![held(7, GpuProcKind::Graphics), held(8, GpuProcKind::Compute)],
+            status: fine("drm"),
+            collector: None,
+            others: Vec::new(),
+        };
+        assert_eq!(computing(&look("xe")), BTreeSet::from([Pid(8)]));
+        // NVIDIA's driver tells by itself who works on a card.
+        assert_eq!(computing(&look("570.86")), BTreeSet::from([Pid(7), Pid(8)]));
+    }
 
     #[test]
     fn a_missed_tick_is_left_out_and_not_caught_up_with() {

@@ -76,6 +76,7 @@ impl Search {
     /// The clients now. Only those of the device files that `wanted` names (`renderD128`, `card0`) are
     /// read: to read the others could wake a card that sleeps.
     pub(super) fn look(&mut self, now: Instant, wanted: &BTreeSet<String>) -> Clients {
+        let begun = Instant::now();
         let pids = self.listed();
         self.known.retain(|pid, _| pids.contains(pid));
         for pid in &pids {
@@ -84,7 +85,7 @@ impl Search {
         let mut found = BTreeMap::new();
         for (&pid, known) in &mut self.known {
             if found.len() < MOST_CLIENTS && !known.open.is_empty() {
-                read(&self.proc, pid, known, wanted, &mut found);
+                read(&self.proc, (pid, begun), known, wanted, &mut found);
             }
         }
         let mut all: Vec<Client> = found.into_values().map(|(_, client)| client).collect();
@@ -143,7 +144,13 @@ type Found = BTreeMap<(String, u64), (u64, Client)>;
 
 /// Reads the clients of one process. One that a parent shares with its children is the parent's: the
 /// one of them that started first.
-fn read(proc: &Path, pid: Pid, known: &mut Known, wanted: &BTreeSet<String>, found: &mut Found) {
+fn read(
+    proc: &Path,
+    (pid, begun): (Pid, Instant),
+    known: &mut Known,
+    wanted: &BTreeSet<String>,
+    found: &mut Found,
+) {
     let infos = folder(proc, pid).join("fdinfo");
     for (number, device) in &known.open {
         if !wanted.contains(device) {
@@ -154,7 +161,9 @@ fn read(proc: &Path, pid: Pid, known: &mut Known, wanted: &BTreeSet<String>, fou
             known.due = known.due.checked_sub(known.wait).unwrap_or(known.due);
             continue;
         };
+        let after = begun.elapsed();
         let Some(client) = parse(pid, &String::from_utf8_lossy(&text)) else { continue };
+        let client = Client { after, ..client };
         let key = (client.pdev.clone(), client.id);
         let first = found.get(&key).is_none_or(|(start, _)| known.start_ticks < *start);
         if first && (found.len() < MOST_CLIENTS || found.contains_key(&key)) {

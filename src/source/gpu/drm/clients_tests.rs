@@ -118,6 +118,17 @@ fn processes_of_others_are_counted_and_a_part_of_the_machine_is_said_to_be_one()
 }
 
 #[test]
+fn each_client_has_the_moment_of_its_own_read() {
+    let machine = Machine::new();
+    machine.process(70, 5);
+    machine.process(71, 6);
+    machine.open(70, 3, "/dev/dri/renderD128", 1);
+    machine.open(71, 3, "/dev/dri/renderD128", 2);
+    let clients = machine.search().look(Instant::now(), &wanted()).all;
+    assert!(!clients[0].after.is_zero() && clients[1].after > clients[0].after, "{clients:?}");
+}
+
+#[test]
 fn only_names_of_cards_are_devices() {
     assert_eq!(device("/dev/dri/renderD128"), Some("renderD128"));
     assert_eq!(device("/dev/dri/card0"), Some("card0"));

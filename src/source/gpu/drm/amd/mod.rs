@@ -13,6 +13,10 @@
 //! | processes | `/sys/class/kfd/kfd/proc` | kfd_process.c |
 //!
 //! `pcie_bw` is never read: the driver counts for a whole second inside the read.
+//!
+//! Each of these reads starts anew the time after which the kernel may put the card to sleep. A card that
+//! may sleep, does nothing and has nobody's memory is therefore read once in 30 s; who computes on it shows
+//! without touching it.
 
 mod hwmon;
 mod kfd;
@@ -20,7 +24,7 @@ mod metrics;
 mod throttle;
 
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::super::check;
 use super::super::wire::Held;
@@ -35,6 +39,8 @@ use kfd::Kfd;
 use metrics::Table;
 use throttle::Throttle;
 
+/// How often a card is read that may sleep, and that nobody is seen to use.
+const RARE: Duration = Duration::from_secs(30);
 /// Memory in use above which somebody may be training.
 const IN_USE_BYTES: u64 = 256 << 20;
 
@@ -50,6 +56,8 @@ pub(super) struct Amd {
     memory_busy: Looks,
     throttle: Throttle,
     in_use: bool,
+    /// The last row and when it was read, where the kernel may put the card to sleep.
+    last: Option<(Instant, GpuSample)>,
     rows: u64,
     rare: GpuSample,
 }
@@ -90,6 +98,7 @@ impl Amd {
             memory_busy: Looks::default(),
             throttle: Throttle::default(),
             in_use: false,
+            last: None,
             rows: 0,
             rare: empty_row(),
         }
@@ -221,7 +230,14 @@ impl Watched for Amd {
         info
     }
 
-    fn sample(&mut self, _now: Instant) -> Result<GpuSample, Trouble> {
+    fn sample(&mut self, now: Instant) -> Result<GpuSample, Trouble> {
+        if let Some((at, row)) = &self.last
+            && now.saturating_duration_since(*at) < RARE
+            && !self.in_use
+            && self.kfd.held().is_none_or(|held| held.is_empty())
+        {
+            return Ok(row.clone());
+        }
         if self.rows.is_multiple_of(10) {
             self.read_rare();
         }
@@ -243,6 +259,8 @@ impl Watched for Amd {
         let (reads, spent) = self.files.cost();
         row.driver_calls_total = Reading::Is(reads);
         row.driver_seconds_total = Reading::Is(spent.as_secs_f64());
+        let sleepy = self.files.text("power/control").is_ok_and(|word| word == "auto");
+        self.last = sleepy.then(|| (now, row.clone()));
         Ok(row)
     }
 
@@ -266,6 +284,7 @@ impl Watched for Amd {
         self.memory_busy = Looks::default();
         self.throttle = Throttle::default();
         self.hwmon = Hwmon::default();
+        self.last = None;
         self.rows = 0;
     }
 }
