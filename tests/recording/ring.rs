@@ -221,11 +221,11 @@ fn an_incident_shortly_before_the_end_is_pinned_with_what_there_is() {
     ring.written();
     ring.writer.end(0, "over").unwrap();
     let pinned = Folder::at(folder.path()).pinned().unwrap();
-    let kept: Vec<u64> = pinned
-        .iter()
-        .flat_map(|one| SessionFile::open(&one.path).unwrap().0.samples(0, u64::MAX))
-        .map(|sample| sample.seq)
-        .collect();
+    let samples = |path: &Path| {
+        let (file, _) = SessionFile::open(path).unwrap();
+        file.samples(0, u64::MAX).map(|sample| sample.seq).collect::<Vec<_>>()
+    };
+    let kept: Vec<u64> = pinned.iter().flat_map(|one| samples(&one.path)).collect();
     assert!(kept.contains(&60) && kept.contains(&119), "{kept:?}");
 }
 
