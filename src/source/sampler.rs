@@ -20,8 +20,8 @@ use super::root::Roots;
 use super::server::{Servers, Wanted};
 use super::simulated::SimulatedGpu;
 use super::trainer::{Found, ProcSeen, Trainers};
-use crate::model::inventory::{GpuInfo, ProcInfo, Role, RunInfo, SourceStatus};
-use crate::model::sample::{GpuProcKind, GpuProcSample, UsageSource};
+use crate::model::inventory::{GpuInfo, Maker, ProcInfo, Role, RunInfo, SourceStatus};
+use crate::model::sample::{GpuProcKind, GpuProcSample};
 use crate::model::{Inventory, Pid, Reading, Sample, Stamp};
 
 /// Processes that are recorded because they use most, beside those of the training.
@@ -162,6 +162,7 @@ impl Sources {
         let mut sample = Sample { seq: self.seq, stamp, ..Sample::default() };
         self.machine.read_uncounted(&mut sample);
         let (seen, busiest) = self.scan(stamp.mono_ms);
+        self.trainers.trust(listed(&gpu_look));
         self.trainers.update(&seen, &gpu_pids);
         let servers = self.servers.as_mut().map(|servers| {
             servers.watch(&seen);
@@ -169,12 +170,13 @@ impl Sources {
         });
         let servers = servers.unwrap_or_default();
         let found = self.trainers.found();
-        let gpu_procs: Vec<GpuProcSample> = gpu_look
+        let mut gpu_procs: Vec<GpuProcSample> = gpu_look
             .procs
             .iter()
             .filter(|held| self.trainers.vouches_for(held.pid))
             .cloned()
             .collect();
+        self.trainers.count_devices(&mut gpu_procs, &gpu_look.infos);
         let gpu_pids = gpu_procs.iter().map(|held| held.pid).collect();
         if self.watched.as_ref().is_none_or(|before| !Arc::ptr_eq(&found, before)) {
             self.loaders.watch(&found.descendants);
@@ -354,11 +356,24 @@ fn recorded_pids(found: &Found, gpu_pids: &BTreeSet<Pid>, busiest: &[Pid]) -> BT
     pids
 }
 
-/// Who computes on a GPU. Of cards that every desktop opens, those that only draw are none.
+/// Who was found below `/proc` to have a card open: all on Intel's, and those that draw on AMD's, whose
+/// compute driver numbers its processes as the host does.
+fn listed(look: &GpuLook) -> BTreeSet<Pid> {
+    let maker = |gpu| look.infos.iter().find(|info| info.gpu == gpu).map(|info| info.maker());
+    let held = look.procs.iter().filter(|held| match maker(held.gpu) {
+        Some(Maker::Intel) => true,
+        Some(Maker::Amd) => held.kind == Reading::Is(GpuProcKind::Graphics),
+        Some(Maker::Nvidia) | None => false,
+    });
+    held.map(|held| held.pid).collect()
+}
+
+/// Who computes on a GPU. Of cards that every desktop opens, and whose clients the kernel lists one and
+/// all, those that only draw are none.
 fn computing(look: &GpuLook) -> BTreeSet<Pid> {
     let open = |gpu| {
-        let row = look.samples.iter().find(|row| row.gpu == gpu);
-        row.is_some_and(|row| row.usage_source == Reading::Is(UsageSource::Processes))
+        let info = look.infos.iter().find(|info| info.gpu == gpu);
+        info.is_some_and(|info| info.maker() != Maker::Nvidia)
     };
     let draws = |held: &&GpuProcSample| held.kind == Reading::Is(GpuProcKind::Graphics);
     let held = look.procs.iter().filter(|held| !(draws(held) && open(held.gpu)));

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::card::{Card, State};
+use super::card::{Card, Driver, State};
 use super::clients::{Clients, Search};
 use super::engines::{Meter, Work};
 
@@ -19,8 +19,18 @@ pub(super) struct Count {
     pub(super) clients: Clients,
     /// What they did since the look before.
     pub(super) work: Vec<Work>,
-    /// When.
-    pub(super) at: Instant,
+    /// From when on it is too old.
+    until: Instant,
+}
+
+/// How long a look at the clients may take before the one before it is no longer the present.
+const LATE: Duration = Duration::from_secs(3);
+
+impl Count {
+    /// Whether it is recent enough to be the present.
+    pub(super) fn is_fresh(&self, now: Instant) -> bool {
+        now < self.until
+    }
 }
 
 /// The looks at the clients of those cards that ask for them.
@@ -71,8 +81,12 @@ impl Census {
             let wanted: BTreeSet<String> = awake.flat_map(nodes).collect();
             let clients = search.look(at, &wanted);
             let work = meter.take(&clients.all, at);
-            self.lock().latest = Some(Arc::new(Count { clients, work, at }));
-            thread::sleep(self.interval);
+            // AMD's rows do not rest on it, and who has a card open changes seldom.
+            let sums = cards.iter().any(|card| card.driver != Driver::Amdgpu);
+            let pause = if sums { self.interval } else { self.interval * 3 };
+            let until = Instant::now() + pause + LATE;
+            self.lock().latest = Some(Arc::new(Count { clients, work, until }));
+            thread::sleep(pause);
         }
     }
 

@@ -16,7 +16,6 @@
 
 mod clocks;
 mod link;
-mod load;
 mod sensors;
 
 use std::fs;
@@ -31,6 +30,7 @@ use super::super::check;
 use super::super::wire::Held;
 use super::card::{Card, Files, Trouble, Watched};
 use super::census::{Census, Count};
+use super::load;
 use crate::model::inventory::GpuInfo;
 use crate::model::sample::GpuSample;
 use crate::model::{Gap, Reading};
@@ -39,9 +39,6 @@ use crate::model::{Gap, Reading};
 const SLOW: Duration = Duration::from_secs(3);
 /// How often limits are read, and all of a card that may sleep.
 const RARE: Duration = Duration::from_secs(30);
-/// How old a look at the clients may be.
-const STALE: Duration = Duration::from_secs(4);
-
 /// Product names by PCI device id, of the cards that people train on; others go by their id.
 const NAMES: [(u16, &str); 15] = [
     (0x56a0, "Intel Arc A770"),
@@ -132,8 +129,7 @@ impl Intel {
             self.clocks.fast(files, row);
             self.sensors.fast(files, row, now);
         }
-        let fresh = count.filter(|count| now.saturating_duration_since(count.at) < STALE);
-        if let Some(count) = fresh {
+        if let Some(count) = count.filter(|count| count.is_fresh(now)) {
             load::fill(&mut self.row, &self.pci, &count.clients, &count.work);
         } else {
             let late = if count.is_some() { Gap::Late } else { Gap::NotYet };
@@ -207,8 +203,7 @@ impl Watched for Intel {
 
     fn held(&mut self, now: Instant) -> Option<Vec<Held>> {
         let count = self.census.latest()?;
-        let fresh = now.saturating_duration_since(count.at) < STALE;
-        fresh.then(|| load::held(&self.pci, &count.clients, &count.work))
+        count.is_fresh(now).then(|| load::held(&self.pci, &count.clients, &count.work))
     }
 
     fn forget(&mut self) {
