@@ -106,11 +106,12 @@ pub(super) fn order(told: &Told<'_>, maker: Maker, gpus: &[Arc<GpuInfo>]) -> Opt
 impl Order {
     /// The index by which a process that holds these cards counts one of them, where that is sure.
     pub(super) fn index(&self, gpu: GpuId, held: &BTreeSet<GpuId>) -> Option<(u64, IndexSource)> {
-        if self.gpus.len() == 1 && held.len() == 1 && self.doubt != UNSEEN {
-            // Whichever it is by the list: it is the one that it holds.
+        let seen: BTreeSet<GpuId> = self.gpus.iter().copied().collect();
+        // Where only its number is in doubt, the one that it can see is the one that it holds.
+        let same = *held == seen || !matches!(self.doubt, "" | UNSEEN);
+        if self.gpus.len() == 1 && held.len() == 1 && same {
             return held.contains(&gpu).then_some((0, IndexSource::Only));
         }
-        let seen: BTreeSet<GpuId> = self.gpus.iter().copied().collect();
         // A card that is listed twice, or held and not listed, shows that the list is not what counts.
         let fits = seen.len() == self.gpus.len() && held.is_subset(&seen);
         if !self.doubt.is_empty() || !fits {

@@ -105,6 +105,9 @@ fn a_list_that_does_not_fit_what_is_held_tells_nothing() {
     let order = of(&[("CUDA_VISIBLE_DEVICES", "0,1")], &Devices::Ours);
     // The program set another one before it began.
     assert_eq!(index(&order, 2, &[2]), None);
+    let alone = of(&[("CUDA_VISIBLE_DEVICES", "1")], &Devices::Ours);
+    assert_eq!(index(&alone, 2, &[2]), None);
+    assert_eq!(index(&alone, 1, &[1]), Some((0, IndexSource::Only)));
     assert_eq!(index(&order, 0, &[0, 2]), None);
     assert_eq!(index(&of(&[("CUDA_VISIBLE_DEVICES", "0,0")], &Devices::Ours), 0, &[0]), None);
 }
