@@ -206,6 +206,33 @@ fn a_card_that_sleeps_is_not_read() {
 }
 
 #[test]
+fn a_card_that_may_sleep_is_let_sleep_until_somebody_computes_on_it() {
+    let cards = Cards::new();
+    mi210(&cards);
+    let file = |name: &str| format!("devices/{MI210}/{name}");
+    for (name, content) in [
+        ("power/control", "auto\n"),
+        ("gpu_busy_percent", "0\n"),
+        ("mem_info_vram_used", "1048576\n"),
+    ] {
+        cards.write(&file(name), content);
+    }
+    fs::remove_dir_all(cards.sys("class/kfd/kfd/proc")).unwrap();
+    let rig = Rig::new(&cards);
+    let row = |look: &GpuLook| card(look, MI210).unwrap().1.clone();
+    let first = row(&rig.until(|look| answers(look, MI210)));
+    // Who reads this now does not come back.
+    endless(&cards, &file("mem_info_vram_used"));
+    sleep(FAST * 5);
+    let later = rig.until(|look| row(look).age_seconds.ok().is_some_and(|age| age < 0.5));
+    assert_eq!(row(&later).driver_calls_total, first.driver_calls_total);
+    fs::remove_file(cards.sys(&file("mem_info_vram_used"))).unwrap();
+    cards.write(&file("mem_info_vram_used"), format!("{}\n", 2 * GIB));
+    cards.holds(4711, 51_234, 2 * GIB);
+    rig.until(|look| row(look).memory_used_bytes == Reading::Is(2 * GIB));
+}
+
+#[test]
 fn a_read_that_never_returns_costs_its_card_alone() {
     let cards = Cards::new();
     mi210(&cards);

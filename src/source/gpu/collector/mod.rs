@@ -116,6 +116,12 @@ pub(super) struct Out {
 }
 
 impl Out {
+    /// To a file that nobody hears.
+    #[cfg(test)]
+    pub(super) fn to(file: File) -> Self {
+        Self { pipe: Mutex::new(file), started: Instant::now() }
+    }
+
     /// Says one line. Nobody there to hear it ends the process.
     pub(super) fn say(&self, line: &Line) {
         let Ok(mut text) = serde_json::to_vec(line) else { return };

@@ -12,6 +12,12 @@ use super::card::{Card, Driver, State};
 use super::clients::{Clients, Search};
 use super::engines::{Meter, Work};
 
+/// How old a look at the clients may be at least, before a read of one is thought to hang.
+const PATIENCE: Duration = Duration::from_secs(4);
+
+/// How often is looked where no sum is made of it.
+const SELDOM: Duration = Duration::from_secs(3);
+
 /// What a look found.
 #[derive(Debug)]
 pub(super) struct Count {
@@ -19,18 +25,8 @@ pub(super) struct Count {
     pub(super) clients: Clients,
     /// What they did since the look before.
     pub(super) work: Vec<Work>,
-    /// From when on it is too old.
-    until: Instant,
-}
-
-/// How long a look at the clients may take before the one before it is no longer the present.
-const LATE: Duration = Duration::from_secs(3);
-
-impl Count {
-    /// Whether it is recent enough to be the present.
-    pub(super) fn is_fresh(&self, now: Instant) -> bool {
-        now < self.until
-    }
+    /// When.
+    pub(super) at: Instant,
 }
 
 /// The looks at the clients of those cards that ask for them.
@@ -66,6 +62,11 @@ impl Census {
         }
     }
 
+    /// How old the latest look may be.
+    pub(super) fn patience(&self) -> Duration {
+        (self.interval * 3).max(PATIENCE)
+    }
+
     /// The latest look; `None` before the first.
     pub(super) fn latest(&self) -> Option<Arc<Count>> {
         self.lock().latest.clone()
@@ -83,9 +84,8 @@ impl Census {
             let work = meter.take(&clients.all, at);
             // AMD's rows do not rest on it, and who has a card open changes seldom.
             let sums = cards.iter().any(|card| card.driver != Driver::Amdgpu);
-            let pause = if sums { self.interval } else { self.interval * 3 };
-            let until = Instant::now() + pause + LATE;
-            self.lock().latest = Some(Arc::new(Count { clients, work, until }));
+            let pause = if sums { self.interval } else { self.interval.max(SELDOM) };
+            self.lock().latest = Some(Arc::new(Count { clients, work, at }));
             thread::sleep(pause);
         }
     }
@@ -100,4 +100,16 @@ fn nodes(card: &Card) -> Vec<String> {
     let Ok(entries) = fs::read_dir(card.folder.join("drm")) else { return Vec::new() };
     let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
     names.filter(|name| name.starts_with("card") || name.starts_with("renderD")).take(8).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_look_is_not_stale_before_the_next_one_is_due() {
+        let census = |seconds| Census::new(Path::new("/proc"), Duration::from_secs(seconds));
+        assert_eq!(census(1).patience(), PATIENCE);
+        assert_eq!(census(10).patience(), Duration::from_secs(30));
+    }
 }

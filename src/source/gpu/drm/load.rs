@@ -27,10 +27,12 @@ pub(super) fn fill(row: &mut GpuSample, pdev: &str, clients: &Clients, work: &[W
     if ours.is_empty() && clients.partial() {
         return unknown(row, Gap::Denied);
     }
-    row.compute_engine_ratio = share(&work, COMPUTE);
-    row.render_engine_ratio = share(&work, RENDER);
-    row.copy_engine_ratio = share(&work, COPY);
-    row.decoder_ratio = share(&work, VIDEO);
+    // Without a client there is no work.
+    let of = |names| if ours.is_empty() { Reading::Is(0.0) } else { share(&work, names) };
+    row.compute_engine_ratio = of(COMPUTE);
+    row.render_engine_ratio = of(RENDER);
+    row.copy_engine_ratio = of(COPY);
+    row.decoder_ratio = of(VIDEO);
     // Kernels run on the compute engines, and on cards without one, or by older libraries, on the
     // render engine. The two share their units: the sum could count one of them twice.
     row.utilization_ratio = most(row.compute_engine_ratio, row.render_engine_ratio);
@@ -65,14 +67,13 @@ fn most(a: Reading<f64>, b: Reading<f64>) -> Reading<f64> {
     }
 }
 
-/// The share of a class of engines that worked, over all clients.
+/// The share of a class of engines that worked, over all clients that there are.
 fn share(work: &[&Work], names: &[&str]) -> Reading<f64> {
     let ours = || work.iter().filter(|work| names.contains(&&*work.engine));
     if ours().next().is_none() {
-        // Without a client there is no work. With clients, and none that names the class, the card does
-        // not have it.
-        let gap = Reading::Not(Gap::Unsupported);
-        return if work.is_empty() { Reading::Is(0.0) } else { gap };
+        // Where none names the class, the card does not have it; where none names any, the driver does
+        // not tell, as i915 where the card's firmware hands out the work.
+        return Reading::Not(Gap::Unsupported);
     }
     let told: Vec<f64> = ours().filter_map(|work| work.share).collect();
     if told.is_empty() {
@@ -204,6 +205,15 @@ mod tests {
         let idle = row(&Clients::default(), &[]);
         assert_eq!(idle.utilization_ratio, Reading::Is(0.0));
         assert_eq!(idle.memory_used_bytes, Reading::Is(0));
+    }
+
+    #[test]
+    fn clients_whose_driver_tells_of_no_engines_are_not_idle() {
+        let clients = Clients { all: vec![client(7, 1, 100)], ..Clients::default() };
+        let row = row(&clients, &[]);
+        assert_eq!(row.utilization_ratio, Reading::Not(Gap::Unsupported));
+        assert_eq!(row.memory_used_bytes, Reading::Is(200));
+        assert_eq!(held(CARD, &clients, &[])[0].sm, None);
     }
 
     #[test]
