@@ -20,7 +20,7 @@ use super::root::Roots;
 use super::server::{Servers, Wanted};
 use super::simulated::SimulatedGpu;
 use super::trainer::{Found, ProcSeen, Trainers};
-use crate::model::inventory::{GpuInfo, ProcInfo, Role, RunInfo, SourceStatus};
+use crate::model::inventory::{GpuInfo, Maker, ProcInfo, Role, RunInfo, SourceStatus};
 use crate::model::sample::{GpuProcKind, GpuProcSample};
 use crate::model::{Inventory, Pid, Reading, Sample, Stamp};
 
@@ -162,6 +162,7 @@ impl Sources {
         let mut sample = Sample { seq: self.seq, stamp, ..Sample::default() };
         self.machine.read_uncounted(&mut sample);
         let (seen, busiest) = self.scan(stamp.mono_ms);
+        self.trainers.trust(listed(&gpu_look));
         self.trainers.update(&seen, &gpu_pids);
         let servers = self.servers.as_mut().map(|servers| {
             servers.watch(&seen);
@@ -169,12 +170,13 @@ impl Sources {
         });
         let servers = servers.unwrap_or_default();
         let found = self.trainers.found();
-        let gpu_procs: Vec<GpuProcSample> = gpu_look
+        let mut gpu_procs: Vec<GpuProcSample> = gpu_look
             .procs
             .iter()
-            .filter(|held| gpu_look.by_clients(held.gpu) || self.trainers.vouches_for(held.pid))
+            .filter(|held| self.trainers.vouches_for(held.pid))
             .cloned()
             .collect();
+        self.trainers.count_devices(&mut gpu_procs, &gpu_look.infos);
         let gpu_pids = gpu_procs.iter().map(|held| held.pid).collect();
         if self.watched.as_ref().is_none_or(|before| !Arc::ptr_eq(&found, before)) {
             self.loaders.watch(&found.descendants);
@@ -354,11 +356,24 @@ fn recorded_pids(found: &Found, gpu_pids: &BTreeSet<Pid>, busiest: &[Pid]) -> BT
     pids
 }
 
-/// Who computes on a GPU. Of cards that every desktop opens, those that only draw are none.
+/// Who was found below `/proc` to have a card open: all on Intel's, and those that draw on AMD's, whose
+/// compute driver numbers its processes as the host does.
+fn listed(look: &GpuLook) -> BTreeSet<Pid> {
+    look.procs.iter().filter(|held| is_client(look, held)).map(|held| held.pid).collect()
+}
+
+fn is_client(look: &GpuLook, held: &GpuProcSample) -> bool {
+    let amd = |info: &&Arc<GpuInfo>| info.gpu == held.gpu && info.maker() == Maker::Amd;
+    let draws = held.kind == Reading::Is(GpuProcKind::Graphics);
+    look.by_clients(held.gpu) || draws && look.infos.iter().any(|info| amd(&info))
+}
+
+/// Who computes on a GPU. Of cards that every desktop opens, and whose clients the kernel lists one and
+/// all, those that only draw are none.
 fn computing(look: &GpuLook) -> BTreeSet<Pid> {
     let draws = |held: &&GpuProcSample| held.kind == Reading::Is(GpuProcKind::Graphics);
     // Also where the card is late: what is known of it then has no source any more.
-    let held = look.procs.iter().filter(|held| !(draws(held) && look.by_clients(held.gpu)));
+    let held = look.procs.iter().filter(|held| !(draws(held) && is_client(look, held)));
     held.map(|held| held.pid).collect()
 }
 
@@ -396,6 +411,7 @@ mod tests {
             memory_used_bytes: Reading::Not(Gap::Late),
             kind: Reading::Is(kind),
             sm_ratio: Reading::Not(Gap::Late),
+            ..GpuProcSample::default()
         };
         let look = |driver: &str| GpuLook {
             infos: vec![Arc::new(GpuInfo { gpu, driver: driver.into(), ..GpuInfo::default() })],
@@ -406,6 +422,10 @@ mod tests {
             others: Vec::new(),
         };
         assert_eq!(computing(&look("xe")), BTreeSet::from([Pid(8)]));
+        assert_eq!(computing(&look("amdgpu")), BTreeSet::from([Pid(8)]));
+        // Whom AMD's compute driver names may be another process here.
+        assert_eq!(listed(&look("amdgpu")), BTreeSet::from([Pid(7)]));
+        assert_eq!(listed(&look("xe")), BTreeSet::from([Pid(7), Pid(8)]));
         // NVIDIA's driver tells by itself who works on a card.
         assert_eq!(computing(&look("570.86")), BTreeSet::from([Pid(7), Pid(8)]));
     }

@@ -134,7 +134,7 @@ impl Card {
     /// The maker's module for it.
     pub(super) fn watched(&self, roots: &Roots, census: &Arc<Census>) -> Box<dyn Watched> {
         match self.driver {
-            Driver::Amdgpu => Box::new(Amd::new(self, roots)),
+            Driver::Amdgpu => Box::new(Amd::new(self, roots, census)),
             Driver::Xe | Driver::I915 => Box::new(Intel::new(self, census)),
         }
     }

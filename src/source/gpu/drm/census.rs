@@ -8,12 +8,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::card::{Card, State};
+use super::card::{Card, Driver, State};
 use super::clients::{Clients, Search};
 use super::engines::{Meter, Work};
 
 /// How old a look at the clients may be at least, before a read of one is thought to hang.
 const PATIENCE: Duration = Duration::from_secs(4);
+
+/// How often is looked where no sum is made of it.
+const SELDOM: Duration = Duration::from_secs(3);
 
 /// What a look found.
 #[derive(Debug)]
@@ -79,8 +82,11 @@ impl Census {
             let wanted: BTreeSet<String> = awake.flat_map(nodes).collect();
             let clients = search.look(at, &wanted);
             let work = meter.take(&clients.all, at);
+            // AMD's rows do not rest on it, and who has a card open changes seldom.
+            let sums = cards.iter().any(|card| card.driver != Driver::Amdgpu);
+            let pause = if sums { self.interval } else { self.interval.max(SELDOM) };
             self.lock().latest = Some(Arc::new(Count { clients, work, at }));
-            thread::sleep(self.interval);
+            thread::sleep(pause);
         }
     }
 

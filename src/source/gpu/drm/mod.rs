@@ -11,6 +11,7 @@ mod clients;
 mod engines;
 mod fdinfo;
 mod intel;
+mod load;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -10,7 +10,8 @@
 //! | link | `current_link_speed`, `max_link_width` … | Documentation/ABI/testing/sysfs-bus-pci |
 //! | replays | `pcie_replay_count` | amdgpu_device.c |
 //! | memory errors | `ras/umc_err_count` | amdgpu_ras.c |
-//! | processes | `/sys/class/kfd/kfd/proc` | kfd_process.c |
+//! | processes that compute by ROCm | `/sys/class/kfd/kfd/proc` | kfd_process.c |
+//! | other processes, their memory and engines | fdinfo `drm-*-vram`, `drm-engine-*` | Documentation/gpu/drm-usage-stats.rst |
 //!
 //! `pcie_bw` is never read: the driver counts for a whole second inside the read.
 //!
@@ -23,13 +24,16 @@ mod kfd;
 mod metrics;
 mod throttle;
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::super::check;
 use super::super::wire::Held;
 use super::card::{Card, Files, Trouble, Watched, generation};
-use super::empty_row;
+use super::census::Census;
+use super::{empty_row, load};
 use crate::model::inventory::GpuInfo;
 use crate::model::sample::GpuSample;
 use crate::model::{Gap, Reading};
@@ -47,6 +51,10 @@ const IN_USE_BYTES: u64 = 256 << 20;
 /// One AMD card.
 pub(super) struct Amd {
     device: u16,
+    pci: String,
+    folder: PathBuf,
+    /// Who has it open: ROCm's work does not count in there, and graphics' does not in the other.
+    census: Arc<Census>,
     files: Files,
     hwmon: Hwmon,
     kfd: Kfd,
@@ -87,9 +95,13 @@ impl Looks {
 }
 
 impl Amd {
-    pub(super) fn new(card: &Card, roots: &Roots) -> Self {
+    pub(super) fn new(card: &Card, roots: &Roots, census: &Arc<Census>) -> Self {
+        census.add(card);
         Self {
             device: card.device,
+            pci: card.pci.clone(),
+            folder: card.folder.clone(),
+            census: Arc::clone(census),
             files: Files::new(card.folder.clone()),
             hwmon: Hwmon::default(),
             kfd: Kfd::new(roots, &card.pci),
@@ -229,6 +241,7 @@ impl Watched for Amd {
         info.multiprocessors = self.kfd.compute_units();
         info.modes.ecc = self.rare.ecc_uncorrected_total.is().then_some(true);
         info.modes.numa_node = self.files.number::<u32>("numa_node").ok();
+        info.modes.minor = render_node(&self.folder);
         info
     }
 
@@ -266,8 +279,21 @@ impl Watched for Amd {
         Ok(row)
     }
 
-    fn held(&mut self, _now: Instant) -> Option<Vec<Held>> {
-        self.kfd.held()
+    fn held(&mut self, now: Instant) -> Option<Vec<Held>> {
+        let computes = self.kfd.held();
+        let stale = self.census.patience();
+        let count = self.census.latest();
+        let count = count.filter(|count| now.saturating_duration_since(count.at) < stale);
+        let Some(count) = count else { return computes };
+        // ROCm's processes open every card: the compute driver knows which of them they use.
+        let mut others = load::held(&self.pci, &count.clients, &count.work);
+        others.retain(|one| !self.kfd.knows(one.pid));
+        if computes.is_none() && others.is_empty() && count.clients.partial() {
+            return None;
+        }
+        others.extend(computes.unwrap_or_default());
+        others.sort_by_key(|one| one.pid);
+        Some(others)
     }
 
     fn wants_looks(&self) -> bool {
@@ -296,9 +322,16 @@ fn either<T>(file: Reading<T>, table: Reading<T>) -> Reading<T> {
     if table.is() { file.or(table) } else { file }
 }
 
+/// The number of the card's render node, as in `/dev/dri/renderD128`.
+fn render_node(folder: &Path) -> Option<u32> {
+    let entries = fs::read_dir(folder.join("drm")).ok()?;
+    let mut names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    names.find_map(|name| name.strip_prefix("renderD")?.parse().ok())
+}
+
 /// AMD cards carry a switch of their own: the link that training shares is that of its upper port.
 fn slot_port(card: &Card) -> PathBuf {
-    let vendor = |folder: &std::path::Path| Files::new(folder.to_owned()).text("vendor");
+    let vendor = |folder: &Path| Files::new(folder.to_owned()).text("vendor");
     let mut port = card.folder.clone();
     while let Some(parent) = port.parent() {
         if vendor(parent).as_deref() != Ok("0x1002") {

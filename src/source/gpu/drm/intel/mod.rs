@@ -16,7 +16,6 @@
 
 mod clocks;
 mod link;
-mod load;
 mod sensors;
 
 use std::fs;
@@ -31,6 +30,7 @@ use super::super::check;
 use super::super::wire::Held;
 use super::card::{Card, Files, Trouble, Watched};
 use super::census::{Census, Count};
+use super::load;
 use crate::model::inventory::GpuInfo;
 use crate::model::sample::GpuSample;
 use crate::model::{Gap, Reading};
