@@ -160,6 +160,16 @@ pub struct DiskInfo {
     pub mounts: Vec<Box<str>>,
 }
 
+impl DiskInfo {
+    /// Whether a device of this kernel name holds data by itself; not those that every box has by the
+    /// dozen, seldom uses, and that lead to a file, to memory or to another machine.
+    pub fn is_medium(disk: &str) -> bool {
+        !["loop", "ram", "zram", "nbd", "sr", "fd"].iter().any(|kind| {
+            disk.strip_prefix(kind).is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_digit()))
+        })
+    }
+}
+
 states! {
     /// What a process is to a training job.
     Role {

@@ -14,6 +14,39 @@ pub(super) struct Pair {
     pub(super) figures: Area,
 }
 
+/// Pairs one below the other on a screen of this width.
+#[derive(Debug)]
+pub(super) struct Pairs {
+    width: u16,
+    left: u16,
+    y: u16,
+}
+
+impl Pairs {
+    /// From row `y` on, with plots of `left` columns.
+    pub(super) const fn new(width: u16, left: u16, y: u16) -> Self {
+        Self { width, left, y }
+    }
+
+    /// The next one, whose plot has `height` rows.
+    pub(super) const fn next(&mut self, height: u16) -> Pair {
+        let Self { width, left, y } = *self;
+        let (x, right) = (left + 1, width - left - 1);
+        self.y += 1 + height;
+        Pair {
+            rule: Area { x: 0, y, width: left, height: 1 },
+            plot: Area { x: 0, y: y + 1, width: left, height },
+            head: Area { x, y, width: right, height: 1 },
+            figures: Area { x, y: y + 1, width: right, height },
+        }
+    }
+
+    /// The time axis below the last one.
+    pub(super) const fn axis(&self) -> Area {
+        Area { x: 0, y: self.y, width: self.left, height: 1 }
+    }
+}
+
 /// The line without the parts at its end for which there is no room: half a figure, or half a word of a
 /// legend, says nothing. What is the matter may be cut, and the first part stays.
 fn whole(mut line: Line, room: usize) -> Line {
