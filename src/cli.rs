@@ -24,7 +24,7 @@ pub use session::{Diff, Export, Form, Part, Replay, Report};
 /// Attaches to training that is already running, with no change to its code and no restart, and
 /// plots GPU utilization, GPU memory, PCIe and disk read rates beside the `DataLoader`'s queue.
 #[derive(Debug, Parser)]
-#[command(name = "mltop", version, max_term_width = 100, mut_arg("readonly", switch))]
+#[command(name = "mltop", version, max_term_width = 100, mut_arg("readonly", self::switch))]
 pub struct Cli {
     /// What to do instead of the live screen.
     #[command(subcommand)]
@@ -71,7 +71,7 @@ pub struct Watch {
 
 /// How screens look.
 #[derive(Clone, Debug, Args)]
-#[command(mut_arg("ascii", switch), mut_arg("no_mouse", switch))]
+#[command(mut_arg("ascii", self::switch), mut_arg("no_mouse", self::switch))]
 pub struct Look {
     /// Colours: dark, light, or auto by the terminal's COLORFGBG.
     #[arg(long, value_name = "NAME", default_value = "auto", env = "MLTOP_THEME", global = true)]
@@ -86,7 +86,7 @@ pub struct Look {
 
 /// What to do when a finding opens.
 #[derive(Clone, Debug, Default, Args)]
-#[command(mut_arg("bell", switch))]
+#[command(mut_arg("bell", self::switch))]
 pub struct Notify {
     /// Run a shell command when a finding opens; it gets `MLTOP_RULE`, `MLTOP_SEVERITY`,
     /// `MLTOP_PID`, `MLTOP_TITLE` and `MLTOP_ADVICE`.
