@@ -100,7 +100,7 @@ mod tests {
             let more = [("SM active ", Role::Dim), ("75%", Role::GpuActivity)];
             text.into_iter().chain(more).map(|(text, role)| span(text, role)).collect::<Line>()
         };
-        let text = |line: Line| line.iter().map(|span| span.text.to_string()).collect::<String>();
+        let text = |line: Line| line.iter().map(|span| span.text.clone()).collect::<String>();
         assert_eq!(text(whole(line(), 20)), "  12%  SM active 75%");
         assert_eq!(text(whole(line(), 19)), "  12%");
         let remarked = || line().into_iter().chain([span(" · of 8", Role::Dim)]).collect::<Line>();
