@@ -1,5 +1,6 @@
 //! The workers one by one: what their time was made up of, over the shared axis, and their figures.
 
+use crate::app::Spot;
 use crate::fmt;
 use crate::history::{Bucket, Track};
 use crate::model::frame::ProcRates;
@@ -250,6 +251,7 @@ pub(super) fn figures(
             line.push(span(right(text.as_deref().unwrap_or(fmt::NONE), figure.width()), role));
         }
         TextRow { left: line, selected: chosen == Some(worker.number), ..TextRow::default() }
+            .standing_for(Spot::Worker(worker.number))
     });
     rows.collect()
 }
