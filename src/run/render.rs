@@ -1,6 +1,5 @@
 //! `mltop render`: a screen of a recorded stream as a picture or as text.
 
-use std::fs;
 use std::sync::Arc;
 
 use crate::app::{Feed, Msg, ScreenKind, State};
@@ -15,7 +14,7 @@ use crate::view;
 use super::looks::Looks;
 use super::moment::moment;
 use super::pipeline::Pipeline;
-use super::session::settings;
+use super::session::{put, settings};
 
 /// Reads the recording up to the moment, and draws its screen.
 pub(super) fn render(render: &cli::Render, look: &cli::Look, base: &Settings) -> Result<(), Error> {
@@ -47,6 +46,5 @@ pub(super) fn render(render: &cli::Render, look: &cli::Look, base: &Settings) ->
     let picture = ui::picture(&screen, &styles);
     let text =
         if kind == Some("svg") { export::svg(&picture, "mltop") } else { export::text(&picture) };
-    fs::write(&render.output, text)
-        .map_err(|source| Error::Write { path: render.output.clone(), source })
+    put(Some(&render.output), text.as_bytes())
 }
