@@ -285,6 +285,22 @@ fn new_workers_at_every_epoch_raise_nothing() {
     }
 }
 
+/// Epochs of four seconds, with workers of their own each: what is left of each behind its first batches
+/// is what there is to judge by.
+#[test]
+fn a_loop_of_short_epochs_is_told_that_it_starves_and_a_fed_one_is_not() {
+    for (service, starves) in [(1.3, true), (0.4, false)] {
+        let mut scenario = Scenario::new(4, Load::cpu(service / 2.0), 0.1);
+        let mut engine = engine();
+        for _ in 0..20 {
+            scenario.run(&mut engine, 4);
+            scenario.respawn(0);
+        }
+        let told: Vec<_> = engine.findings().iter().map(|finding| finding.rule).collect();
+        assert_eq!(told.contains(&Rule::Starved), starves, "{told:?}");
+    }
+}
+
 #[test]
 fn a_pause_for_a_checkpoint_raises_nothing_and_is_said() {
     let mut scenario = Scenario::new(8, Load::cpu(0.4), 0.1);

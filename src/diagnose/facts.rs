@@ -6,6 +6,8 @@ use crate::model::Bound;
 
 /// A tick whose share of waiting is below this one belongs to no wait.
 const WAITING_TICK: f64 = 0.05;
+/// A tick that ends later than so many times its span after the one before it does not follow it.
+const NEXT: f64 = 1.5;
 /// Less of the window than this with a utilization, and the GPU's share of it is not known.
 const GPU_COVER: f64 = 0.6;
 
@@ -147,12 +149,19 @@ fn mean(ticks: &[&Tick], value: impl Fn(&Tick) -> Option<f32>) -> Option<f64> {
     mean.get()
 }
 
-/// How many separate waits there are, and the seconds of the longest.
+/// How many separate waits there are, and the seconds of the longest. What lies on both sides of ticks
+/// that do not count is not one wait.
 fn stretches(ticks: &[&Tick]) -> (u32, f64) {
     let (mut count, mut longest, mut current) = (0, 0.0_f64, 0.0);
+    let mut last_ms = None;
     for tick in ticks {
-        if !waits(tick) {
+        let next_ms = |last: u64| last + (NEXT * f64::from(tick.span) * 1e3) as u64;
+        let follows = last_ms.is_none_or(|last| tick.mono_ms <= next_ms(last));
+        last_ms = Some(tick.mono_ms);
+        if !follows || !waits(tick) {
             current = 0.0;
+        }
+        if !waits(tick) {
             continue;
         }
         if current == 0.0 {

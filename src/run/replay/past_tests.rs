@@ -140,8 +140,8 @@ fn the_way_to_a_moment_in_slices_ends_where_the_way_at_once_does() {
             slices += 1;
         }
         assert!(slices >= at, "{slices} slices to {at}");
-        assert_eq!(plots(&whole.pipeline.history), plots(&sliced.pipeline.history), "{at}");
-        let newest = |way: &Way| way.pipeline.history.latest().map(|frame| frame.sample.seq);
+        assert_eq!(plots(&whole.drawn.history), plots(&sliced.drawn.history), "{at}");
+        let newest = |way: &Way| way.drawn.history.latest().map(|frame| frame.sample.seq);
         assert_eq!((newest(&whole), newest(&sliced)), (Some(at - 1), Some(at - 1)));
     }
 }
