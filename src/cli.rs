@@ -373,13 +373,16 @@ pub fn span(text: &str) -> Result<Duration, String> {
     Ok(total)
 }
 
+/// The longest time between ticks: of two that are further apart no rate is made.
+const LONGEST_INTERVAL: Duration = Duration::from_secs(10);
+
 /// A time between ticks, within its range.
 pub(crate) fn interval(text: &str) -> Result<Duration, String> {
     let interval = span(text)?;
-    if (Duration::from_millis(100)..=Duration::from_mins(1)).contains(&interval) {
+    if (Duration::from_millis(100)..=LONGEST_INTERVAL).contains(&interval) {
         Ok(interval)
     } else {
-        Err(format!("an interval of {text} is out of range: 100ms to 60s"))
+        Err(format!("an interval of {text} is out of range: 100ms to 10s"))
     }
 }
 
@@ -436,7 +439,15 @@ mod tests {
 
     #[test]
     fn an_interval_out_of_range_names_the_range() {
-        assert!(interval("1ms").unwrap_err().contains("100ms to 60s"));
+        assert!(interval("1ms").unwrap_err().contains("100ms to 10s"));
+        assert!(interval("11s").unwrap_err().contains("100ms to 10s"));
+    }
+
+    #[test]
+    fn ticks_as_far_apart_as_can_be_asked_for_still_have_rates() {
+        let longest = interval("10s").unwrap();
+        assert_eq!(longest, LONGEST_INTERVAL);
+        assert!(longest.as_secs_f64() < crate::derive::LONGEST_SPAN_SECONDS);
     }
 
     #[test]

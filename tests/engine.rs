@@ -120,6 +120,14 @@ impl Stage {
         self.script.lock().unwrap()
     }
 
+    /// From now on one iterator is seen, and the main thread at this.
+    fn sees(&self, key: u64, dataset: &str, (ready, taken): (u64, u64), main: Loop) {
+        let mut script = self.script();
+        script.known = vec![known(key, dataset)];
+        script.depths = BTreeMap::from([(key, depth(ready, taken))]);
+        script.main = Some(main);
+    }
+
     /// So many looks, a tenth of a second apart.
     fn looks(&mut self, count: u32) {
         for _ in 0..count {
@@ -202,19 +210,9 @@ fn a_wait_is_of_the_loader_that_the_loop_is_inside_of() {
 #[test]
 fn the_next_iterator_of_a_loader_goes_on_with_its_counts() {
     let mut stage = Stage::new();
-    {
-        let mut script = stage.script();
-        script.known = vec![known(1, "Train")];
-        script.depths = BTreeMap::from([(1, depth(2, 98))]);
-        script.main = Some(working(Activity::Forward));
-    }
+    stage.sees(1, "Train", (2, 98), working(Activity::Forward));
     stage.looks(3);
-    {
-        let mut script = stage.script();
-        script.known = vec![known(7, "Train")];
-        script.depths = BTreeMap::from([(7, depth(0, 3))]);
-        script.main = Some(inside(7));
-    }
+    stage.sees(7, "Train", (0, 3), inside(7));
     stage.looks(3);
     let rows = stage.rows();
     let [(_, row)] = &*rows else { panic!("{rows:?}") };
@@ -228,12 +226,7 @@ fn the_next_iterator_of_a_loader_goes_on_with_its_counts() {
 #[test]
 fn between_two_epochs_the_time_counts_and_so_does_the_wait_for_the_first_batch() {
     let mut stage = Stage::new();
-    {
-        let mut script = stage.script();
-        script.known = vec![known(1, "Train")];
-        script.depths = BTreeMap::from([(1, depth(2, 98))]);
-        script.main = Some(working(Activity::Forward));
-    }
+    stage.sees(1, "Train", (2, 98), working(Activity::Forward));
     stage.looks(3);
     {
         let mut script = stage.script();
@@ -254,12 +247,7 @@ fn between_two_epochs_the_time_counts_and_so_does_the_wait_for_the_first_batch()
 #[test]
 fn looks_without_an_answer_are_told_apart_from_those_that_see_no_wait() {
     let mut stage = Stage::new();
-    {
-        let mut script = stage.script();
-        script.known = vec![known(1, "Train")];
-        script.depths = BTreeMap::from([(1, depth(2, 5))]);
-        script.main = Some(working(Activity::Other));
-    }
+    stage.sees(1, "Train", (2, 5), working(Activity::Other));
     stage.looks(4);
     stage.script().main = None;
     stage.looks(3);
@@ -270,12 +258,7 @@ fn looks_without_an_answer_are_told_apart_from_those_that_see_no_wait() {
 #[test]
 fn a_rung_at_its_end_leaves_no_figure_and_is_taken_again_with_the_reason_meanwhile() {
     let mut stage = Stage::new();
-    {
-        let mut script = stage.script();
-        script.known = vec![known(1, "Train")];
-        script.depths = BTreeMap::from([(1, depth(2, 5))]);
-        script.main = Some(working(Activity::Other));
-    }
+    stage.sees(1, "Train", (2, 5), working(Activity::Other));
     stage.looks(3);
     assert!(stage.rows()[0].1.ready.is());
     stage.script().lost = true;

@@ -111,6 +111,28 @@ fn gpus_that_a_job_was_given_and_does_not_use_are_named() {
 }
 
 #[test]
+fn each_process_is_told_by_which_number_it_knows_the_card() {
+    let mut program = opened(8, cards::hoppers, 110);
+    program.key(DOWN);
+    program.key(DOWN);
+    assert_says(&program.text(200, 50), &["~cuda:1"]);
+    assert_says(&program.text(120, 36), &["~cuda:1"]);
+    program.key(ENTER);
+    assert_says(&program.text(160, 70), &["its ~cuda:1: inferred from the order of the bus"]);
+}
+
+#[test]
+fn a_sum_over_those_who_may_be_seen_is_marked_as_the_least() {
+    let mut program = opened(2, cards::least, 110);
+    let shown = program.text(160, 44);
+    assert_says(&shown, &["now ≥", "Utilization and memory in use are inferred, and the least"]);
+    let row = shown.lines().find(|line| line.contains("▸0")).unwrap();
+    assert_eq!(row.matches('≥').count(), 2, "utilization and memory: {row}");
+    let exact = opened(2, cards::hoppers, 110).text(160, 44);
+    assert!(!exact.contains('≥'), "{exact}");
+}
+
+#[test]
 fn mig_instances_stand_below_their_card_with_what_the_driver_tells_of_them() {
     let mut program = opened(2, cards::sliced, 110);
     let shown = program.text(200, 50);
@@ -203,7 +225,7 @@ proptest! {
         size in (0..220u16, 0..70u16),
         gpus in prop_oneof![Just(0u32), 1..9u32, Just(40)],
         dress in proptest::sample::select(vec![
-            cards::hoppers as Dress, cards::bare, cards::ill, cards::sliced,
+            cards::hoppers as Dress, cards::bare, cards::ill, cards::sliced, cards::least,
         ]),
         ticks in prop_oneof![Just(0), 1..3u64, Just(40)],
         keys in "[-+ejkgTx? 123]{0,8}",

@@ -184,6 +184,12 @@ fn a_process_in_full_has_what_is_recorded_and_what_this_machine_answers() {
     let shown = program.text(120, 70);
     assert_says(&shown, &["1024 files, at most 4096", "113", "-5", "667 (1000 is ended first)"]);
     assert_says(&shown, &["HF_TOKEN", "***", "RANK", "secrets hidden", "--lr 1e-3"]);
+    // Nor is one about another process that had its number before.
+    let looked = Looked::Is(Arc::new(ProcessLook { start_ticks: 6, ..answer(41_207) }));
+    program.send(Msg::Looked { pid: Pid(41_207), looked });
+    let shown = program.text(120, 60);
+    assert_says(&shown, &["an earlier process of this number"]);
+    assert!(!shown.contains("--lr 1e-3"), "{shown}");
     program.send(Msg::Looked { pid: Pid(41_207), looked: Looked::Not(Gap::Denied) });
     assert_says(&program.text(120, 60), &["Nothing to be had of it: no permission."]);
     program.key(DOWN);
@@ -235,6 +241,33 @@ fn anything_but_a_yes_sends_nothing() {
     // A y before the question is another key.
     let mut program = chosen(41_207);
     program.keys("Ky");
+    assert!(sent(&program).is_empty());
+}
+
+#[test]
+fn no_yes_is_taken_to_a_question_that_cannot_be_seen() {
+    let mut program = chosen(41_207);
+    program.send(Msg::Resize(60, 11));
+    program.keys("K");
+    assert_eq!(program.state.overlay, None);
+    assert_says(&program.text(120, 36), &["no signals: the question before one takes 60x12"]);
+    // On the smallest terminal that has room, the one that is chosen and all of the question are seen.
+    for (at, signal) in Signal::ALL.into_iter().enumerate() {
+        let mut program = chosen(41_207);
+        program.text(60, 12);
+        program.keys("K");
+        (0..at).for_each(|_| program.key(DOWN));
+        assert_says(&program.text(60, 12), &[signal.name()]);
+        program.key(ENTER);
+        let question = format!("Send {} to process 41207 (python)?", signal.name());
+        assert_says(&program.text(60, 12), &[&question, "y send it", "any other key do not"]);
+    }
+    // It may become smaller while the question stands.
+    let mut program = chosen(41_207);
+    program.keys("K");
+    program.key(ENTER);
+    program.send(Msg::Resize(120, 5));
+    program.keys("y");
     assert!(sent(&program).is_empty());
 }
 

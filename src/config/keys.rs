@@ -181,7 +181,7 @@ pub(super) const FLAGS: &[Flag] = &[
         id: "interval",
         default: "1s",
         allows: |word| cli::interval(word).is_ok(),
-        range: "a time between \"100ms\" and \"60s\"",
+        range: "a time between \"100ms\" and \"10s\"",
         what: "Time between ticks (--interval).",
         ..Flag::blank()
     },

@@ -81,6 +81,28 @@ pub struct GpuInfo {
     pub modes: GpuModes,
 }
 
+/// Who makes a GPU, and so which runtime counts it: CUDA, HIP or SYCL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Maker {
+    /// NVIDIA.
+    Nvidia,
+    /// AMD.
+    Amd,
+    /// Intel.
+    Intel,
+}
+
+impl GpuInfo {
+    /// Who makes it, by its driver: those of the kernel tell their name, NVIDIA's its version.
+    pub fn maker(&self) -> Maker {
+        match &*self.driver {
+            "amdgpu" => Maker::Amd,
+            "xe" | "i915" => Maker::Intel,
+            _ => Maker::Nvidia,
+        }
+    }
+}
+
 /// A MIG instance's place on its card.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -113,7 +135,8 @@ pub struct GpuModes {
     pub confidential: Option<bool>,
     /// The host's memory node that it is nearest to.
     pub numa_node: Option<u32>,
-    /// Number of its device file, as in `/dev/nvidia3`: control groups grant by it.
+    /// Number of its device file, as in `/dev/nvidia3` or `/dev/dri/renderD128`: control groups grant by
+    /// it.
     pub minor: Option<u32>,
 }
 
@@ -135,6 +158,16 @@ pub struct DiskInfo {
     pub made_of: Vec<Box<str>>,
     /// Where it or one of its partitions is mounted.
     pub mounts: Vec<Box<str>>,
+}
+
+impl DiskInfo {
+    /// Whether a device of this kernel name holds data by itself; not those that every box has by the
+    /// dozen, seldom uses, and that lead to a file, to memory or to another machine.
+    pub fn is_medium(disk: &str) -> bool {
+        !["loop", "ram", "zram", "nbd", "sr", "fd"].iter().any(|kind| {
+            disk.strip_prefix(kind).is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_digit()))
+        })
+    }
 }
 
 states! {

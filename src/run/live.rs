@@ -33,7 +33,7 @@ use super::keeping::Keeping;
 use super::keys;
 use super::looks::Looks;
 use super::notify::Notifier;
-use super::pipeline::Pipeline;
+use super::pipeline::Drawn;
 use super::replay::{Begin, Reel};
 
 /// Between two frames. Keys are answered at once when the last frame is older than that.
@@ -97,7 +97,7 @@ struct Live<'a> {
     looks: Looks,
     styles: Styles,
     notifier: Notifier,
-    pipeline: Pipeline,
+    drawn: Drawn,
     reel: Reel,
     keeping: Keeping,
     /// What is known of a recorded session, while more becomes known.
@@ -141,7 +141,7 @@ impl<'a> Live<'a> {
             styles,
             notifier: setup.notifier,
             keeping: Keeping::new(interval, setup.settings.short_windows),
-            pipeline: Pipeline::new(setup.settings),
+            drawn: Drawn::new(setup.settings),
             reel,
             whole: None,
             wanted_finding: None,
@@ -241,7 +241,7 @@ impl<'a> Live<'a> {
 
     fn sample(&mut self, sample: Arc<Sample>) -> Vec<Effect> {
         self.reel.keep(&sample);
-        let (frame, changes) = self.pipeline.push(sample);
+        let (frame, changes) = self.drawn.push(sample);
         for change in &changes {
             if let Change::Opened(finding) = change
                 && let Some(trouble) = self.notifier.opened(finding)
@@ -256,7 +256,7 @@ impl<'a> Live<'a> {
         self.tell(cost.map(Msg::Cost));
         let oldest_ms =
             self.reel.span().map_or(frame.sample.stamp.mono_ms, |(from, _)| from.mono_ms);
-        let tick = self.pipeline.tick(frame, oldest_ms);
+        let tick = self.drawn.pipeline.tick(frame, oldest_ms);
         self.update(Msg::Tick(tick))
     }
 
@@ -305,10 +305,10 @@ impl<'a> Live<'a> {
                 }
             }
             Effect::Dismiss(id) => {
-                self.pipeline.engine.dismiss(id);
+                self.drawn.pipeline.engine.dismiss(id);
             }
             Effect::TakeBack(id) => {
-                self.pipeline.engine.take_back(id);
+                self.drawn.pipeline.engine.take_back(id);
             }
             Effect::NextTheme => {
                 self.looks.next_theme();
@@ -337,7 +337,7 @@ impl<'a> Live<'a> {
                 self.tell(said);
             }
             (Effect::SaveLast, Reel::Live { tape, .. }) => {
-                let findings = self.pipeline.engine.findings();
+                let findings = self.drawn.pipeline.engine.findings();
                 let said = self.keeping.save(tape, &latest.sample, findings);
                 self.tell([said]);
             }
@@ -375,13 +375,13 @@ impl<'a> Live<'a> {
     /// Reads on in what is plotted and was not played.
     fn read_past(&mut self) {
         if self.dirty {
-            self.reads = !self.reel.read_past(&self.state, &self.pipeline.history, SLICE);
+            self.reads = !self.reel.read_past(&self.state, &self.drawn.history, SLICE);
         }
     }
 
     fn paint(&mut self) -> io::Result<()> {
         let (width, height) = self.state.size;
-        let past = self.reel.past(&self.state, &self.pipeline.history);
+        let past = self.reel.past(&self.state, &self.drawn.history);
         let screen = view::build(&self.state, past, width, height);
         self.painter.draw(&screen, &self.styles)?;
         self.painted = Instant::now();

@@ -50,7 +50,9 @@ pub(super) fn popup(look: &Look<'_>, width: u16, height: u16) -> Option<Part> {
         }
         Overlay::Signal(asking) => {
             let (title, rows) = processes::signal(look, asking, inner);
-            (title, rows, 0)
+            // The one that is chosen is never out of sight.
+            let chosen = rows.iter().position(|row| row.selected).unwrap_or(0);
+            (title, rows, (chosen + 3).saturating_sub(usize::from(room)))
         }
         Overlay::Worker { loader, worker, scroll } => {
             let (title, rows) = loaders::popup(look, loader, worker, inner)?;

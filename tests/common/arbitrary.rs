@@ -11,7 +11,8 @@ use mltop::model::inventory::{
 };
 use mltop::model::metric::{Cell, Section};
 use mltop::model::sample::{
-    Activity, Bound, GpuProcKind, PcieSource, ProcState, ReadySource, UsageSource, WaitSource,
+    Activity, Bound, GpuProcKind, IndexSource, PcieSource, ProcState, ReadySource, UsageSource,
+    WaitSource,
 };
 use mltop::model::server::ServerInfo;
 use mltop::model::{Gap, GpuId, Inventory, LoaderId, Pid, RunId, Sample, ServerId, Stamp};
@@ -70,6 +71,7 @@ fn codes() -> Vec<&'static str> {
     let mut codes = Vec::new();
     codes.extend(GpuProcKind::ALL.iter().map(|state| state.code()));
     codes.extend(PcieSource::ALL.iter().map(|state| state.code()));
+    codes.extend(IndexSource::ALL.iter().map(|state| state.code()));
     codes.extend(UsageSource::ALL.iter().map(|state| state.code()));
     codes.extend(Bound::ALL.iter().map(|state| state.code()));
     codes.extend(ProcState::ALL.iter().map(|state| state.code()));

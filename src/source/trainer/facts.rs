@@ -1,7 +1,7 @@
 //! What is read once of a process, off the main thread: reading the memory map or the command line
 //! of a process that the kernel holds does not return.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -15,6 +15,7 @@ use crate::source::root::Roots;
 use crate::source::text::clean;
 
 use super::given;
+use super::order::{Devices, Told};
 
 const COMMAND_CAP: usize = 4096;
 const ENVIRON_CAP: usize = 256 << 10;
@@ -72,10 +73,17 @@ pub(super) struct Facts {
     /// In a pid namespace below ours.
     pub(super) contained: bool,
     pub(super) cgroup: Option<Box<str>>,
-    /// Numbers of the GPUs' device files that it sees, where it has another root than mltop.
-    pub(super) devices: Option<BTreeSet<u32>>,
+    /// The device files of GPUs that it sees.
+    pub(super) devices: Devices,
     /// Workers of its loaders, by the pipes that they share with it.
     pub(super) workers: Vec<Pid>,
+}
+
+impl Facts {
+    /// What it tells of the GPUs that it can see.
+    pub(super) const fn told(&self) -> Told<'_> {
+        Told { env: &self.env, devices: &self.devices }
+    }
 }
 
 /// What to read of a process.
@@ -127,7 +135,7 @@ pub(super) fn inspect(roots: &Roots, request: &Request) -> Facts {
         uid: fs::metadata(&folder).ok().map(|data| data.uid()),
         contained: field(&status, "NSpid:").is_some_and(|ids| ids.split_whitespace().count() > 1),
         cgroup: cgroup_of(roots, request.pid).ok(),
-        devices: if python && !request.skip_files { devices(&folder) } else { None },
+        devices: devices(&folder, python && !request.skip_files),
         workers: loaders.flat_map(|group| group.workers).map(|worker| worker.pid).collect(),
     }
 }
@@ -151,15 +159,16 @@ fn gpu_file(folder: &Path) -> bool {
     })
 }
 
-/// The device files below the process's own root. A container has those of its GPUs alone.
-fn devices(folder: &Path) -> Option<BTreeSet<u32>> {
-    let root = fs::read_link(folder.join("root")).ok()?;
+/// The device files below the process's own root, which are read where that is wanted: a container has
+/// those of its GPUs alone.
+fn devices(folder: &Path, read: bool) -> Devices {
+    let Ok(root) = fs::read_link(folder.join("root")) else { return Devices::Unknown };
     let own = fs::read_link(folder.join("ns/mnt")).ok();
     let ours = folder.parent().and_then(|proc| fs::read_link(proc.join("self/ns/mnt")).ok());
     if root == Path::new("/") && (own.is_none() || own == ours) {
-        return None;
+        return Devices::Ours;
     }
-    given::device_files(&folder.join("root/dev")).filter(|files| !files.is_empty())
+    if read { given::device_files(&folder.join("root/dev")) } else { Devices::Unknown }
 }
 
 fn environ(folder: &Path) -> Reading<BTreeMap<&'static str, Box<str>>> {

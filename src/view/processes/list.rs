@@ -13,9 +13,6 @@ use crate::view::text::{left, right, safe};
 use super::columns::{Column, columns_in};
 use super::order_of;
 
-/// Levels of a tree that are drawn: what is deeper stands at the last of them.
-const DEEPEST: usize = 12;
-
 /// The heading and the rows, as many as there is room for. The chosen one is among them.
 pub(super) fn list(
     look: &Look<'_>,
@@ -103,9 +100,8 @@ fn row_text(inventory: &Inventory, seen: &Seen<'_>, row: &ProcRow, columns: &[Co
 /// The lines of the tree before a name.
 fn branch(row: &ProcRow) -> String {
     let mut text = String::new();
-    let levels = &row.goes_on[row.goes_on.len().saturating_sub(DEEPEST)..];
-    for (at, goes_on) in levels.iter().enumerate() {
-        text.push_str(match (at + 1 == levels.len(), goes_on) {
+    for (at, goes_on) in row.goes_on.iter().enumerate() {
+        text.push_str(match (at + 1 == row.goes_on.len(), goes_on) {
             (true, true) => "├─",
             (true, false) => "└─",
             (false, true) => "│ ",
