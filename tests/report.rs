@@ -74,6 +74,7 @@ fn it_tells_findings_with_evidence_runs_gaps_and_marks() {
     let text = mltop(&["report"], &file);
     assert!(text.contains("14:00:59 to 14:01:15") && text.contains("new data"), "{text}");
     assert!(text.contains("2.9.1+cu128 (version.py of the package that it maps)"), "{text}");
+    assert!(text.contains("Training took "), "what the time went into: {text}");
 }
 
 #[test]
