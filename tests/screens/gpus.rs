@@ -3,7 +3,7 @@
 use crate::frames::{Dress, World};
 use crate::program::{Program, assert_inside};
 use crate::{DOWN, ENTER, ESC, LEFT, UP, assert_says, assert_sound, cards, colourless};
-use mltop::app::{Key, KeyCode, Overlay, ScreenKind};
+use mltop::app::{Overlay, ScreenKind};
 use mltop::model::GpuId;
 use mltop::ui::Glyphs;
 use mltop::view::screen::Body;

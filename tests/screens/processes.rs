@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::frames::{Dress, World};
 use crate::program::{Program, assert_inside};
 use crate::{DOWN, ENTER, ESC, UP, assert_says, assert_sound, boxes, colourless};
-use mltop::app::{Effect, Feed, Key, KeyCode, Looked, Msg, Order, Overlay, ScreenKind, Signal};
+use mltop::app::{Effect, Feed, Key, Looked, Msg, Order, Overlay, ScreenKind, Signal};
 use mltop::model::process::{ProcessLook, ResourceLimit, Variable};
 use mltop::model::{Gap, Pid, Reading};
 use mltop::ui::Glyphs;
