@@ -130,6 +130,11 @@ impl Gates {
         settings.boundary.max(STOOD_STEPS * step)
     }
 
+    /// Whether a tick was judged yet.
+    pub(super) fn has_begun(&self) -> bool {
+        self.first_ms.is_some()
+    }
+
     /// Whether any batch was taken since the trainer was found.
     pub(super) fn has_stepped(&self) -> bool {
         self.steps > 0

@@ -255,7 +255,7 @@ fn said(
     let pid = trainers.first().map(|trainer| trainer.pid).unwrap_or_default();
     let info = scene.frame.sample.inventory.run(run);
     let name = info.map(|info| words::name(&info.name)).filter(|name| !name.is_empty());
-    let name = name.unwrap_or_else(|| name_of(scene.frame, run, pid));
+    let name = name.unwrap_or_else(|| name_of(&scene.frame.sample, run, pid));
     let ids: Vec<String> = unused.iter().map(|(gpu, _)| gpu.to_string()).collect();
     let gpus =
         if ids.len() == 1 { format!("GPU {}", ids[0]) } else { format!("GPUs {}", ids.join(", ")) };

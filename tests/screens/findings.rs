@@ -3,7 +3,7 @@
 use crate::frames::{START_MONO_MS, START_UNIX_MS, World};
 use crate::program::{Program, assert_inside, spans, starved};
 use crate::{DOWN, ENTER, ESC, LEFT, UP, assert_says, assert_sound, colourless};
-use mltop::app::{Effect, Key, KeyCode, Overlay, ScreenKind};
+use mltop::app::{Effect, Overlay, ScreenKind};
 use mltop::model::{Cause, Cost, Finding, Rule, Severity};
 use mltop::ui::Glyphs;
 use mltop::view::screen::{Body, Role};

@@ -3,7 +3,7 @@
 use crate::frames::{Odd, World};
 use crate::program::{Program, assert_inside, spans, starved};
 use crate::{DOWN, ENTER, ESC, LEFT, UP, assert_says, assert_sound, colourless};
-use mltop::app::{Key, KeyCode, Overlay, ScreenKind};
+use mltop::app::{Overlay, ScreenKind};
 use mltop::model::{Cause, Evidence};
 use mltop::ui::Glyphs;
 use mltop::view::screen::{Body, Role};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::frames::{Dress, World};
 use crate::program::{Program, assert_inside};
 use crate::{DOWN, ENTER, ESC, UP, assert_says, assert_sound, boxes, colourless};
-use mltop::app::{Effect, Feed, Key, KeyCode, Looked, Msg, Order, Overlay, ScreenKind, Signal};
+use mltop::app::{Effect, Feed, Key, Looked, Msg, Order, Overlay, ScreenKind, Signal};
 use mltop::model::process::{ProcessLook, ResourceLimit, Variable};
 use mltop::model::{Gap, Pid, Reading};
 use mltop::ui::Glyphs;
@@ -235,7 +235,9 @@ fn no_yes_is_taken_to_a_question_that_cannot_be_seen() {
         let mut program = chosen(41_207);
         program.text(60, 12);
         program.keys("K");
-        (0..at).for_each(|_| program.key(DOWN));
+        for _ in 0..at {
+            program.key(DOWN);
+        }
         assert_says(&program.text(60, 12), &[signal.name()]);
         program.key(ENTER);
         let question = format!("Send {} to process 41207 (python)?", signal.name());
