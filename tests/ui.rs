@@ -23,7 +23,7 @@ fn styles(depth: Depth, glyphs: Glyphs) -> Styles {
 
 fn one(width: u16, height: u16, body: Body) -> Screen {
     let area = Area { x: 0, y: 0, width, height };
-    Screen { width, height, parts: vec![Part { area, body }] }
+    Screen { width, height, parts: vec![Part { area, body }], shown: None }
 }
 
 fn painted(width: u16, height: u16, body: Body) -> Picture {

@@ -170,7 +170,7 @@ mod tests {
         let rows = tree(&chain, &BTreeSet::new(), Ord::cmp);
         assert_eq!(rows.len(), MANY as usize);
         assert!(rows.iter().all(|row| row.goes_on.len() <= DEEPEST));
-        assert_eq!(sums(&chain, |_| 1.0)[&Pid(0)], f64::from(MANY));
+        assert!((sums(&chain, |_| 1.0)[&Pid(0)] - f64::from(MANY)).abs() < 0.5);
     }
 
     proptest! {

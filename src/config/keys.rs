@@ -206,6 +206,16 @@ pub(super) const FLAGS: &[Flag] = &[
     },
     Flag {
         section: "screen",
+        name: "no_mouse",
+        id: "no_mouse",
+        default: "false",
+        quoted: false,
+        range: "true or false",
+        what: "Leave the mouse to the terminal, which then selects text without Shift (--no-mouse).",
+        ..Flag::blank()
+    },
+    Flag {
+        section: "screen",
         name: "readonly",
         id: "readonly",
         default: "false",

@@ -8,6 +8,7 @@ mod buckets;
 mod ring;
 mod store;
 mod track;
+mod values;
 
 pub use axis::{Axis, Moment};
 pub use buckets::{Bucket, Sum};

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use super::axis::Axis;
 use super::buckets::{Bucket, Parts, Sum};
-use super::ring::Ring;
 use super::track::{Track, readings};
+use super::values::Values;
 use crate::model::{Frame, Gap, Reading};
 
 /// Tracks held at most: a box with more devices than that keeps the first ones.
@@ -28,7 +28,7 @@ pub struct History {
 #[derive(Default)]
 struct Line {
     /// NaN stands for no value. A column that this box never fills takes no memory.
-    values: Option<Ring<f32>>,
+    values: Option<Values>,
     gap: Option<Gap>,
     /// Pushes since the last value: a track without any left is forgotten.
     silent: usize,
@@ -189,7 +189,7 @@ impl Line {
         };
         self.silent = if value.is_some() { 0 } else { self.silent + 1 };
         if value.is_some() || self.values.is_some() {
-            let values = self.values.get_or_insert_with(|| Ring::new(points));
+            let values = self.values.get_or_insert_with(|| Values::new(points));
             values.push(value.unwrap_or(f32::NAN));
         }
     }

@@ -25,6 +25,8 @@ pub struct Inventory {
     pub runs: Vec<Arc<RunInfo>>,
     /// Loaders, by number.
     pub loaders: Vec<Arc<LoaderInfo>>,
+    /// What the trainers run, in the order of their runs.
+    pub software: Vec<Arc<Software>>,
     /// Models that inference servers serve, by number.
     pub servers: Vec<Arc<ServerInfo>>,
     /// What could be read and what not, one entry a source.
@@ -239,6 +241,26 @@ pub struct RunInfo {
     pub given: Option<GivenGpus>,
 }
 
+/// Versions of what a trainer runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Software {
+    /// The trainer.
+    pub pid: Pid,
+    /// Version of its Python, as `3.11`; empty where it is not known.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub python: Box<str>,
+    /// What tells it, in words.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub python_by: Box<str>,
+    /// Version of its PyTorch, as `2.9.1+cu128`; empty where it is not known, or where it has none.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub torch: Box<str>,
+    /// What tells it, in words; where it has a PyTorch of a version that is not known, why not.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub torch_by: Box<str>,
+}
+
 /// GPUs that a job was given, whether or not it works on them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -350,6 +372,11 @@ impl Inventory {
     /// The run with this number.
     pub fn run(&self, run: RunId) -> Option<&RunInfo> {
         self.runs.iter().find(|info| info.run == run).map(|info| &**info)
+    }
+
+    /// What a trainer runs, where anything of it is known.
+    pub fn software_of(&self, trainer: Pid) -> Option<&Software> {
+        self.software.iter().find(|one| one.pid == trainer).map(|one| &**one)
     }
 
     /// The loader with this number.

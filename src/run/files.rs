@@ -31,7 +31,7 @@ pub(super) fn make_room() {
 }
 
 /// Gives a command of the user's the limit that mltop was started with.
-pub(in crate::run) fn hand_back(command: &mut Command) {
+pub(super) fn hand_back(command: &mut Command) {
     let restore = || match BEFORE.get() {
         Some(before) => setrlimit(Resource::Nofile, *before).map_err(io::Error::from),
         None => Ok(()),

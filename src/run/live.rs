@@ -27,13 +27,14 @@ use crate::model::Sample;
 use crate::record::Tape;
 use crate::term::{Counted, Taken};
 use crate::ui::{Painter, Styles};
-use crate::view;
+use crate::view::{self, Screen};
 
 use super::keeping::Keeping;
 use super::keys;
 use super::looks::Looks;
 use super::notify::Notifier;
 use super::pipeline::Drawn;
+use super::pointer;
 use super::replay::{Begin, Reel};
 
 /// Between two frames. Keys are answered at once when the last frame is older than that.
@@ -71,7 +72,7 @@ pub(super) fn watch(setup: Setup, samples: Receiver<Arc<Sample>>) -> Result<(), 
 
 /// Shows the live screen until the user leaves it.
 pub(super) fn show(mut setup: Setup, reel: Reel, begin: Begin) -> Result<(), Error> {
-    let taken = Taken::take()?;
+    let taken = Taken::take(setup.looks.mouse())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut told = Vec::new();
     let result = runtime.block_on(async {
@@ -108,6 +109,8 @@ struct Live<'a> {
     asked: process::Looks,
     meter: cost::Meter,
     state: State,
+    /// What was painted last: what a pointer points at.
+    screen: Screen,
     /// Whether more samples may come.
     comes: bool,
     painted: Instant,
@@ -148,6 +151,7 @@ impl<'a> Live<'a> {
             asked: process::Looks::new(),
             meter: cost::Meter::new(written),
             state,
+            screen: Screen::default(),
             comes: true,
             painted: Instant::now(),
             dirty: true,
@@ -235,7 +239,11 @@ impl<'a> Live<'a> {
                 self.painter.resize(*width, *height);
                 self.update(Msg::Resize(*width, *height))
             }
-            Event::FocusGained | Event::FocusLost | Event::Mouse(_) | Event::Paste(_) => Vec::new(),
+            Event::Mouse(mouse) => pointer::press(*mouse).map_or_else(Vec::new, |press| {
+                let spot = view::pointed(&self.screen, mouse.column, mouse.row);
+                self.update(Msg::Point(press, spot))
+            }),
+            Event::FocusGained | Event::FocusLost | Event::Paste(_) => Vec::new(),
         }
     }
 
@@ -382,8 +390,8 @@ impl<'a> Live<'a> {
     fn paint(&mut self) -> io::Result<()> {
         let (width, height) = self.state.size;
         let past = self.reel.past(&self.state, &self.drawn.history);
-        let screen = view::build(&self.state, past, width, height);
-        self.painter.draw(&screen, &self.styles)?;
+        self.screen = view::build(&self.state, past, width, height);
+        self.painter.draw(&self.screen, &self.styles)?;
         self.painted = Instant::now();
         self.dirty = false;
         Ok(())

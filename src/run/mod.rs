@@ -19,6 +19,7 @@ mod looks;
 mod moment;
 mod notify;
 mod pipeline;
+mod pointer;
 mod record;
 mod recorder;
 mod render;

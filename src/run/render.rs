@@ -1,7 +1,5 @@
 //! `mltop render`: a screen of a recorded stream as a picture or as text.
 
-use std::fs;
-
 use crate::app::{Feed, Msg, ScreenKind, State};
 use crate::cli;
 use crate::diagnose::Settings;
@@ -14,7 +12,7 @@ use crate::view;
 use super::looks::Looks;
 use super::moment::moment;
 use super::pipeline::Drawn;
-use super::session::settings;
+use super::session::{put, settings};
 
 /// Reads the recording up to the moment, and draws its screen.
 pub(super) fn render(render: &cli::Render, look: &cli::Look, base: &Settings) -> Result<(), Error> {
@@ -47,6 +45,5 @@ pub(super) fn render(render: &cli::Render, look: &cli::Look, base: &Settings) ->
     let picture = ui::picture(&screen, &styles);
     let text =
         if kind == Some("svg") { export::svg(&picture, "mltop") } else { export::text(&picture) };
-    fs::write(&render.output, text)
-        .map_err(|source| Error::Write { path: render.output.clone(), source })
+    put(Some(&render.output), text.as_bytes())
 }

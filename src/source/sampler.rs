@@ -216,6 +216,7 @@ impl Sources {
             procs: self.proc_infos(&found, &recorded),
             runs,
             loaders: loader_look.infos,
+            software: found.software.clone(),
             servers: servers.infos,
             sources: told.chain(servers.status).map(Arc::new).collect(),
         };

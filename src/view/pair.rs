@@ -60,8 +60,7 @@ fn whole(mut line: Line, room: usize) -> Line {
     let hangs = |line: &Line| line.last().is_some_and(|span| span.role == Role::Dim);
     let mut cut = false;
     while line.len() > firsts && !warns(&line) && (long(&line) || cut && hangs(&line)) {
-        line.pop();
-        cut = true;
+        cut |= line.pop().is_some_and(|span| span.role != Role::Dim);
     }
     line
 }
@@ -101,9 +100,11 @@ mod tests {
             let more = [("SM active ", Role::Dim), ("75%", Role::GpuActivity)];
             text.into_iter().chain(more).map(|(text, role)| span(text, role)).collect::<Line>()
         };
-        let text = |line: Line| line.iter().map(|span| span.text.to_string()).collect::<String>();
+        let text = |line: Line| line.iter().map(|span| span.text.clone()).collect::<String>();
         assert_eq!(text(whole(line(), 20)), "  12%  SM active 75%");
         assert_eq!(text(whole(line(), 19)), "  12%");
+        let remarked = || line().into_iter().chain([span(" · of 8", Role::Dim)]).collect::<Line>();
+        assert_eq!(text(whole(remarked(), 22)), "  12%  SM active 75%", "the remark alone goes");
         assert_eq!(text(whole(line(), 3)), "  12%", "the first is cut by whom it is handed to");
         let mut warned = line();
         warned.push(span("GPU 3: no answer", Role::Warn));

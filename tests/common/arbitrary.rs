@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use mltop::model::inventory::{
-    DiskInfo, GpuInfo, HostInfo, LoaderInfo, ProcInfo, Role, RunInfo, SourceState, SourceStatus,
-    Storage,
+    DiskInfo, GpuInfo, HostInfo, LoaderInfo, ProcInfo, Role, RunInfo, Software, SourceState,
+    SourceStatus, Storage,
 };
 use mltop::model::metric::{Cell, Section};
 use mltop::model::sample::{
@@ -193,6 +193,12 @@ pub(crate) fn inventory(dice: &mut Dice) -> Inventory {
             loader: LoaderId(1),
             storage: vec![Storage { mount: boxed(dice), remote: true, ..Storage::default() }],
             ..LoaderInfo::default()
+        })],
+        software: vec![Arc::new(Software {
+            pid: Pid(1),
+            python: "3.11".into(),
+            torch_by: "\"nfs4\"".into(),
+            ..Software::default()
         })],
         servers: vec![Arc::new(ServerInfo {
             server: ServerId(1),

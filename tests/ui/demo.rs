@@ -174,7 +174,13 @@ fn lanes() -> Vec<(Line, Line, u16, Plot)> {
 }
 
 fn header() -> Body {
-    let row = |left: Line, right: Line, bar| TextRow { left, right, bar, selected: false };
+    let row = |left: Line, right: Line, bar| TextRow {
+        left,
+        right,
+        bar,
+        selected: false,
+        spots: Vec::new(),
+    };
     let dim = |text: &str| span(text, Role::Dim);
     Body::Text(vec![
         row(
@@ -319,7 +325,7 @@ pub(crate) fn lanes_screen(cursor: Option<u16>) -> Screen {
     parts.push(part(y, 1, Body::Rule(bottom)));
     parts.push(part(y + 1, 4, table()));
     parts.push(part(y + 5, 1, keys()));
-    Screen { width: WIDTH, height: y + 6, parts }
+    Screen { width: WIDTH, height: y + 6, parts, shown: None }
 }
 
 /// A heat map with a popup over it.
@@ -348,6 +354,7 @@ pub(crate) fn heat_screen() -> Screen {
     Screen {
         width: WIDTH,
         height: 14,
+        shown: None,
         parts: vec![
             part(0, 1, rule(Edge::Top, title, vec![span("GPU 5 is last", Role::Warn)])),
             part(1, 8, Body::Heat(heat)),

@@ -31,8 +31,9 @@ fn line() -> impl Strategy<Value = Line> {
 }
 
 fn row() -> impl Strategy<Value = TextRow> {
-    (line(), line(), option::of(role()), any::<bool>())
-        .prop_map(|(left, right, bar, selected)| TextRow { left, right, bar, selected })
+    (line(), line(), option::of(role()), any::<bool>()).prop_map(|(left, right, bar, selected)| {
+        TextRow { left, right, bar, selected, spots: Vec::new() }
+    })
 }
 
 fn rule() -> impl Strategy<Value = Rule> {
@@ -122,7 +123,7 @@ proptest! {
         styles in styles(),
     ) {
         let parts = parts.into_iter().map(|(area, body)| Part { area, body }).collect();
-        let screen = Screen { width: size.0, height: size.1, parts };
+        let screen = Screen { width: size.0, height: size.1, parts, shown: None };
         let shown = picture(&screen, &styles);
         prop_assert_eq!(shown.cells.len(), usize::from(size.0) * usize::from(size.1));
         prop_assert!(shown.cells.iter().all(|dot| !dot.symbol.chars().any(char::is_control)));
@@ -157,7 +158,7 @@ proptest! {
         for cell in &mut buffer.content {
             cell.set_symbol("~");
         }
-        let screen = Screen { width: 60, height: 30, parts: vec![Part { area, body }] };
+        let screen = Screen { width: 60, height: 30, parts: vec![Part { area, body }], shown: None };
         paint(&screen, &styles, &mut buffer);
         let inside = |from: u16, size: u16, at: u16, end: u16| {
             u32::from(at) >= u32::from(from) && u32::from(at) < u32::from(from) + u32::from(size) && at < end

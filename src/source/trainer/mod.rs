@@ -11,6 +11,7 @@ mod given;
 mod inspector;
 mod order;
 mod roles;
+mod software;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,7 +19,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::model::inventory::{
-    GivenGpus, GpuInfo, ProcInfo, Role, RunInfo, SourceState, SourceStatus,
+    GivenGpus, GpuInfo, ProcInfo, Role, RunInfo, Software, SourceState, SourceStatus,
 };
 use crate::model::sample::GpuProcSample;
 use crate::model::{Gap, Pid, Reading, RunId};
@@ -64,6 +65,8 @@ pub struct Found {
     pub infos: BTreeMap<Pid, Arc<ProcInfo>>,
     /// The trainers.
     pub trainers: Vec<Pid>,
+    /// What they run, as far as it is known.
+    pub software: Vec<Arc<Software>>,
     /// The loader workers of each trainer that has any.
     pub workers: BTreeMap<Pid, Vec<Pid>>,
     /// All descendants of each trainer, workers or not, other trainers and theirs excluded: what
@@ -128,6 +131,7 @@ impl Trainers {
                 runs: Vec::new(),
                 infos: BTreeMap::new(),
                 trainers: Vec::new(),
+                software: Vec::new(),
                 workers: BTreeMap::new(),
                 descendants: BTreeMap::new(),
                 status: words::status(SourceState::Ok, "", ""),
@@ -242,6 +246,7 @@ impl Trainers {
         // A library once mapped stays so; a look that skipped the map says nothing against it.
         if let (true, Some(old)) = (read_before && !facts.ml.is(), self.facts.get(&facts.pid)) {
             facts.ml = old.ml;
+            facts.software.clone_from(&old.software);
         }
         // Shut even to us, and named by the user: taken at their word.
         if self.only == Some(facts.pid) && facts.ml == Reading::Not(Gap::Denied) {
@@ -374,7 +379,9 @@ impl Trainers {
         }
         let status = self.status(procs, (gpu_pids, strangers), &trainers);
         let descendants = below_trainers(procs, &trainers);
-        Found { runs, infos, trainers, workers, descendants, status }
+        let software =
+            trainers.iter().filter_map(|pid| self.facts.get(pid)?.software.clone()).collect();
+        Found { runs, infos, trainers, software, workers, descendants, status }
     }
 
     /// The name of a user, or the number where it has none on this box.

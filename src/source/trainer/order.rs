@@ -98,7 +98,7 @@ pub(super) fn order(told: &Told<'_>, maker: Maker, gpus: &[Arc<GpuInfo>]) -> Opt
     }
     let mut order = base(told, maker, gpus);
     for (name, list) in told.lists(maker) {
-        order = narrowed(order, told, (name, list), maker, gpus);
+        order = narrowed(&order, told, (name, list), maker, gpus);
     }
     Some(order)
 }
@@ -204,7 +204,7 @@ fn numbering(
 
 /// What a list leaves of the cards before it.
 fn narrowed(
-    before: Order,
+    before: &Order,
     told: &Told<'_>,
     (by, list): (&'static str, &str),
     maker: Maker,
@@ -230,12 +230,12 @@ fn narrowed(
         gpus.len() == words.len() && gpus.iter().all(|gpu| job.contains(gpu)),
         within.len() == words.len(),
     );
-    match both {
-        _ if job.is_empty() => Order { gpus, by, ..before },
-        (true, true) if within != gpus => Order { gpus, by, doubt: BY_SLURM, ..before },
-        (false, true) => Order { gpus: within, by, ..before },
-        _ => Order { gpus, by, ..before },
-    }
+    let (gpus, doubt) = match both {
+        (true, true) if within != gpus => (gpus, BY_SLURM),
+        (false, true) if !job.is_empty() => (within, before.doubt),
+        _ => (gpus, before.doubt),
+    };
+    Order { gpus, by, inferred: before.inferred, doubt }
 }
 
 /// The cards that Slurm says it gave, in the order of the bus; none where it says nothing.

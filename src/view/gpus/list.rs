@@ -1,6 +1,7 @@
 //! All GPUs, a row each: a map of their utilization over time, and beside it their figures, so that
 //! the one that differs is seen at once.
 
+use crate::app::Spot;
 use crate::app::gpus::gpu_rows;
 use crate::fmt;
 use crate::history::Track;
@@ -186,6 +187,7 @@ pub(super) fn figures(look: &Look<'_>, shown: &[GpuId], width: u16) -> Vec<TextR
         let room = width.saturating_sub(used);
         line.extend(state(look, &card, room));
         TextRow { left: line, selected: chosen == Some(*gpu), ..TextRow::default() }
+            .standing_for(Spot::Gpu(*gpu))
     });
     rows.collect()
 }

@@ -1,41 +1,20 @@
-//! The screen of the processes, driven as the program drives it: keys and ticks in, screens out.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should stop")]
-
-#[path = "common/box_figures.rs"]
-mod boxes;
-#[path = "common/frames.rs"]
-mod frames;
-#[path = "common/paint.rs"]
-mod paint;
-#[path = "common/program.rs"]
-mod program;
+//! The screen of the processes.
 
 use std::sync::Arc;
 
-use frames::{Dress, World};
-use mltop::app::{Effect, Feed, Key, KeyCode, Looked, Msg, Order, Overlay, ScreenKind, Signal};
-use mltop::export::text;
+use crate::frames::{Dress, World};
+use crate::program::{Program, assert_inside};
+use crate::{DOWN, ENTER, ESC, UP, assert_says, assert_sound, boxes, colourless};
+use mltop::app::{Effect, Feed, Key, Looked, Msg, Order, Overlay, ScreenKind, Signal};
 use mltop::model::process::{ProcessLook, ResourceLimit, Variable};
 use mltop::model::{Gap, Pid, Reading};
-use mltop::ui::{Depth, Glyphs, Styles, Theme, picture};
-use program::{Program, assert_inside, spans};
+use mltop::ui::Glyphs;
 use proptest::prelude::*;
-
-const ENTER: Key = Key::plain(KeyCode::Enter);
-const ESC: Key = Key::plain(KeyCode::Esc);
-const DOWN: Key = Key::plain(KeyCode::Down);
-const UP: Key = Key::plain(KeyCode::Up);
 
 fn opened(dress: Dress, ticks: u64) -> Program {
     let mut program = Program::after(World { dress: Some(dress), ..World::default() }, ticks);
     program.keys("4");
     program
-}
-
-fn assert_says(text: &str, parts: &[&str]) {
-    for part in parts {
-        assert!(text.contains(part), "no '{part}' in\n{text}");
-    }
 }
 
 /// The screen with the process of this pid chosen.
@@ -256,7 +235,9 @@ fn no_yes_is_taken_to_a_question_that_cannot_be_seen() {
         let mut program = chosen(41_207);
         program.text(60, 12);
         program.keys("K");
-        (0..at).for_each(|_| program.key(DOWN));
+        for _ in 0..at {
+            program.key(DOWN);
+        }
         assert_says(&program.text(60, 12), &[signal.name()]);
         program.key(ENTER);
         let question = format!("Send {} to process 41207 (python)?", signal.name());
@@ -306,8 +287,7 @@ fn there_are_no_signals_read_only_nor_in_a_recording_nor_to_nobody() {
 #[test]
 fn ascii_keeps_the_tree() {
     let mut program = opened(boxes::full, 20);
-    let plain = Styles::new(Theme::default(), Depth::None, Glyphs::Ascii);
-    let shown = text(&picture(&program.screen(140, 44), &plain));
+    let shown = colourless(&program.screen(140, 44), Glyphs::Ascii);
     assert!(shown.is_ascii(), "{shown}");
     assert_says(&shown, &["+-", "pt_data_worker"]);
 }
@@ -330,13 +310,7 @@ proptest! {
             program.key(key);
             assert_inside(&program.screen(size.0, size.1));
         }
-        let screen = program.screen(size.0, size.1);
-        assert_inside(&screen);
-        for (text, _) in spans(&screen) {
-            prop_assert!(!text.chars().any(|c| c.is_control() || c == '\u{202e}'), "{:?}", text);
-        }
-        let styles = Styles::new(Theme::default(), Depth::None, Glyphs::Ascii);
-        prop_assert!(text(&picture(&screen, &styles)).is_ascii());
+        assert_sound(&program.screen(size.0, size.1));
         prop_assert!(sent(&program).is_empty(), "no key of these is a yes");
     }
 }
