@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{
-    ArgAction, Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum,
+    Arg, ArgAction, Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum,
 };
 
 use crate::model::Pid;
@@ -24,7 +24,7 @@ pub use session::{Diff, Export, Form, Part, Replay, Report};
 /// Attaches to training that is already running, with no change to its code and no restart, and
 /// plots GPU utilization, GPU memory, PCIe and disk read rates beside the `DataLoader`'s queue.
 #[derive(Debug, Parser)]
-#[command(name = "mltop", version, max_term_width = 100)]
+#[command(name = "mltop", version, max_term_width = 100, mut_arg("readonly", self::switch))]
 pub struct Cli {
     /// What to do instead of the live screen.
     #[command(subcommand)]
@@ -39,19 +39,7 @@ pub struct Cli {
     #[command(flatten)]
     pub notify: Notify,
     /// Never send a signal to a process, not even after a question.
-    #[arg(
-        long,
-        value_name = "true|false",
-        num_args = 0..=1,
-        require_equals = true,
-        default_value_t = false,
-        default_missing_value = "true",
-        action = ArgAction::Set,
-        hide_default_value = true,
-        hide_possible_values = true,
-        env = "MLTOP_READONLY",
-        global = true
-    )]
+    #[arg(long, env = "MLTOP_READONLY", global = true)]
     pub readonly: bool,
     /// What an hour of one GPU costs, to tell what is lost in money.
     #[arg(long, value_name = "AMOUNT", value_parser = price, env = "MLTOP_PRICE", global = true)]
@@ -83,47 +71,29 @@ pub struct Watch {
 
 /// How screens look.
 #[derive(Clone, Debug, Args)]
+#[command(mut_arg("ascii", self::switch), mut_arg("no_mouse", self::switch))]
 pub struct Look {
     /// Colours: dark, light, or auto by the terminal's COLORFGBG.
     #[arg(long, value_name = "NAME", default_value = "auto", env = "MLTOP_THEME", global = true)]
     pub theme: String,
     /// Plain ASCII instead of line and block characters.
-    #[arg(
-        long,
-        value_name = "true|false",
-        num_args = 0..=1,
-        require_equals = true,
-        default_value_t = false,
-        default_missing_value = "true",
-        action = ArgAction::Set,
-        hide_default_value = true,
-        hide_possible_values = true,
-        env = "MLTOP_ASCII",
-        global = true
-    )]
+    #[arg(long, env = "MLTOP_ASCII", global = true)]
     pub ascii: bool,
+    /// Leave the mouse to the terminal, which then selects text without Shift.
+    #[arg(long, env = "MLTOP_NO_MOUSE", global = true)]
+    pub no_mouse: bool,
 }
 
 /// What to do when a finding opens.
 #[derive(Clone, Debug, Default, Args)]
+#[command(mut_arg("bell", self::switch))]
 pub struct Notify {
     /// Run a shell command when a finding opens; it gets `MLTOP_RULE`, `MLTOP_SEVERITY`,
     /// `MLTOP_PID`, `MLTOP_TITLE` and `MLTOP_ADVICE`.
     #[arg(long, value_name = "CMD", env = "MLTOP_ON_FINDING")]
     pub on_finding: Option<String>,
     /// Ring the terminal's bell when a finding opens that is a warning or worse.
-    #[arg(
-        long,
-        value_name = "true|false",
-        num_args = 0..=1,
-        require_equals = true,
-        default_value_t = false,
-        default_missing_value = "true",
-        action = ArgAction::Set,
-        hide_default_value = true,
-        hide_possible_values = true,
-        env = "MLTOP_BELL"
-    )]
+    #[arg(long, env = "MLTOP_BELL")]
     pub bell: bool,
 }
 
@@ -316,6 +286,19 @@ fn with(command: Command, defaults: &[(&[&str], &str, &str)]) -> Command {
     command.mut_subcommands(|sub| with(sub, defaults))
 }
 
+/// A flag that can also be turned off, where the configuration or the environment turned it on:
+/// `--ascii`, `--ascii=false`.
+fn switch(arg: Arg) -> Arg {
+    arg.action(ArgAction::Set)
+        .value_name("true|false")
+        .num_args(0..=1)
+        .require_equals(true)
+        .default_value("false")
+        .default_missing_value("true")
+        .hide_default_value(true)
+        .hide_possible_values(true)
+}
+
 fn pid(text: &str) -> Result<Pid, String> {
     match text.parse::<u32>() {
         Ok(pid) if pid > 0 => Ok(Pid(pid)),
@@ -373,13 +356,16 @@ pub fn span(text: &str) -> Result<Duration, String> {
     Ok(total)
 }
 
+/// The longest time between ticks: of two that are further apart no rate is made.
+const LONGEST_INTERVAL: Duration = Duration::from_secs(10);
+
 /// A time between ticks, within its range.
 pub(crate) fn interval(text: &str) -> Result<Duration, String> {
     let interval = span(text)?;
-    if (Duration::from_millis(100)..=Duration::from_mins(1)).contains(&interval) {
+    if (Duration::from_millis(100)..=LONGEST_INTERVAL).contains(&interval) {
         Ok(interval)
     } else {
-        Err(format!("an interval of {text} is out of range: 100ms to 60s"))
+        Err(format!("an interval of {text} is out of range: 100ms to 10s"))
     }
 }
 
@@ -436,7 +422,15 @@ mod tests {
 
     #[test]
     fn an_interval_out_of_range_names_the_range() {
-        assert!(interval("1ms").unwrap_err().contains("100ms to 60s"));
+        assert!(interval("1ms").unwrap_err().contains("100ms to 10s"));
+        assert!(interval("11s").unwrap_err().contains("100ms to 10s"));
+    }
+
+    #[test]
+    fn ticks_as_far_apart_as_can_be_asked_for_still_have_rates() {
+        let longest = interval("10s").unwrap();
+        assert_eq!(longest, LONGEST_INTERVAL);
+        assert!(longest.as_secs_f64() < crate::derive::LONGEST_SPAN_SECONDS);
     }
 
     #[test]

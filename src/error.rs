@@ -58,6 +58,12 @@ pub enum Error {
     /// A recording that cannot be made or went wrong.
     #[error("{0}")]
     Record(String),
+    /// A folder in which no flight ring is kept.
+    #[error(
+        "{}: no flight ring: no `mltop flight` ever kept one there, and nothing in it was touched; \
+         name the folder of a ring with --dir", .0.display()
+    )]
+    NoRing(PathBuf),
     /// Only one form of stream exists.
     #[error("only the plain form is there so far: use `mltop stream --plain`")]
     StreamForm,

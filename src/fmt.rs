@@ -140,6 +140,11 @@ pub fn count(value: f64) -> String {
     }
 }
 
+/// A number of things that are named by one of them: `1 rank`, `8 ranks`.
+pub fn counted(number: usize, one: &str) -> String {
+    if number == 1 { format!("1 {one}") } else { format!("{number} {one}s") }
+}
+
 /// A span as `HH:MM:SS`, eight columns below 100 hours.
 pub fn span(seconds: u64) -> String {
     format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)

@@ -9,20 +9,28 @@ use crossterm::{cursor, execute, style, terminal};
 /// Whether the terminal is ours now. One process has one terminal, and the panic hook must know.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
+/// Presses, drags and the wheel are told, in a form for any size of terminal; not each movement, which
+/// over a thin link would cost more than the screen.
+const TELL_MOUSE: &str = "\x1b[?1002h\x1b[?1006h";
+const LEAVE_MOUSE: &str = "\x1b[?1006l\x1b[?1002l";
+
 /// The terminal while it is ours: raw, on the alternate screen, without a cursor.
 #[derive(Debug)]
-pub struct Taken(());
+pub struct Taken {
+    mouse: bool,
+}
 
 impl Taken {
-    /// Takes the terminal over. A panic gives it back before its message is printed.
-    pub fn take() -> io::Result<Self> {
+    /// Takes the terminal over, with its mouse or without. A panic gives it back before its message is
+    /// printed.
+    pub fn take(mouse: bool) -> io::Result<Self> {
         let earlier = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
             give_back();
             earlier(panic);
         }));
-        take_over()?;
-        Ok(Self(()))
+        take_over(mouse)?;
+        Ok(Self { mouse })
     }
 
     /// Gives the terminal back for a while, as before a suspend.
@@ -32,7 +40,7 @@ impl Taken {
 
     /// Takes it over again.
     pub fn retake(&self) -> io::Result<()> {
-        take_over()
+        take_over(self.mouse)
     }
 }
 
@@ -42,7 +50,7 @@ impl Drop for Taken {
     }
 }
 
-fn take_over() -> io::Result<()> {
+fn take_over(mouse: bool) -> io::Result<()> {
     terminal::enable_raw_mode()?;
     TAKEN.store(true, Ordering::SeqCst);
     execute!(
@@ -51,7 +59,8 @@ fn take_over() -> io::Result<()> {
         terminal::DisableLineWrap,
         terminal::Clear(terminal::ClearType::All),
         cursor::Hide
-    )
+    )?;
+    if mouse { execute!(io::stdout(), style::Print(TELL_MOUSE)) } else { Ok(()) }
 }
 
 fn give_back() {
@@ -59,6 +68,8 @@ fn give_back() {
         // Nothing can be done about a terminal that is gone; the shell sets up its own.
         let _ = execute!(
             io::stdout(),
+            // Also where it was not asked for: a terminal that tells nothing takes no harm.
+            style::Print(LEAVE_MOUSE),
             style::ResetColor,
             terminal::EnableLineWrap,
             cursor::Show,

@@ -20,142 +20,12 @@ use mltop::model::{Gap, Pid, Reading, throttle};
 use mltop::source::gpu::{GpuLook, Gpus};
 use rustix::fs::{FileType, Mode, mknodat};
 
-use kernel_cards::{Cards, Value, metrics};
+use kernel_cards::{Cards, MI210, MI300X, RX7900, mi210, mi300x, power_cycles, rx7900xtx};
 
 /// Longer than anything here takes, on the slowest machine.
 const DEADLINE: Duration = Duration::from_mins(1);
 const FAST: Duration = Duration::from_millis(200);
 const GIB: u64 = 1 << 30;
-
-const MI210: &str = "pci0000:00/0000:03:00.0";
-const MI300X: &str = "pci0000:20/0000:c1:00.0";
-/// Behind the switch that the card carries: its upper port leads to the slot.
-const RX7900: &str = "pci0000:00/0000:00:01.1/0000:01:00.0/0000:02:00.0/0000:43:00.0";
-
-/// Figures as Documentation/gpu/amdgpu/thermal.rst and Documentation/ABI/testing/sysfs-bus-pci give
-/// their units.
-fn mi210(cards: &Cards) {
-    let files = [
-        ("vendor", "0x1002"),
-        ("device", "0x740f"),
-        ("revision", "0x02"),
-        ("product_name", "Instinct MI210"),
-        ("unique_id", "7ae3b5c1d2f40918"),
-        ("numa_node", "1"),
-        ("gpu_busy_percent", "87"),
-        ("mem_busy_percent", "41"),
-        ("mem_info_vram_total", "68702699520"),
-        ("mem_info_vram_used", "32212254720"),
-        ("current_link_speed", "16.0 GT/s PCIe"),
-        ("current_link_width", "16"),
-        ("max_link_speed", "16.0 GT/s PCIe"),
-        ("max_link_width", "16"),
-        ("pcie_replay_count", "2"),
-        ("pp_dpm_sclk", "0: 500Mhz\n1: 1700Mhz *"),
-        ("ras/umc_err_count", "ue: 1\nce: 23"),
-        ("hwmon/hwmon4/name", "amdgpu"),
-        ("hwmon/hwmon4/power1_average", "241000000"),
-        ("hwmon/hwmon4/power1_cap", "300000000"),
-        ("hwmon/hwmon4/temp1_label", "edge"),
-        ("hwmon/hwmon4/temp1_input", "45000"),
-        ("hwmon/hwmon4/temp2_label", "junction"),
-        ("hwmon/hwmon4/temp2_input", "61000"),
-        ("hwmon/hwmon4/temp3_label", "mem"),
-        ("hwmon/hwmon4/temp3_input", "58000"),
-        ("hwmon/hwmon4/freq1_label", "sclk"),
-        ("hwmon/hwmon4/freq1_input", "1700000000"),
-        ("hwmon/hwmon4/freq2_label", "mclk"),
-        ("hwmon/hwmon4/freq2_input", "1600000000"),
-    ];
-    cards.card(0, MI210, "amdgpu", &files);
-    // gpu_metrics_v1_3: energy_accumulator at 24 (15.259 µJ on MI200), indep_throttle_status at 112;
-    // bit 0 is SMU_THROTTLER_PPT0_BIT, bit 36 SMU_THROTTLER_TEMP_HOTSPOT_BIT.
-    let table = metrics(120, 3, &[(24, Value::Long(100 << 16)), (112, Value::Long(1 | 1 << 36))]);
-    cards.write(&format!("devices/{MI210}/gpu_metrics"), table);
-    cards.node(1, 51_234, 0x0300, 104);
-    cards.holds(4711, 51_234, 20 * GIB);
-    cards.holds(4712, 51_234, 0);
-}
-
-/// In two partitions; figures of an OAM module without an edge sensor and a fan.
-fn mi300x(cards: &Cards) {
-    let files = [
-        ("vendor", "0x1002"),
-        ("device", "0x74a1"),
-        ("current_compute_partition", "DPX"),
-        ("gpu_busy_percent", "100"),
-        ("mem_info_vram_total", "206141652992"),
-        ("mem_info_vram_used", "150000000000"),
-        ("current_link_speed", "32.0 GT/s PCIe"),
-        ("current_link_width", "16"),
-        ("max_link_speed", "32.0 GT/s PCIe"),
-        ("max_link_width", "16"),
-        ("hwmon/hwmon7/power1_input", "690000000"),
-        ("hwmon/hwmon7/power1_cap", "750000000"),
-        ("hwmon/hwmon7/temp2_label", "junction"),
-        ("hwmon/hwmon7/temp2_input", "70000"),
-        ("hwmon/hwmon7/temp3_label", "mem"),
-        ("hwmon/hwmon7/temp3_input", "62000"),
-    ];
-    cards.card(1, MI300X, "amdgpu", &files);
-    power_cycles(cards, 1000);
-    cards.node(2, 70_001, 0xc100, 152);
-    cards.node(3, 70_002, 0xc100 | 1 << 28, 152);
-    cards.holds(4711, 70_001, 60 * GIB);
-    cards.holds(4711, 70_002, 70 * GIB);
-}
-
-/// gpu_metrics_v1_6 as released: average_umc_activity at 14, energy_accumulator at 16 (15.259 µJ), the
-/// residencies from 36 on, pcie_replay_count_acc at 104, current_gfxclk from 264 on, current_uclk at 304.
-fn power_cycles(cards: &Cards, power: u32) {
-    let residencies = [0, power, 7, 7, 7];
-    let mut values: Vec<(usize, Value)> = vec![
-        (14, Value::Short(55)),
-        (16, Value::Long(500 << 16)),
-        (104, Value::Long(4)),
-        (264, Value::Short(2090)),
-        (266, Value::Short(2100)),
-        (304, Value::Short(1300)),
-    ];
-    values.extend(
-        residencies.into_iter().enumerate().map(|(nth, count)| (36 + 4 * nth, Value::Word(count))),
-    );
-    cards.write(&format!("devices/{MI300X}/gpu_metrics"), metrics(1664, 6, &values));
-}
-
-fn rx7900xtx(cards: &Cards) {
-    let files = [
-        ("vendor", "0x1002"),
-        ("device", "0x744c"),
-        ("revision", "0xc8"),
-        ("gpu_busy_percent", "3"),
-        ("mem_busy_percent", "1"),
-        ("mem_info_vram_total", "25753026560"),
-        ("mem_info_vram_used", "1073741824"),
-        ("current_link_speed", "16.0 GT/s PCIe"),
-        ("current_link_width", "16"),
-        ("max_link_speed", "16.0 GT/s PCIe"),
-        ("max_link_width", "16"),
-        ("hwmon/hwmon2/power1_average", "58000000"),
-        ("hwmon/hwmon2/power1_cap", "339000000"),
-        ("hwmon/hwmon2/temp1_label", "edge"),
-        ("hwmon/hwmon2/temp1_input", "51000"),
-        ("hwmon/hwmon2/pwm1", "51"),
-        ("hwmon/hwmon2/pwm1_max", "255"),
-    ];
-    cards.card(2, RX7900, "amdgpu", &files);
-    let table = metrics(120, 3, &[(24, Value::Long(12345)), (112, Value::Long(1 << 16))]);
-    cards.write(&format!("devices/{RX7900}/gpu_metrics"), table);
-    let upper = "devices/pci0000:00/0000:00:01.1";
-    cards.write(&format!("{upper}/vendor"), "0x1022\n");
-    for (port, speed) in [("0000:01:00.0", "8.0"), ("0000:01:00.0/0000:02:00.0", "16.0")] {
-        cards.write(&format!("{upper}/{port}/vendor"), "0x1002\n");
-        cards.write(&format!("{upper}/{port}/current_link_speed"), format!("{speed} GT/s PCIe\n"));
-        cards.write(&format!("{upper}/{port}/max_link_speed"), "16.0 GT/s PCIe\n");
-        cards.write(&format!("{upper}/{port}/current_link_width"), "8\n");
-        cards.write(&format!("{upper}/{port}/max_link_width"), "16\n");
-    }
-}
 
 /// A file that never ends: who reads it waits for ever.
 fn endless(cards: &Cards, name: &str) {
@@ -333,6 +203,33 @@ fn a_card_that_sleeps_is_not_read() {
         card(look, MI210).is_some_and(|(_, row)| row.driver_calls_total.ok() > Some(200))
     });
     assert_eq!(asleep(&rig.gpus.look(Instant::now())), Some(true));
+}
+
+#[test]
+fn a_card_that_may_sleep_is_let_sleep_until_somebody_computes_on_it() {
+    let cards = Cards::new();
+    mi210(&cards);
+    let file = |name: &str| format!("devices/{MI210}/{name}");
+    for (name, content) in [
+        ("power/control", "auto\n"),
+        ("gpu_busy_percent", "0\n"),
+        ("mem_info_vram_used", "1048576\n"),
+    ] {
+        cards.write(&file(name), content);
+    }
+    fs::remove_dir_all(cards.sys("class/kfd/kfd/proc")).unwrap();
+    let rig = Rig::new(&cards);
+    let row = |look: &GpuLook| card(look, MI210).unwrap().1.clone();
+    let first = row(&rig.until(|look| answers(look, MI210)));
+    // Who reads this now does not come back.
+    endless(&cards, &file("mem_info_vram_used"));
+    sleep(FAST * 5);
+    let later = rig.until(|look| row(look).age_seconds.ok().is_some_and(|age| age < 0.5));
+    assert_eq!(row(&later).driver_calls_total, first.driver_calls_total);
+    fs::remove_file(cards.sys(&file("mem_info_vram_used"))).unwrap();
+    cards.write(&file("mem_info_vram_used"), format!("{}\n", 2 * GIB));
+    cards.holds(4711, 51_234, 2 * GIB);
+    rig.until(|look| row(look).memory_used_bytes == Reading::Is(2 * GIB));
 }
 
 #[test]

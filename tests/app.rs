@@ -10,9 +10,11 @@ mod program;
 
 use std::sync::Arc;
 
-use frames::{START_MONO_MS, START_UNIX_MS, World, util_at};
-use mltop::app::{Effect, Feed, Key, KeyCode, Msg, Recording, State, Tick};
-use mltop::model::{Reading, Severity};
+use frames::{Dress, START_MONO_MS, START_UNIX_MS, World, util_at};
+use mltop::app::{Effect, Feed, Key, KeyCode, Msg, Recording, ScreenKind, State, Tick};
+use mltop::model::frame::DiskRates;
+use mltop::model::inventory::DiskInfo;
+use mltop::model::{Frame, Reading, Sample, Severity};
 use mltop::view::screen::{Body, Shade};
 use mltop::view::{NoPast, build};
 use paint::paint;
@@ -246,17 +248,63 @@ fn jumping_to_a_finding_goes_to_its_start() {
     assert!(program.text(120, 36).contains("LIVE"));
 }
 
+/// Where the loader's files are is not known, and a loop device reads more than any disk.
+fn with_a_loop_device(_: u64, sample: &mut Sample, frame: &mut Frame) {
+    let inventory = Arc::make_mut(&mut sample.inventory);
+    for loader in &mut inventory.loaders {
+        Arc::make_mut(loader).storage.clear();
+    }
+    let (disk, rate) = ("loop0", Reading::Is(9e9));
+    inventory.disks.insert(0, Arc::new(DiskInfo { disk: disk.into(), ..DiskInfo::default() }));
+    let rates =
+        DiskRates { disk: disk.into(), read_bytes_per_second: rate, ..DiskRates::default() };
+    frame.disks.insert(0, rates);
+}
+
+fn and_nothing_else(tick: u64, sample: &mut Sample, frame: &mut Frame) {
+    with_a_loop_device(tick, sample, frame);
+    Arc::make_mut(&mut sample.inventory).disks.truncate(1);
+}
+
+fn and_a_disk_that_rests(tick: u64, sample: &mut Sample, frame: &mut Frame) {
+    with_a_loop_device(tick, sample, frame);
+    frame.disks[1].read_bytes_per_second = Reading::Is(0.0);
+}
+
 #[test]
-fn a_key_for_what_is_not_there_says_so_and_the_line_goes_by_itself() {
+fn where_the_loaders_disk_is_not_known_the_busiest_is_shown_and_never_a_loop_device() {
+    for (dress, told) in [
+        (with_a_loop_device as Dress, "Disk read  nvme1n1  the busiest; loader's files not"),
+        (and_a_disk_that_rests, "Disk read  nvme1n1  no disk reads; loader's files not"),
+        (and_nothing_else, "no disk found"),
+    ] {
+        let world = World { dress: Some(dress), ..World::default() };
+        let text = Program::after(world, 50).text(200, 50);
+        assert!(text.contains(told), "{told} in\n{text}");
+    }
+}
+
+#[test]
+fn an_action_runs_by_its_name_and_what_cannot_be_run_says_so_for_a_while() {
     let mut program = Program::after(World::default(), 20);
-    program.keys(":");
-    assert!(program.text(120, 36).contains("by its name is not in this version"));
+    program.keys(":gp");
+    assert!(program.text(120, 36).contains("run: gp_   gpu lane, gpus"));
+    program.keys("us");
+    program.key(Key::plain(KeyCode::Enter));
+    assert_eq!(program.state.screen, ScreenKind::Gpus);
+    program.keys(":zoom");
+    program.key(Key::plain(KeyCode::Enter));
+    assert!(program.text(120, 36).contains("'zoom' can mean zoom in, zoom out"));
+    program.keys(":dance");
+    assert!(program.text(120, 36).contains("no action is called that"));
+    program.key(Key::plain(KeyCode::Enter));
+    assert!(program.text(120, 36).contains("no action is called 'dance'"));
     for tick in 20..24 {
         program.tick(tick);
     }
-    assert!(program.text(120, 36).contains("not in this version"));
+    assert!(program.text(120, 36).contains("'dance'"));
     program.tick(24);
-    assert!(!program.text(120, 36).contains("not in this version"));
+    assert!(!program.text(120, 36).contains("'dance'"));
 }
 
 #[test]

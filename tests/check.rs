@@ -204,6 +204,10 @@ fn a_budget_that_nobody_can_be_held_against_is_open_and_one_that_makes_no_sense_
     }
     fs::remove_file(&budget).unwrap();
     assert_eq!(with().status.code(), Some(2));
+    let endless = check(&file, &["--budget", "/dev/zero"]);
+    let why = String::from_utf8_lossy(&endless.stderr).into_owned();
+    assert_eq!(endless.status.code(), Some(2), "{why}");
+    assert!(why.contains("larger than 1 MiB"), "{why}");
 }
 
 /// Checks of a server at work, all at once: each with its arguments before the verb and after it.

@@ -31,12 +31,13 @@ mod sentences;
 mod supply;
 #[path = "diagnose/timing.rs"]
 mod timing;
+#[path = "diagnose/two_runs.rs"]
+mod two_runs;
 
 use std::sync::Arc;
 
 use mltop::diagnose::audit::Audit;
 use mltop::diagnose::{Change, Doing, Engine, Settings, Verdict};
-use mltop::model::inventory::RunInfo;
 use mltop::model::{Cause, Evidence, Finding, Frame, Rule, RunId, Sample, Severity, Stamp};
 use scenario::{Load, Scenario};
 
@@ -223,17 +224,7 @@ fn of_two_runs_on_a_box_only_the_one_that_waits_is_named_and_only_its_gpu_charge
     scenario.add_rank(8, Load::cpu(0.3), 0.1);
     let mut engine = engine();
     for _ in 0..90 {
-        let mut frame = scenario.tick();
-        let mut sample = Arc::unwrap_or_clone(std::mem::take(&mut frame.sample));
-        let inventory = Arc::make_mut(&mut sample.inventory);
-        let both = RunInfo::clone(&inventory.runs[0]);
-        let runs = both.trainers.iter().zip(1..).map(|(pid, number)| {
-            let name = format!("train-{number}.py").as_str().into();
-            Arc::new(RunInfo { run: RunId(number), trainers: vec![*pid], name, ..both.clone() })
-        });
-        inventory.runs = runs.collect();
-        frame.sample = Arc::new(sample);
-        engine.step(&frame);
+        engine.step(&two_runs::apart(scenario.tick()));
     }
     let [finding] = engine.findings() else { panic!("{:#?}", engine.findings()) };
     assert_eq!((finding.rule, finding.run), (Rule::Starved, Some(RunId(1))));
@@ -282,6 +273,22 @@ fn new_workers_at_every_epoch_raise_nothing() {
         let changes = scenario.run(&mut engine, 45);
         assert!(changes.is_empty(), "{changes:#?}");
         scenario.respawn(0);
+    }
+}
+
+/// Epochs of four seconds, with workers of their own each: what is left of each behind its first batches
+/// is what there is to judge by.
+#[test]
+fn a_loop_of_short_epochs_is_told_that_it_starves_and_a_fed_one_is_not() {
+    for (service, starves) in [(1.3, true), (0.4, false)] {
+        let mut scenario = Scenario::new(4, Load::cpu(service / 2.0), 0.1);
+        let mut engine = engine();
+        for _ in 0..20 {
+            scenario.run(&mut engine, 4);
+            scenario.respawn(0);
+        }
+        let told: Vec<_> = engine.findings().iter().map(|finding| finding.rule).collect();
+        assert_eq!(told.contains(&Rule::Starved), starves, "{told:?}");
     }
 }
 

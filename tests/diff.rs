@@ -90,6 +90,18 @@ fn too_little_or_another_training_is_said() {
     let other = Made { name: "other.py".to_owned(), gpus: 4, ..steady(1) };
     let doubts = compared(&steady(1), &other).doubts.join("; ");
     assert!(doubts.contains("other.py") && doubts.contains("2 ranks before, 4 after"), "{doubts}");
+    let one = Made { gpus: 1, torch: "2.8.0+cu126".to_owned(), ..steady(1) };
+    let comparison = compared(&one, &steady(1));
+    let doubts = comparison.doubts.join("; ");
+    assert!(
+        doubts.contains("1 rank before, 2 after")
+            && doubts.contains("another PyTorch: 2.8.0+cu126 and 2.9.1+cu128"),
+        "{doubts}"
+    );
+    let told = text(&comparison);
+    assert!(told.contains(" 1 rank, ") && told.contains(", Python 3.11, PyTorch 2.9.1"), "{told}");
+    let unknown = Made { torch: String::new(), ..steady(1) };
+    assert_eq!(compared(&unknown, &steady(2)).doubts, Vec::<String>::new());
 }
 
 #[test]

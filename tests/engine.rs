@@ -23,6 +23,10 @@ struct Script {
     /// The process runs another program.
     lost: bool,
     refused: bool,
+    /// Searches so far, looks at the loop, and looks at a queue.
+    searches: u32,
+    looks: u32,
+    queue_looks: u32,
 }
 
 #[derive(Debug)]
@@ -39,7 +43,8 @@ impl Rung for Scripted {
         WaitSource::Stack
     }
     fn find(&mut self, _deep: bool) -> Result<bool, Gap> {
-        let script = self.script.lock().unwrap();
+        let mut script = self.script.lock().unwrap();
+        script.searches += 1;
         self.known.clone_from(&script.known);
         if script.lost { Err(Gap::Lost) } else { Ok(true) }
     }
@@ -48,8 +53,10 @@ impl Rung for Scripted {
         &self.known
     }
     fn look(&mut self, key: Option<u64>) -> Looked {
-        let script = self.script.lock().unwrap();
+        let mut script = self.script.lock().unwrap();
         self.known.clone_from(&script.known);
+        script.looks += 1;
+        script.queue_looks += u32::from(key.is_some());
         let depth = key.and_then(|key| script.depths.get(&key).copied()).ok_or(Gap::Lost);
         if script.lost {
             return Looked { main: Err(Gap::Lost), depth };
@@ -91,6 +98,7 @@ fn depth(ready: u64, taken: u64) -> Depth {
 struct Stage {
     engine: Engine,
     script: Arc<Mutex<Script>>,
+    pid: Pid,
     now: Instant,
 }
 
@@ -113,11 +121,19 @@ impl Stage {
         let mut engine = Engine::on(Roots::default(), ladder).unwrap();
         let now = Instant::now();
         engine.watch(&BTreeMap::from([(pid, Vec::new())]), now);
-        Self { engine, script, now }
+        Self { engine, script, pid, now }
     }
 
     fn script(&self) -> MutexGuard<'_, Script> {
         self.script.lock().unwrap()
+    }
+
+    /// From now on one iterator is seen, and the main thread at this.
+    fn sees(&self, key: u64, dataset: &str, (ready, taken): (u64, u64), main: Loop) {
+        let mut script = self.script();
+        script.known = vec![known(key, dataset)];
+        script.depths = BTreeMap::from([(key, depth(ready, taken))]);
+        script.main = Some(main);
     }
 
     /// So many looks, a tenth of a second apart.
@@ -202,19 +218,9 @@ fn a_wait_is_of_the_loader_that_the_loop_is_inside_of() {
 #[test]
 fn the_next_iterator_of_a_loader_goes_on_with_its_counts() {
     let mut stage = Stage::new();
-    {
-        let mut script = stage.script();
-        script.known = vec![known(1, "Train")];
-        script.depths = BTreeMap::from([(1, depth(2, 98))]);
-        script.main = Some(working(Activity::Forward));
-    }
+    stage.sees(1, "Train", (2, 98), working(Activity::Forward));
     stage.looks(3);
-    {
-        let mut script = stage.script();
-        script.known = vec![known(7, "Train")];
-        script.depths = BTreeMap::from([(7, depth(0, 3))]);
-        script.main = Some(inside(7));
-    }
+    stage.sees(7, "Train", (0, 3), inside(7));
     stage.looks(3);
     let rows = stage.rows();
     let [(_, row)] = &*rows else { panic!("{rows:?}") };
@@ -228,12 +234,7 @@ fn the_next_iterator_of_a_loader_goes_on_with_its_counts() {
 #[test]
 fn between_two_epochs_the_time_counts_and_so_does_the_wait_for_the_first_batch() {
     let mut stage = Stage::new();
-    {
-        let mut script = stage.script();
-        script.known = vec![known(1, "Train")];
-        script.depths = BTreeMap::from([(1, depth(2, 98))]);
-        script.main = Some(working(Activity::Forward));
-    }
+    stage.sees(1, "Train", (2, 98), working(Activity::Forward));
     stage.looks(3);
     {
         let mut script = stage.script();
@@ -254,12 +255,7 @@ fn between_two_epochs_the_time_counts_and_so_does_the_wait_for_the_first_batch()
 #[test]
 fn looks_without_an_answer_are_told_apart_from_those_that_see_no_wait() {
     let mut stage = Stage::new();
-    {
-        let mut script = stage.script();
-        script.known = vec![known(1, "Train")];
-        script.depths = BTreeMap::from([(1, depth(2, 5))]);
-        script.main = Some(working(Activity::Other));
-    }
+    stage.sees(1, "Train", (2, 5), working(Activity::Other));
     stage.looks(4);
     stage.script().main = None;
     stage.looks(3);
@@ -270,12 +266,7 @@ fn looks_without_an_answer_are_told_apart_from_those_that_see_no_wait() {
 #[test]
 fn a_rung_at_its_end_leaves_no_figure_and_is_taken_again_with_the_reason_meanwhile() {
     let mut stage = Stage::new();
-    {
-        let mut script = stage.script();
-        script.known = vec![known(1, "Train")];
-        script.depths = BTreeMap::from([(1, depth(2, 5))]);
-        script.main = Some(working(Activity::Other));
-    }
+    stage.sees(1, "Train", (2, 5), working(Activity::Other));
     stage.looks(3);
     assert!(stage.rows()[0].1.ready.is());
     stage.script().lost = true;
@@ -348,4 +339,70 @@ fn a_stopped_training_waits_for_nothing_although_its_own_clock_goes_on() {
     assert_eq!(waits(&mut stage, 10), Reading::Is(10));
     sleeper.send(Signal::CONT, "SR");
     assert_eq!(waits(&mut stage, 5), Reading::Is(15));
+}
+
+/// Searches in a minute of looks, a tenth of a second apart, while the descendants change each second.
+fn searches(workers: Vec<Pid>, child: impl Fn(u32) -> Vec<Pid>) -> u32 {
+    let mut stage = Stage::new();
+    {
+        let mut script = stage.script();
+        script.known = vec![Known { workers, ..known(1, "Train") }];
+        script.depths = BTreeMap::from([(1, depth(2, 5))]);
+        script.main = Some(inside(1));
+    }
+    stage.looks(20);
+    let before = stage.script().searches;
+    for second in 0..60 {
+        stage.engine.watch(&BTreeMap::from([(stage.pid, child(second))]), stage.now);
+        stage.looks(10);
+    }
+    let after = stage.script().searches;
+    after - before
+}
+
+#[test]
+fn a_training_that_starts_a_process_each_second_is_not_searched_each_time() {
+    let other = |second| Pid(4_200_000 + second);
+    let worker = Pid(std::process::id());
+    let beside = searches(vec![worker], |second| vec![worker, other(second)]);
+    assert!((10..=18).contains(&beside), "{beside} while all workers are there");
+    let of_it = searches(Vec::new(), |second| vec![other(second)]);
+    assert!((50..=64).contains(&of_it), "{of_it} where each may be a worker");
+    let calm = searches(vec![worker], |_| vec![worker]);
+    assert!(calm <= 9, "{calm} where nothing changes");
+}
+
+#[test]
+fn a_loop_that_waits_is_looked_at_fifty_times_a_second_and_its_queue_ten_times() {
+    let mut stage = Stage::new();
+    {
+        let mut script = stage.script();
+        script.known = vec![known(1, "Train")];
+        script.depths = BTreeMap::from([(1, depth(0, 5))]);
+        script.main = Some(inside(1));
+    }
+    let mut told = Vec::new();
+    let mut until = |stage: &mut Stage, seconds: u64| {
+        let end = stage.now + Duration::from_secs(seconds);
+        while stage.now < end {
+            stage.now = stage.engine.due(stage.now).max(stage.now);
+            told.extend(stage.engine.round(stage.now));
+        }
+        let script = stage.script();
+        (script.looks, script.queue_looks)
+    };
+    // It begins slow.
+    let before = until(&mut stage, 2);
+    let after = until(&mut stage, 10);
+    let looks = after.0 - before.0;
+    assert!((490..=510).contains(&looks), "{looks} in ten seconds");
+    let queue_looks = after.1 - before.1;
+    assert!((95..=105).contains(&queue_looks), "{queue_looks} in ten seconds");
+    assert_eq!(told.len(), after.0 as usize);
+    assert!(told.iter().all(|seen| seen.waiting));
+    assert_eq!(told.iter().filter(|seen| seen.ready.is()).count(), after.1 as usize);
+    // All of the time counts, however it was seen.
+    let (_, row) = stage.rows().remove(0);
+    assert_eq!(row.wait_samples_total, row.samples_total);
+    assert_eq!(row.empty_samples_total, row.samples_total);
 }

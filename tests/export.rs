@@ -203,13 +203,20 @@ fn nothing_that_is_there_is_overwritten() {
     let folder = tempfile::tempdir().unwrap();
     let file = made(folder.path());
     let before = fs::read(&file).unwrap();
-    for verb in [vec!["export", "--to", "jsonl"], vec!["report", "--html"]] {
+    let drawn = folder.path().join("there.svg");
+    fs::write(&drawn, b"a picture").unwrap();
+    for (verb, there) in [
+        (vec!["export", "--to", "jsonl"], &file),
+        (vec!["report", "--html"], &file),
+        (vec!["render"], &drawn),
+    ] {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mltop"));
-        let output = command.args(verb).arg(&file).arg("-o").arg(&file).output().unwrap();
+        let output = command.args(verb).arg(&file).arg("-o").arg(there).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{said}");
         assert!(said.contains("nothing is ever overwritten"), "{said}");
     }
     assert_eq!(fs::read(&file).unwrap(), before);
+    assert_eq!(fs::read(&drawn).unwrap(), b"a picture");
     assert!(exported(&file, &["--to", "csv", "-o", "/dev/stdout"]).starts_with("t_ms,"));
 }

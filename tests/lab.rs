@@ -59,7 +59,7 @@ const SHORT_SECONDS: f64 = 1200.0;
 
 /// Seconds of a real scenario, and its seed, which no rule was made with.
 const REAL_SECONDS: u64 = 45;
-const REAL_SEED: u64 = 13;
+const REAL_SEED: u64 = 14;
 
 fn of_seeds(seeds: &[u64]) -> Vec<Outcome> {
     let plans = (0..plans::STARVED.len())
@@ -153,6 +153,14 @@ fn the_seeds_for_tuning() {
     println!("{:#?}\n{:#?}", alarms(&starved), alarms(&quiet));
 }
 
+/// Real scenarios that were made to starve and did not: they show nothing.
+fn fed(outcomes: &[Outcome]) -> Vec<String> {
+    let starves =
+        |name: &str| real::ALL.iter().any(|real| real.name == name && real.cause.is_some());
+    let fed = outcomes.iter().filter(|outcome| starves(&outcome.name) && outcome.truth.is_empty());
+    fed.map(|outcome| format!("{} never starved", outcome.name)).collect()
+}
+
 /// `MLTOP_LAB_ONLY="disk" cargo test --release --test lab real -- --ignored --nocapture`
 #[test]
 #[ignore = "takes ten minutes; tests/lab/run runs it with the rest"]
@@ -160,7 +168,7 @@ fn the_real_scenarios() {
     let (outcomes, skipped) = real_ones();
     println!("{}", table::by_name(&outcomes));
     println!("{}", table::confusion(&Score::of(&outcomes)));
-    println!("{:#?}\n{skipped:#?}", alarms(&outcomes));
+    println!("{:#?}\n{:#?}\n{skipped:#?}", alarms(&outcomes), fed(&outcomes));
 }
 
 /// `cargo test --release --test lab promises -- --ignored --nocapture`
@@ -221,6 +229,7 @@ fn the_whole_laboratory() {
     std::fs::write(&path, page).unwrap();
     println!("written: {}", path.display());
     let mut misses = table::misses(&Score::of(simulated.iter().chain(&real)));
+    misses.extend(fed(&real));
     misses.extend([&simulated, &quiet, &real].into_iter().flat_map(|all| alarms(all)));
     misses.extend(kept.iter().flat_map(promise::Kept::misses));
     assert!(misses.is_empty() && skipped.is_empty(), "{misses:#?} {skipped:#?}");

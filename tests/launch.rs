@@ -49,6 +49,26 @@ fn noise() -> Vec<u8> {
 }
 
 #[test]
+fn mltop_may_open_more_files_than_its_shell_allows_and_the_training_no_others() {
+    // Its own limit is raised once it reads; the training asks for that until it is.
+    let training = "ulimit -Sn; for i in $(seq 300); do \
+        n=$(sed -n 's/^Max open files *\\([0-9]*\\).*/\\1/p' /proc/$PPID/limits); \
+        if [ \"$n\" -gt 256 ]; then echo raised; sh -c 'ulimit -Sn'; exit; fi; sleep 0.1; done";
+    let place = Place::new();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("session.zst");
+    let record = ["record", "-o", file.to_str().unwrap(), "--"];
+    for verb in [&["run", "--"][..], &record[..]] {
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", "ulimit -Sn 256 && exec \"$@\"", "sh", env!("CARGO_BIN_EXE_mltop")]);
+        shell.args(verb).args(["sh", "-c", training]).env("XDG_RUNTIME_DIR", place.path());
+        let output = shell.stdin(Stdio::null()).output().unwrap();
+        let (said, trouble) = (text(&output.stdout), text(&output.stderr));
+        assert_eq!(said, "256\nraised\n256\n", "{verb:?}: {trouble}");
+    }
+}
+
+#[test]
 fn what_the_training_reads_and_writes_is_the_same_to_the_byte() {
     let place = Place::new();
     for (words, on_stderr) in [(["cat", ""], false), (["sh", "cat >&2"], true)] {

@@ -12,6 +12,7 @@ mod sessions;
 #[path = "common/tmux.rs"]
 mod tmux;
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -85,6 +86,48 @@ fn every_key_of_a_replay_does_what_help_says_at_every_size() {
         terminal.wait_for("00:04:59 of", 30);
         quit(&terminal);
     }
+}
+
+/// Goes to a second of the session, and waits until the screen `is` what is wanted there; without its
+/// header, which tells where one stands among all findings.
+fn gone_to(terminal: &Tmux, seconds: u64, is: impl Fn(&str) -> bool) {
+    terminal.keys(&["t"]);
+    terminal.wait_for("go to time", 20);
+    for digit in seconds.to_string().chars() {
+        terminal.keys(&[&digit.to_string()]);
+    }
+    terminal.keys(&["Enter"]);
+    let there = format!("{:02}:{:02} of", seconds / 60, seconds % 60);
+    terminal.wait_until(&there, 60, |screen| {
+        let body = screen.lines().skip(2).collect::<Vec<_>>().join("\n");
+        screen.contains(&there) && !screen.contains("go to time") && is(&body)
+    });
+}
+
+/// A rank joins in the middle of a session and leaves again: at each moment the screen is the same
+/// whichever way one came to it, and shows what was there then.
+#[test]
+fn a_rank_that_comes_and_goes_is_seen_at_its_time_from_either_side() {
+    let Some(terminal) = Tmux::start(120, 36) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let made = Made { last_rank: Some(100..200), starved: 0..0, ..Made::default() };
+    let file = made.write(folder.path(), "comes.mltop.jsonl.zst");
+    opened(&terminal, &format!("{} --at 10", file.display()), "00:00:10 of");
+    terminal.keys(&["3"]);
+    let mut seen: BTreeMap<u64, String> = BTreeMap::new();
+    for seconds in [50, 150, 250] {
+        // The first time there: once it stands still between two looks.
+        let before = RefCell::new(String::new());
+        gone_to(&terminal, seconds, |body| before.replace(body.to_owned()) == body);
+        let before = before.into_inner();
+        let there = before.contains("41100");
+        assert_eq!(there, seconds == 150, "the second rank at {seconds} s:\n{before}");
+        seen.insert(seconds, before);
+    }
+    for seconds in [150, 50, 250, 50, 150] {
+        gone_to(&terminal, seconds, |body| seen[&seconds] == body);
+    }
+    quit(&terminal);
 }
 
 #[test]

@@ -32,6 +32,7 @@ fn mltop(arguments: &[&str], file: &Path) -> String {
 fn hostile(folder: &Path) -> PathBuf {
     let made = Made {
         name: HOSTILE.to_owned(),
+        torch: HOSTILE.to_owned(),
         gap: 60..75,
         mark: Some((100, HOSTILE.to_owned())),
         ..Made::default()
@@ -52,6 +53,9 @@ fn it_tells_findings_with_evidence_runs_gaps_and_marks() {
     let run = &report["runs"][0];
     assert_eq!(run["name"], "train.py");
     assert_eq!(run["gpus"], serde_json::json!([0, 1]));
+    // Both ranks run the same, so it is told once.
+    assert_eq!(run["software"].as_array().unwrap().len(), 1);
+    assert_eq!(run["software"][0]["torch"], "2.9.1+cu128");
     let finding = &report["findings"][0];
     assert_eq!(finding["rule"], "STARVED");
     assert!(!finding["evidence"].as_array().unwrap().is_empty());
@@ -63,12 +67,14 @@ fn it_tells_findings_with_evidence_runs_gaps_and_marks() {
     assert_eq!(report["marks"][0]["note"], "new data");
     for form in ["--md", "--html"] {
         let text = mltop(&["report", form], &file);
-        for word in ["STARVED", "train.py", "gpu-box-7", "new data", "570.86"] {
+        for word in ["STARVED", "train.py", "gpu-box-7", "new data", "570.86", "2.9.1+cu128"] {
             assert!(text.contains(word), "{form}: no {word}");
         }
     }
     let text = mltop(&["report"], &file);
     assert!(text.contains("14:00:59 to 14:01:15") && text.contains("new data"), "{text}");
+    assert!(text.contains("2.9.1+cu128 (version.py of the package that it maps)"), "{text}");
+    assert!(text.contains("Training took "), "what the time went into: {text}");
 }
 
 #[test]

@@ -137,6 +137,28 @@ fn of_two_loaders_the_one_that_moves_stands_in_front() {
 }
 
 #[test]
+fn of_two_loaders_the_pipes_tell_the_depth_of_the_idle_one_as_a_bound() {
+    alone(|| {
+        let Some((_, python)) = interpreters().into_iter().next() else { return };
+        let folder = tempfile::tempdir().unwrap();
+        let args = ["--mode", "balanced", "--workers", "2", "--validate", "--persistent"];
+        let training = start(&python, folder.path(), &args);
+        let pipes = Watched::new(&training, Ladder::default());
+        let semaphores = Watched::new(&training, by_semaphores());
+        for plain in [&pipes, &semaphores] {
+            for workers in [3, 2] {
+                plain.until("the other loader in front, and a depth of the idle one", |rows| {
+                    let [front, idle] = rows else { return false };
+                    // What it put aside when it was left is in no queue.
+                    assert_ne!(idle.ready_bound, Reading::Is(Bound::Exact), "{rows:?}");
+                    front.workers == Reading::Is(workers) && idle.ready_bound.is()
+                });
+            }
+        }
+    });
+}
+
+#[test]
 fn of_a_trainer_that_is_not_dumpable_the_semaphores_still_tell() {
     alone(|| {
         let Some((_, python)) = interpreters().into_iter().next() else { return };

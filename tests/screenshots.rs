@@ -2,8 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should stop")]
 
+#[path = "common/box_figures.rs"]
+mod boxes;
 #[path = "common/gpu_figures.rs"]
 mod cards;
+#[path = "common/box_counters.rs"]
+mod counters;
 #[path = "common/frames.rs"]
 mod frames;
 
@@ -12,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-use frames::World;
+use frames::{Dress, World};
 use mltop::model::Sample;
 use mltop::model::inventory::{HostInfo, ProcInfo};
 use mltop::record::{Encoder, SessionInfo, read};
@@ -81,17 +85,29 @@ fn the_pictures_of_the_loaders_are_current() {
 fn the_pictures_of_the_gpus_are_current() {
     let folder = tempfile::tempdir().unwrap();
     let session = folder.path().join("eight.mltop.jsonl");
-    fs::write(&session, eight_gpus()).unwrap();
+    fs::write(&session, made_up("eight-gpus", 8, cards::hoppers)).unwrap();
     for size in ["200x50", "120x36", "80x24"] {
         picture_of(&session, ("gpus", "100s", "60s"), "2", size, "dark");
     }
 }
 
-fn eight_gpus() -> String {
-    let world = World { gpus: 8, simulated: true, dress: Some(cards::hoppers), ..World::default() };
+/// A made-up box of 16 CPUs, as the bundled recording has but two.
+#[test]
+fn the_pictures_of_the_processes_and_of_the_box_are_current() {
+    let folder = tempfile::tempdir().unwrap();
+    let session = folder.path().join("box.mltop.jsonl");
+    fs::write(&session, made_up("a-box", 4, counters::rising)).unwrap();
+    for size in ["200x50", "120x36", "80x24"] {
+        picture_of(&session, ("processes", "100s", "60s"), "4", size, "dark");
+        picture_of(&session, ("host", "100s", "60s"), "6", size, "dark");
+    }
+}
+
+fn made_up(name: &str, gpus: u32, dress: Dress) -> String {
+    let world = World { gpus, simulated: true, dress: Some(dress), ..World::default() };
     let first = world.frame(0);
     let host = HostInfo { name: "demo-box".into(), ..HostInfo::default() };
-    let info = SessionInfo::new("eight-gpus", host, 1000, first.sample.stamp);
+    let info = SessionInfo::new(name, host, 1000, first.sample.stamp);
     let mut encoder = Encoder::new(info);
     let mut text = String::new();
     encoder.head(&mut text);

@@ -57,6 +57,16 @@ fn steps(figures: &Figures, measure: Measure) -> Vec<(f64, f64)> {
 }
 
 #[test]
+fn a_vllm_all_of_whose_requests_fail_has_answered_some() {
+    let answer = answer(
+        "vllm:num_requests_running{model_name=\"m\"} 1\n\
+         vllm:request_success_total{model_name=\"m\"} 0\nhttp_requests_total{status=\"5xx\"} 7\n",
+    );
+    let (_, figures) = only(&answer);
+    assert_eq!((figures.requests(), figures.failed()), (Some(7.0), Some(7.0)));
+}
+
+#[test]
 fn vllm_is_read_with_its_histograms_and_the_answers_of_its_web_server() {
     let answer = answer(VLLM);
     assert_eq!(answer.kind, "vllm");
@@ -66,7 +76,8 @@ fn vllm_is_read_with_its_histograms_and_the_answers_of_its_web_server() {
     assert_eq!(figures.waiting(), Some(2.0));
     // The old name and the new one tell the same, and are not added.
     assert_eq!(figures.kv_used(), Some(0.4213));
-    assert_eq!((figures.requests(), figures.failed()), (Some(800.0), Some(4.0)));
+    // It counts those that succeeded; those that failed ended, too.
+    assert_eq!((figures.requests(), figures.failed()), (Some(804.0), Some(4.0)));
     assert_eq!(figures.generated(), Some(128_000.0));
     assert_eq!(figures.preemptions(), Some(3.0));
     let request = &figures.latencies[&Measure::Request];

@@ -41,7 +41,7 @@ fn it_opens_at_every_size_answers_keys_and_leaves_the_shell_clean() {
         terminal.wait_for("LIVE", 10);
         // Each has a screen of its own.
         terminal.keys(&["3"]);
-        terminal.wait_for("1 lanes", 10);
+        terminal.wait_for("Pace", 10);
         terminal.keys(&["4"]);
         terminal.wait_for("Processes", 10);
         terminal.keys(&["6"]);
@@ -49,6 +49,23 @@ fn it_opens_at_every_size_answers_keys_and_leaves_the_shell_clean() {
         terminal.keys(&["q"]);
         terminal.wait_for_clean_shell();
     }
+}
+
+#[test]
+fn the_mouse_is_heard_and_left_to_the_terminal_where_it_is_not_wanted() {
+    let Some(terminal) = opened(120, 36) else { return };
+    assert!(terminal.tells_mouse());
+    terminal.click_on("6 host");
+    terminal.wait_for("Pressure", 20);
+    terminal.click_on("? help");
+    terminal.wait_for("freeze the screen", 20);
+    terminal.keys(&["q"]);
+    terminal.wait_for_clean_shell();
+    terminal.line("clear");
+    terminal.open(&format!("{MLTOP} --no-mouse"));
+    assert!(!terminal.tells_mouse());
+    terminal.keys(&["q"]);
+    terminal.wait_for_clean_shell();
 }
 
 #[test]
@@ -143,7 +160,7 @@ fn a_stop_from_outside_gives_the_terminal_back_for_as_long_as_it_lasts() {
 #[test]
 #[ignore = "panics, in the terminal of another test"]
 fn panics_with_the_terminal_taken() {
-    let _taken = mltop::term::Taken::take().unwrap();
+    let _taken = mltop::term::Taken::take(true).unwrap();
     panic!("the end of the world");
 }
 

@@ -1,7 +1,5 @@
 //! What the user can ask for. Keys lead here; help is made from here.
 
-use super::state::ScreenKind;
-
 /// One thing that the user can ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "`Action::help` says what each does")]
@@ -188,17 +186,5 @@ impl Action {
             Self::Screen(6) => "host",
             _ => "",
         }
-    }
-
-    /// Why it cannot be done in this version; `None` where it can.
-    pub fn unavailable(self) -> Option<String> {
-        let what = match self {
-            Self::Screen(number) if ScreenKind::numbered(number).is_none() => {
-                format!("screen {number} ({})", self.help())
-            }
-            Self::Command => "running an action by its name".to_owned(),
-            _ => return None,
-        };
-        Some(format!("{what} is not in this version"))
     }
 }

@@ -7,7 +7,7 @@ use super::state::{Overlay, ScreenKind, State};
 use super::update::Effect;
 
 /// The most lines that a text can be scrolled; the view stops earlier where it ends.
-const SCROLL_MAX: usize = 1_000;
+const SCROLL_MAX: usize = 10_000;
 
 impl State {
     /// Moves the choice, or the text that lies over the screen.

@@ -115,15 +115,4 @@ mod tests {
         assert_eq!(action_for(Key::char('T')), Some(Action::Theme));
         assert_ne!(action_for(Key::char('t')), Some(Action::Theme));
     }
-
-    #[test]
-    fn what_is_not_there_says_so() {
-        let why = Action::Command.unavailable().unwrap();
-        assert_eq!(why, "running an action by its name is not in this version");
-        for number in 0..=u8::MAX {
-            let there = matches!(number, 1..=6);
-            assert_eq!(Action::Screen(number).unavailable().is_none(), there, "{number}");
-        }
-        assert_eq!(Action::Pause.unavailable(), None);
-    }
 }

@@ -14,6 +14,8 @@ pub enum Asked {
     Time,
     /// Which processes are shown.
     Filter,
+    /// The name of an action to run.
+    Command,
 }
 
 impl Asked {
@@ -23,6 +25,7 @@ impl Asked {
             Self::Note => "mark this moment; a note:",
             Self::Time => "go to time:",
             Self::Filter => "processes with this in name, command, user, group or pid:",
+            Self::Command => "run:",
         }
     }
 }

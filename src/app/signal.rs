@@ -71,6 +71,9 @@ impl Signal {
     }
 }
 
+/// The least columns and rows of a terminal on which the whole question stands.
+const LEAST: (u16, u16) = (60, 12);
+
 /// A signal that is about to be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Asking {
@@ -100,6 +103,9 @@ impl State {
             Some("no signals: mltop runs with --readonly".to_owned())
         } else if !self.is_of_this_machine() {
             Some("no signals: this is a recording, not this machine".to_owned())
+        } else if self.is_too_small() {
+            let (columns, rows) = LEAST;
+            Some(format!("no signals: the question before one takes {columns}x{rows}"))
         } else if self.processes.chosen.is_none() {
             Some("choose a process first".to_owned())
         } else {
@@ -116,6 +122,11 @@ impl State {
             }
             None => self.say("that process is gone".to_owned()),
         }
+    }
+
+    /// Whether the question would not be seen: nobody may say yes to it then.
+    fn is_too_small(&self) -> bool {
+        self.size.0 < LEAST.0 || self.size.1 < LEAST.1
     }
 
     /// Goes through the signals.
@@ -149,8 +160,8 @@ impl State {
             return vec![Effect::Quit];
         }
         let yes = key.normal() == Key::plain(KeyCode::Char('y'));
-        // Asked again: the session may have become another one while the question stood.
-        if !yes || self.readonly || !self.is_of_this_machine() {
+        // Asked again: session and terminal may have become others while the question stood.
+        if !yes || self.readonly || !self.is_of_this_machine() || self.is_too_small() {
             self.say("no signal was sent".to_owned());
             return Vec::new();
         }

@@ -5,13 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::Pid;
 
+/// Levels of a tree that are told apart: what is deeper stands at the last of them. A recording may
+/// hold a chain of as many processes as it likes.
+pub const DEEPEST: usize = 12;
+
 /// One row of a tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Branch {
     /// The process.
     pub pid: Pid,
     /// For each level from the second on, whether the branch there goes on below this row; the last
-    /// is its own level. Empty for a row of the first level.
+    /// is its own level. Empty for a row of the first level; the last [`DEEPEST`] of a deep one.
     pub goes_on: Vec<bool>,
     /// Whether its children are folded away; `None` without children.
     pub folded: Option<bool>,
@@ -60,7 +64,8 @@ pub(super) fn tree(
         } else {
             for (at, child) in below.iter().enumerate().rev() {
                 let more = at + 1 < below.len();
-                stack.push((*child, [&goes_on[..], &[more]].concat()));
+                let above = &goes_on[goes_on.len().saturating_sub(DEEPEST - 1)..];
+                stack.push((*child, [above, &[more]].concat()));
             }
         }
         rows.push(Branch {
@@ -97,20 +102,30 @@ fn children(parents: &BTreeMap<Pid, Option<Pid>>) -> BTreeMap<Option<Pid>, Vec<P
     children
 }
 
-/// For each process what it and all below it come to.
+/// For each process what it and all below it come to. Those in a ring are below nobody.
 pub(super) fn sums(
     parents: &BTreeMap<Pid, Option<Pid>>,
     of: impl Fn(Pid) -> f64,
 ) -> BTreeMap<Pid, f64> {
-    let mut sums: BTreeMap<Pid, f64> = BTreeMap::new();
-    for pid in parents.keys() {
-        let own = of(*pid);
-        let mut at = Some(*pid);
-        // No ring is longer than there are processes.
-        for _ in 0..parents.len() {
-            let Some(pid) = at else { break };
-            *sums.entry(pid).or_default() += own;
-            at = parents.get(&pid).copied().flatten().filter(|parent| *parent != pid);
+    let mut sums: BTreeMap<Pid, f64> = parents.keys().map(|pid| (*pid, of(*pid))).collect();
+    let mut waits: BTreeMap<Pid, usize> = BTreeMap::new();
+    for parent in parents.values().flatten() {
+        *waits.entry(*parent).or_default() += 1;
+    }
+    // From the leaves up: a parent follows once all its children are summed.
+    let mut done: Vec<Pid> =
+        parents.keys().filter(|pid| !waits.contains_key(pid)).copied().collect();
+    while let Some(pid) = done.pop() {
+        let Some(parent) = parents.get(&pid).copied().flatten() else { continue };
+        let own = sums.get(&pid).copied().unwrap_or_default();
+        if let Some(sum) = sums.get_mut(&parent) {
+            *sum += own;
+        }
+        if let Some(left) = waits.get_mut(&parent) {
+            *left -= 1;
+            if *left == 0 {
+                done.push(parent);
+            }
         }
     }
     sums
@@ -146,6 +161,16 @@ mod tests {
         let rows = tree(&parents, &BTreeSet::from([Pid(1)]), Ord::cmp);
         assert_eq!(rows.len(), 1);
         assert_eq!((rows[0].folded, rows[0].hidden), (Some(true), 3));
+    }
+
+    #[test]
+    fn a_chain_of_very_many_processes_costs_no_more_than_as_many_side_by_side() {
+        const MANY: u32 = 50_000;
+        let chain = (0..MANY).map(|pid| (Pid(pid), pid.checked_sub(1).map(Pid))).collect();
+        let rows = tree(&chain, &BTreeSet::new(), Ord::cmp);
+        assert_eq!(rows.len(), MANY as usize);
+        assert!(rows.iter().all(|row| row.goes_on.len() <= DEEPEST));
+        assert!((sums(&chain, |_| 1.0)[&Pid(0)] - f64::from(MANY)).abs() < 0.5);
     }
 
     proptest! {

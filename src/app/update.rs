@@ -9,6 +9,7 @@ use crate::model::{Finding, Frame, Pid, Severity};
 use super::action::Action;
 use super::key::Key;
 use super::keymap::action_for;
+use super::pointer::{Press, Spot};
 use super::procs::Looked;
 use super::prompt::{Asked, Prompt, Typed};
 use super::signal::Signal;
@@ -25,6 +26,8 @@ pub enum Msg {
     Key(Key),
     /// An action was asked for by other means than a key.
     Action(Action),
+    /// The pointer was used, over what stood at its place on the screen.
+    Point(Press, Spot),
     /// The terminal has another size.
     Resize(u16, u16),
     /// A sample was taken or replayed.
@@ -162,6 +165,7 @@ impl State {
                 None => action_for(key).map_or_else(Vec::new, |action| self.act(action)),
             },
             Msg::Action(action) => self.act(action),
+            Msg::Point(press, spot) => self.point(press, spot),
             Msg::Resize(width, height) => {
                 self.size = (width, height);
                 Vec::new()
@@ -241,14 +245,10 @@ impl State {
         if self.bell && severe { vec![Effect::Bell] } else { Vec::new() }
     }
 
-    fn act(&mut self, action: Action) -> Vec<Effect> {
+    pub(super) fn act(&mut self, action: Action) -> Vec<Effect> {
         // Where a replay stands, no time goes by that would take the line away.
         if self.is_replay() && (self.transport.cursor().is_some() || self.ended.is_some()) {
             self.message = None;
-        }
-        if let Some(why) = action.unavailable() {
-            self.say(why);
-            return Vec::new();
         }
         match action {
             Action::Quit => return vec![Effect::Quit],
@@ -292,14 +292,15 @@ impl State {
             Action::Screen(number) => self.show(number),
             Action::Mark => return self.ask(Asked::Note),
             Action::GoToTime => return self.ask(Asked::Time),
+            Action::Command => return self.ask(Asked::Command),
             Action::Record if self.can_record() => return vec![Effect::Record],
             Action::SaveLast if self.can_record() => return vec![Effect::SaveLast],
-            Action::Record | Action::SaveLast | Action::Command => {}
+            Action::Record | Action::SaveLast => {}
         }
         Vec::new()
     }
 
-    /// Shows the screen of this number. One that is not there was answered before.
+    /// Shows the screen of this number, where there is one.
     fn show(&mut self, number: u8) {
         self.overlay = None;
         if let Some(screen) = ScreenKind::numbered(number) {
@@ -340,8 +341,22 @@ impl State {
                 vec![Effect::Mark { unix_ms: self.shown_unix_ms(), note }]
             }
             (Typed::Done(text), Asked::Time) if !text.is_empty() => vec![Effect::GoTo(text)],
+            (Typed::Done(text), Asked::Command) if !text.is_empty() => self.run_named(&text),
             (Typed::On | Typed::Left | Typed::Done(_), _) => Vec::new(),
         }
+    }
+
+    /// Runs the one action that these words mean.
+    fn run_named(&mut self, text: &str) -> Vec<Effect> {
+        match Action::meant_by(text)[..] {
+            [action] => return self.act(action),
+            [] => self.say(format!("no action is called '{text}'; ? lists them all")),
+            ref several => {
+                let names: Vec<&str> = several.iter().map(|action| action.name()).collect();
+                self.say(format!("'{text}' can mean {}", names.join(", ")));
+            }
+        }
+        Vec::new()
     }
 
     pub(super) fn say(&mut self, text: String) {
@@ -372,7 +387,15 @@ impl State {
             self.overlay = None;
         } else if self.drill() {
             // What is below the chosen row is shown now.
-        } else if let Some(finding) = self.verdict() {
+        } else {
+            return self.open_verdict();
+        }
+        Vec::new()
+    }
+
+    /// Shows the finding that the verdict tells in full.
+    pub(super) fn open_verdict(&mut self) -> Vec<Effect> {
+        if let Some(finding) = self.verdict() {
             self.overlay = Some(Overlay::Finding { id: finding.id, scroll: 0 });
         } else {
             self.say("no finding holds at this moment".to_owned());

@@ -181,7 +181,7 @@ pub(super) const FLAGS: &[Flag] = &[
         id: "interval",
         default: "1s",
         allows: |word| cli::interval(word).is_ok(),
-        range: "a time between \"100ms\" and \"60s\"",
+        range: "a time between \"100ms\" and \"10s\"",
         what: "Time between ticks (--interval).",
         ..Flag::blank()
     },
@@ -202,6 +202,16 @@ pub(super) const FLAGS: &[Flag] = &[
         quoted: false,
         range: "true or false",
         what: "Plain ASCII instead of line and block characters (--ascii).",
+        ..Flag::blank()
+    },
+    Flag {
+        section: "screen",
+        name: "no_mouse",
+        id: "no_mouse",
+        default: "false",
+        quoted: false,
+        range: "true or false",
+        what: "Leave the mouse to the terminal, which then selects text without Shift (--no-mouse).",
         ..Flag::blank()
     },
     Flag {

@@ -1,5 +1,7 @@
 //! Processes.
 
+use std::sync::Arc;
+
 use super::counter::{rate, rise, rises};
 use crate::model::Sample;
 use crate::model::frame::ProcRates;
@@ -8,6 +10,10 @@ use crate::model::sample::ProcSample;
 
 /// Whether a pid names the same process in both samples, as far as the inventory tells.
 pub(super) fn is_same(prev: Option<&Sample>, now: &Sample, pid: Pid) -> bool {
+    // Mostly nothing was named anew, and a box has many processes.
+    if prev.is_some_and(|prev| Arc::ptr_eq(&prev.inventory, &now.inventory)) {
+        return true;
+    }
     let started = |sample: &Sample| sample.inventory.proc(pid).map(|info| info.start_ticks);
     match (prev.and_then(started), started(now)) {
         (Some(before), Some(now)) => before == now,

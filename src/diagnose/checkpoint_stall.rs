@@ -252,7 +252,7 @@ impl Watch {
         let count = self.events.len();
         let mean = self.events.iter().map(Event::seconds).sum::<f64>() / count.max(1) as f64;
         let pid = self.events.back().map(|event| event.pid);
-        let name = pid.map_or_else(String::new, |pid| name_of(scene.frame, run, pid));
+        let name = pid.map_or_else(String::new, |pid| name_of(&scene.frame.sample, run, pid));
         let by_frames = self.events.iter().all(|event| event.by_frames);
         let what =
             if by_frames { "to save checkpoints" } else { "while it writes, as for checkpoints" };

@@ -1,6 +1,7 @@
 //! The engine: takes frames, keeps what the rules need, hands out what changed.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::Verdict;
 use super::audit::Watched;
@@ -10,7 +11,8 @@ use super::now::{self, RunState};
 use super::rules::Rules;
 use super::settings::Settings;
 use super::trainer::Trainer;
-use crate::model::{Finding, Frame, Pid, RunId};
+use crate::model::inventory::RunInfo;
+use crate::model::{Finding, Frame, Pid, RunId, Sample};
 
 /// Trainers and runs watched at once.
 const MAX_TRAINERS: usize = 256;
@@ -35,7 +37,8 @@ pub struct Engine {
     trainers: BTreeMap<Pid, Trainer>,
     rules: Rules,
     ledger: Ledger,
-    now: Vec<RunState>,
+    /// The sample taken in last.
+    sample: Option<Arc<Sample>>,
     watched: Watched,
 }
 
@@ -59,7 +62,7 @@ impl Engine {
         self.last_ms = Some(now_ms);
         self.ledger.tick(frame);
         self.observe(frame);
-        self.say_now(frame);
+        self.sample = Some(Arc::clone(&frame.sample));
         let trainers: Vec<&Trainer> = self.trainers.values().collect();
         self.rules.step(frame, &trainers, &self.settings, &mut self.ledger);
         self.watched.push(frame, self.rules.starved.verdicts());
@@ -73,9 +76,16 @@ impl Engine {
         self.ledger.all()
     }
 
-    /// What each run does now, by the last two seconds. Provisional: no event follows from it.
+    /// What each run does now, by the last two seconds. Provisional: no event follows from it. It is
+    /// worked out when it is asked for: a replay takes thousands of ticks for one that is shown.
     pub fn now(&self) -> Vec<RunState> {
-        self.now.clone()
+        let Some(sample) = &self.sample else { return Vec::new() };
+        let state = |info: &Arc<RunInfo>| {
+            let trainers: Vec<&Trainer> =
+                info.trainers.iter().filter_map(|pid| self.trainers.get(pid)).collect();
+            (!trainers.is_empty()).then(|| now::state(sample, info.run, &trainers))
+        };
+        sample.inventory.runs.iter().filter_map(state).collect()
     }
 
     /// What the time of each trainer went into, for a screen or a report.
@@ -130,17 +140,6 @@ impl Engine {
         }
         let now_ms = frame.sample.stamp.mono_ms;
         self.trainers.retain(|_, trainer| trainer.seen_ms == now_ms);
-    }
-
-    fn say_now(&mut self, frame: &Frame) {
-        self.now.clear();
-        for info in &frame.sample.inventory.runs {
-            let trainers: Vec<&Trainer> =
-                info.trainers.iter().filter_map(|pid| self.trainers.get(pid)).collect();
-            if !trainers.is_empty() {
-                self.now.push(now::state(frame, info.run, &trainers));
-            }
-        }
     }
 }
 

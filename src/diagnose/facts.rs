@@ -1,11 +1,13 @@
 //! What a window of ticks says.
 
 use super::tick::{Counts, Gate, Tick, share};
-use super::used::Used;
+use super::used::{Used, Uses};
 use crate::model::Bound;
 
 /// A tick whose share of waiting is below this one belongs to no wait.
 const WAITING_TICK: f64 = 0.05;
+/// A tick that ends later than so many times its span after the one before it does not follow it.
+const NEXT: f64 = 1.5;
 /// Less of the window than this with a utilization, and the GPU's share of it is not known.
 const GPU_COVER: f64 = 0.6;
 
@@ -67,13 +69,13 @@ pub(super) struct Facts {
 
 /// A mean weighted by time.
 #[derive(Clone, Copy, Default)]
-struct Mean {
+pub(super) struct Mean {
     sum: f64,
     weight: f64,
 }
 
 impl Mean {
-    fn add(&mut self, value: Option<f32>, weight: f64) {
+    pub(super) fn add(&mut self, value: Option<f32>, weight: f64) {
         if let Some(value) = value {
             self.sum += f64::from(value) * weight;
             self.weight += weight;
@@ -81,7 +83,143 @@ impl Mean {
     }
 
     fn get(self) -> Option<f64> {
-        (self.weight > 0.0).then(|| self.sum / self.weight)
+        self.over(0.0)
+    }
+
+    /// `None` where less than this was known.
+    pub(super) fn over(self, weight: f64) -> Option<f64> {
+        (self.weight > 0.0 && self.weight >= weight).then(|| self.sum / self.weight)
+    }
+}
+
+/// The little that tells whether the rest of a window is worth a look.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Glance {
+    pub covered: f64,
+    pub looks: f64,
+    pub steps: f64,
+    pub blocked: Option<f64>,
+}
+
+impl Glance {
+    /// Sums the ticks of plain training among these. `None` where there is none.
+    pub(super) fn of<'a>(ticks: impl Iterator<Item = &'a Tick>) -> Option<Self> {
+        let (mut covered, mut counts, mut any) = (0.0, Counts::default(), false);
+        for tick in ticks.filter(|tick| tick.gate == Gate::Open) {
+            any = true;
+            covered += f64::from(tick.span);
+            counts.add_waits(&tick.counts);
+        }
+        any.then(|| Self {
+            covered,
+            looks: f64::from(counts.looks.unwrap_or_default()),
+            steps: f64::from(counts.steps.unwrap_or_default()),
+            blocked: share(counts.wait, counts.looks),
+        })
+    }
+}
+
+/// Ticks, summed one by one: a window may hold hundreds of them, and each is large.
+#[derive(Default)]
+struct Sums {
+    /// Begin of the first tick and end of the last, in milliseconds since the Unix epoch.
+    span: Option<(i64, i64)>,
+    bound: Option<Bound>,
+    covered: f64,
+    all: Counts,
+    waiting: Counts,
+    gpu: Mean,
+    /// Used share of the CPU limit, and cores left under it.
+    cpu: [Mean; 2],
+    read: Mean,
+    /// Bytes read, time of a read, queue, time busy.
+    disk: [Mean; 4],
+    used: Uses,
+    /// Ticks with batches finished out of order, and ticks in which that is known.
+    stash: (u32, u32),
+    /// Separate waits, the seconds of the longest, and of the one that goes on.
+    waits: u32,
+    longest_wait: f64,
+    wait: f64,
+    last_ms: Option<u64>,
+}
+
+impl Sums {
+    fn add(&mut self, tick: &Tick) {
+        let span = f64::from(tick.span);
+        let begin = tick.unix_ms - (span * 1e3) as i64;
+        self.span = Some((self.span.map_or(begin, |span| span.0), tick.unix_ms));
+        self.bound = Some(tick.wait_bound);
+        self.covered += span;
+        self.all.add(&tick.counts);
+        self.gpu.add(tick.gpu, span);
+        let waits = tick.counts.wait_share().is_some_and(|share| share >= WAITING_TICK);
+        if !waits || !self.follows(tick) {
+            self.wait = 0.0;
+        }
+        self.last_ms = Some(tick.mono_ms);
+        if !waits {
+            return;
+        }
+        if self.wait == 0.0 {
+            self.waits += 1;
+        }
+        self.wait += span;
+        self.longest_wait = self.longest_wait.max(self.wait);
+        self.add_waiting(tick, span);
+    }
+
+    /// What lies on both sides of ticks that do not count is not one wait.
+    fn follows(&self, tick: &Tick) -> bool {
+        let next_ms = |last: u64| last + (NEXT * f64::from(tick.span) * 1e3) as u64;
+        self.last_ms.is_none_or(|last| tick.mono_ms <= next_ms(last))
+    }
+
+    fn add_waiting(&mut self, tick: &Tick, span: f64) {
+        self.waiting.add(&tick.counts);
+        let [used, left] = &mut self.cpu;
+        used.add(tick.cpu.map(|cpu| cpu.0), span);
+        left.add(tick.cpu.map(|cpu| cpu.1), span);
+        self.read.add(tick.read, span);
+        let parts = [tick.disk.read, tick.disk.wait, tick.disk.queue, tick.disk.busy];
+        for (mean, part) in self.disk.iter_mut().zip(parts) {
+            mean.add(part, span);
+        }
+        self.used.add(tick);
+        if let Some(stash) = tick.stash {
+            self.stash = (self.stash.0 + u32::from(stash), self.stash.1 + 1);
+        }
+    }
+
+    fn facts(&self) -> Option<Facts> {
+        let (all, waiting) = (&self.all, &self.waiting);
+        let [disk_read, disk_wait, disk_queue, disk_busy] = self.disk.map(Mean::get);
+        Some(Facts {
+            span: self.span?,
+            covered: self.covered,
+            looks: f64::from(all.looks.unwrap_or_default()),
+            steps: f64::from(all.steps.unwrap_or_default()),
+            blocked: share(all.wait, all.looks),
+            delivery: share(waiting.delivery, waiting.wait),
+            empty: share(all.empty, all.looks),
+            idle_waiting: share(all.wait_idle, all.wait_worker),
+            shares: worker_shares(waiting),
+            all_shares: worker_shares(all),
+            stash: (self.stash.1 > 0).then(|| f64::from(self.stash.0) / f64::from(self.stash.1)),
+            waits: self.waits,
+            longest_wait: self.longest_wait,
+            bound: self.bound?,
+            gpu: self.gpu.over(GPU_COVER * self.covered),
+            cpu: self.cpu[0].get().zip(self.cpu[1].get()),
+            read: self.read.get(),
+            disk_read,
+            disk_wait,
+            disk_queue,
+            disk_busy,
+            used: self.used.means(),
+            main_waits: main_waits(waiting),
+            main_outside: main_outside(all),
+        })
     }
 }
 
@@ -93,121 +231,9 @@ impl Facts {
 
     /// Sums ticks whatever they count as, oldest first.
     pub(super) fn of_all<'a>(ticks: impl Iterator<Item = &'a Tick>) -> Option<Self> {
-        let ticks: Vec<&Tick> = ticks.collect();
-        let (first, last) = (ticks.first()?, ticks.last()?);
-        let waiting: Vec<&Tick> = ticks.iter().copied().filter(|tick| waits(tick)).collect();
-        let all = total(&ticks);
-        let of_waiting = total(&waiting);
-        let covered = ticks.iter().map(|tick| f64::from(tick.span)).sum();
-        let (waits, longest_wait) = stretches(&ticks);
-        let gpu_known: f64 =
-            ticks.iter().filter(|tick| tick.gpu.is_some()).map(|tick| f64::from(tick.span)).sum();
-        let gpu = mean(&ticks, |tick| tick.gpu).filter(|_| gpu_known >= GPU_COVER * covered);
-        let stash = waiting.iter().filter_map(|tick| tick.stash);
-        let stash = (stash.clone().filter(|some| *some).count(), stash.count());
-        Some(Self {
-            span: (first.unix_ms - (f64::from(first.span) * 1e3) as i64, last.unix_ms),
-            covered,
-            looks: f64::from(all.looks.unwrap_or_default()),
-            steps: f64::from(all.steps.unwrap_or_default()),
-            blocked: share(all.wait, all.looks),
-            delivery: share(of_waiting.delivery, of_waiting.wait),
-            empty: share(all.empty, all.looks),
-            idle_waiting: share(all.wait_idle, all.wait_worker),
-            shares: worker_shares(&of_waiting),
-            all_shares: worker_shares(&all),
-            stash: (stash.1 > 0).then(|| stash.0 as f64 / stash.1 as f64),
-            waits,
-            longest_wait,
-            bound: last.wait_bound,
-            gpu,
-            cpu: mean(&waiting, |tick| tick.cpu.map(|cpu| cpu.0))
-                .zip(mean(&waiting, |tick| tick.cpu.map(|cpu| cpu.1))),
-            read: mean(&waiting, |tick| tick.read),
-            disk_read: mean(&waiting, |tick| tick.disk.read),
-            disk_wait: mean(&waiting, |tick| tick.disk.wait),
-            disk_queue: mean(&waiting, |tick| tick.disk.queue),
-            disk_busy: mean(&waiting, |tick| tick.disk.busy),
-            used: Used::of(&waiting),
-            main_waits: main_waits(&of_waiting),
-            main_outside: main_outside(&all),
-        })
-    }
-}
-
-fn waits(tick: &Tick) -> bool {
-    tick.counts.wait_share().is_some_and(|share| share >= WAITING_TICK)
-}
-
-fn mean(ticks: &[&Tick], value: impl Fn(&Tick) -> Option<f32>) -> Option<f64> {
-    let mut mean = Mean::default();
-    for tick in ticks {
-        mean.add(value(tick), f64::from(tick.span));
-    }
-    mean.get()
-}
-
-/// How many separate waits there are, and the seconds of the longest.
-fn stretches(ticks: &[&Tick]) -> (u32, f64) {
-    let (mut count, mut longest, mut current) = (0, 0.0_f64, 0.0);
-    for tick in ticks {
-        if !waits(tick) {
-            current = 0.0;
-            continue;
-        }
-        if current == 0.0 {
-            count += 1;
-        }
-        current += f64::from(tick.span);
-        longest = longest.max(current);
-    }
-    (count, longest)
-}
-
-/// Sums counts. A count is summed with those that it is held against, or not at all.
-fn total(ticks: &[&Tick]) -> Counts {
-    let sum = |parts: &[fn(&Counts) -> Option<f32>], which: usize| -> Option<f32> {
-        let mut sum = None;
-        for counts in ticks.iter().map(|tick| &tick.counts) {
-            if parts.iter().all(|part| part(counts).is_some()) {
-                let value = parts.get(which).and_then(|part| part(counts));
-                *sum.get_or_insert(0.0) += value.unwrap_or_default();
-            }
-        }
-        sum
-    };
-    let states: &[fn(&Counts) -> Option<f32>] =
-        &[|c| c.run, |c| c.runq, |c| c.disk, |c| c.net, |c| c.idle, |c| c.other];
-    let main_wait: &[fn(&Counts) -> Option<f32>] =
-        &[|c| c.wait_run, |c| c.wait_disk, |c| c.wait_net, |c| c.main_wait];
-    Counts {
-        looks: sum(&[|c| c.looks, |c| c.wait], 0),
-        wait: sum(&[|c| c.looks, |c| c.wait], 1),
-        delivery: sum(&[|c| c.delivery, |c| c.wait], 0),
-        empty: sum(&[|c| c.looks, |c| c.wait, |c| c.empty], 2),
-        wait_idle: sum(&[|c| c.wait_idle, |c| c.wait_worker], 0),
-        wait_worker: sum(&[|c| c.wait_idle, |c| c.wait_worker], 1),
-        steps: sum(&[|c| c.steps], 0),
-        ready: sum(&[|c| c.looks, |c| c.ready], 1),
-        run: sum(states, 0),
-        runq: sum(states, 1),
-        disk: sum(states, 2),
-        net: sum(states, 3),
-        idle: sum(states, 4),
-        other: sum(states, 5),
-        wait_run: sum(main_wait, 0),
-        wait_disk: sum(main_wait, 1),
-        wait_net: sum(main_wait, 2),
-        main_wait: sum(main_wait, 3),
-        main: sum(&[|c| c.main], 0),
-        main_forward: sum(&[|c| c.main_forward, |c| c.main], 0),
-        main_learning: sum(&[|c| c.main_learning, |c| c.main], 0),
-        main_workers: sum(&[|c| c.main_workers, |c| c.main], 0),
-        main_model: sum(&[|c| c.main_model, |c| c.main], 0),
-        main_logging: sum(&[|c| c.main_logging, |c| c.main], 0),
-        main_compile: sum(&[|c| c.main_compile, |c| c.main], 0),
-        main_checkpoint: sum(&[|c| c.main_checkpoint, |c| c.main], 0),
-        main_validation: sum(&[|c| c.main_validation, |c| c.main], 0),
+        let mut sums = Sums::default();
+        ticks.for_each(|tick| sums.add(tick));
+        sums.facts()
     }
 }
 

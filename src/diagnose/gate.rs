@@ -2,7 +2,7 @@
 //! evaluation. Where the main thread's Python frames can be read they tell; elsewhere what the process
 //! and its GPU do has to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use super::settings::Settings;
 use super::tick::{Counts, Gate, share};
@@ -12,6 +12,10 @@ use crate::model::{LoaderId, Pid};
 const BOUNDARY_STEPS: u64 = 2;
 /// … and at most so many times the least time.
 const BOUNDARY_MOST: f64 = 6.0;
+/// Where epochs are short, this part of the longest of the last [`EPOCHS`] is left out at most, so that
+/// the rest of each can be judged.
+const BOUNDARY_PART: f64 = 1.0 / 3.0;
+const EPOCHS: usize = 4;
 /// A loader that stood for so many of its steps (and at least the boundary's time) starts anew.
 const STOOD_STEPS: f64 = 4.0;
 /// Writing faster than this while nothing else goes on is a checkpoint: a proposal, not measured.
@@ -45,6 +49,8 @@ pub(super) struct Gates {
     steps: u64,
     moving_seconds: f64,
     boundary: Option<(u64, u64)>,
+    /// When the last boundaries were, the newest last: one more than [`EPOCHS`] at most.
+    begun_ms: VecDeque<u64>,
     /// Boundaries seen.
     pub(super) boundaries: u32,
 }
@@ -86,6 +92,10 @@ impl Gates {
         if boundary {
             self.boundaries = self.boundaries.saturating_add(1);
             self.boundary = Some((moment.now_ms, 0));
+            if self.begun_ms.len() > EPOCHS {
+                self.begun_ms.pop_front();
+            }
+            self.begun_ms.push_back(moment.now_ms);
         }
         let within_boundary = self.within_boundary(moment, steps, settings);
         if moment.evaluates {
@@ -118,6 +128,11 @@ impl Gates {
     fn standing(&self, settings: &Settings) -> f64 {
         let step = self.moving_seconds / (self.steps.max(1) as f64);
         settings.boundary.max(STOOD_STEPS * step)
+    }
+
+    /// Whether a tick was judged yet.
+    pub(super) fn has_begun(&self) -> bool {
+        self.first_ms.is_some()
     }
 
     /// Whether any batch was taken since the trainer was found.
@@ -156,15 +171,25 @@ impl Gates {
         }
     }
 
+    /// Seconds that are left out after a boundary, once the workers have taken their steps.
+    fn least(&self, settings: &Settings) -> f64 {
+        if self.begun_ms.len() <= EPOCHS {
+            return settings.boundary;
+        }
+        let epochs = self.begun_ms.iter().zip(self.begun_ms.iter().skip(1));
+        let longest = epochs.map(|(from, to)| to.saturating_sub(*from)).max().unwrap_or_default();
+        settings.boundary.min(BOUNDARY_PART * longest as f64 / 1e3)
+    }
+
     fn within_boundary(&mut self, moment: &Moment<'_>, steps: u64, settings: &Settings) -> bool {
+        let least = self.least(settings);
         let Some((since, taken)) = &mut self.boundary else {
             return false;
         };
         *taken += steps;
         let seconds = moment.now_ms.saturating_sub(*since) as f64 / 1e3;
         let enough = *taken >= BOUNDARY_STEPS * moment.workers.len() as u64;
-        if seconds >= settings.boundary && (enough || seconds >= BOUNDARY_MOST * settings.boundary)
-        {
+        if seconds >= least && (enough || seconds >= BOUNDARY_MOST * least) {
             self.boundary = None;
         }
         self.boundary.is_some()

@@ -23,28 +23,32 @@ pub(super) struct Held {
     parts: Vec<Part>,
     /// GPU-seconds that are counted already.
     counted: f64,
+    /// Up to when time is counted, in milliseconds since the Unix epoch.
+    until: Option<i64>,
 }
 
 impl Held {
     /// A cause holds until the end of the span, and the finding has cost so many GPU-seconds by then. The
     /// begin of the span counts where the cause is new.
     pub(super) fn count(&mut self, cause: Cause, (from, to): (i64, i64), cost: Option<f64>) {
-        let before = self.parts.iter().map(|part| part.span.1).max();
+        // Of a cause that finds no room, too: what it took is no other's.
+        let from = self.until.unwrap_or(from);
+        self.until = Some(to.max(from));
+        let added = cost.map(|cost| (cost - self.counted).max(0.0));
+        self.counted += added.unwrap_or_default();
         let known = self.parts.iter().position(|part| part.cause == cause);
         let at = known.or_else(|| {
             let room = self.parts.len() < MAX_CAUSES;
             room.then(|| {
-                let span = (before.unwrap_or(from), to);
-                self.parts.push(Part { cause, span, seconds: 0.0, gpu_seconds: None });
+                self.parts.push(Part { cause, span: (from, to), seconds: 0.0, gpu_seconds: None });
                 self.parts.len() - 1
             })
         });
         let Some(part) = at.and_then(|at| self.parts.get_mut(at)) else { return };
-        part.seconds += to.saturating_sub(before.unwrap_or(from)).max(0) as f64 / 1e3;
+        part.seconds += to.saturating_sub(from).max(0) as f64 / 1e3;
         part.span.1 = to;
-        if let Some(cost) = cost {
-            *part.gpu_seconds.get_or_insert_default() += (cost - self.counted).max(0.0);
-            self.counted = cost;
+        if let Some(added) = added {
+            *part.gpu_seconds.get_or_insert_default() += added;
         }
     }
 
@@ -85,6 +89,20 @@ mod tests {
         assert_eq!(lines[0].text, "DISK-BOUND held for 30 s and took 11 GPU-seconds.");
         assert_eq!(lines[1].text, "PREP-BOUND held for 30 s and took 15 GPU-seconds.");
         assert!((lines[0].value + lines[1].value - 26.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn what_a_cause_took_that_finds_no_room_is_charged_to_no_other() {
+        let mut held = Held::default();
+        for (at, cause) in Cause::ALL.iter().copied().take(MAX_CAUSES + 1).enumerate() {
+            let at = at as i64 + 1;
+            held.count(cause, (0, at * 1000), Some(at as f64));
+        }
+        let last = MAX_CAUSES as i64 + 2;
+        held.count(Cause::ALL[0], (last * 1000, last * 1000), Some(last as f64));
+        let first = held.parts[0];
+        assert!((first.seconds - 2.0).abs() < 1e-9, "{first:?}");
+        assert!(first.gpu_seconds.is_some_and(|cost| (cost - 2.0).abs() < 1e-9), "{first:?}");
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub(super) static ABOUT: About = About {
 };
 
 /// Holding less than this is a context, not a job.
-static HELD_BYTES: Threshold = Threshold {
+pub(super) static HELD_BYTES: Threshold = Threshold {
     code: Rule::IdleHeld.code(),
     name: "held",
     default: (512_u64 << 20) as f64,

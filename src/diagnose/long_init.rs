@@ -161,7 +161,7 @@ impl Start {
             pid: Some(trainer.pid),
             title: format!(
                 "{} has held GPU {gpus} for {held} and has not taken its first step",
-                name_of(scene.frame, trainer.run, trainer.pid)
+                name_of(&scene.frame.sample, trainer.run, trainer.pid)
             ),
             evidence: self.evidence(scene, trainer, since, seconds, &gpus),
             advice: "Do what needs no GPU before one is held: download data and weights, install \

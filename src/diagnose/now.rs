@@ -5,7 +5,7 @@ use super::starved::{Loss, name_of};
 use super::tick::{Gate, Tick};
 use super::trainer::Trainer;
 use super::words;
-use crate::model::{Bound, Frame, Gap, Pid, Reading, RunId, Severity};
+use crate::model::{Bound, Gap, Pid, Reading, RunId, Sample, Severity};
 
 /// Seconds that the line looks back.
 const LOOKS_BACK: f64 = 2.0;
@@ -67,8 +67,8 @@ pub struct RunState {
 }
 
 /// The state line of a run.
-pub(super) fn state(frame: &Frame, run: RunId, trainers: &[&Trainer]) -> RunState {
-    let now_ms = frame.sample.stamp.mono_ms;
+pub(super) fn state(sample: &Sample, run: RunId, trainers: &[&Trainer]) -> RunState {
+    let now_ms = sample.stamp.mono_ms;
     let seen = trainers.iter().filter_map(|trainer| {
         let newest = trainer.newest()?;
         let ticks = || {
@@ -86,7 +86,7 @@ pub(super) fn state(frame: &Frame, run: RunId, trainers: &[&Trainer]) -> RunStat
     });
     let Some((trainer, newest, facts)) = worst else {
         let pid = trainers.first().map(|trainer| trainer.pid);
-        let name = name_of(frame, run, pid.unwrap_or_default());
+        let name = name_of(sample, run, pid.unwrap_or_default());
         return RunState {
             run,
             pid,
@@ -106,7 +106,7 @@ pub(super) fn state(frame: &Frame, run: RunId, trainers: &[&Trainer]) -> RunStat
         state,
         wait: Reading::from_option(facts.blocked, Gap::Failed),
         bound: facts.bound,
-        text: format!("{} {words}", name_of(frame, run, trainer.pid)),
+        text: format!("{} {words}", name_of(sample, run, trainer.pid)),
         severity: loss.filter(|_| waits).and_then(|loss| loss.severity(f64::MAX, facts.bound)),
     }
 }

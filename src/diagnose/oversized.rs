@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::ledger::{Ledger, Said};
-use super::need::preallocates;
 use super::parts::{Mean, SLOWDOWNS, fresh, memory, power};
 use super::rules::{Check, Scene};
 use super::settings::Settings;
@@ -261,7 +260,7 @@ impl Sizing {
             sizing: self,
             span: (self.first_unix_ms, self.last_unix_ms),
             lone: ranks <= 1 && trainer.gpus.len() == 1,
-            ahead: preallocates(scene.frame, trainer),
+            ahead: trainer.ahead,
         };
         if scene.starves(trainer.run) {
             ledger.remark(trainer.run, unfed::line(&case, scene.settings));

@@ -119,7 +119,7 @@ fn by_activity(
     evidence.extend(tensor.into_iter().chain(dram));
     let title = format!(
         "{} keeps at most {} of the multiprocessors of GPU {} at work",
-        name_of(case.frame, case.trainer.run, case.trainer.pid),
+        name_of(&case.frame.sample, case.trainer.run, case.trainer.pid),
         words::percent(active),
         case.gpu
     );
@@ -137,7 +137,7 @@ fn by_utilization_and_power(
     let power = p95(windows, |point| point.power).filter(|share| *share < most_power)?;
     let title = format!(
         "{} uses GPU {} at most {} of the time and draws at most {} of its power limit",
-        name_of(case.frame, case.trainer.run, case.trainer.pid),
+        name_of(&case.frame.sample, case.trainer.run, case.trainer.pid),
         case.gpu,
         words::percent(util),
         words::percent(power)

@@ -51,7 +51,7 @@ pub(super) fn test(case: &Case<'_>, settings: &Settings) -> Option<Said> {
     if total <= 0.0 || need / total > most {
         return None;
     }
-    let name = name_of(case.frame, case.trainer.run, case.trainer.pid);
+    let name = name_of(&case.frame.sample, case.trainer.run, case.trainer.pid);
     let (peak, device) = (words::memory(need), words::memory(total));
     let enough = memory_enough(need);
     let text = format!("the peak of its memory is {peak} of {device}");

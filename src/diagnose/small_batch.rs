@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use super::about::{About, Threshold};
 use super::alarm::{Alarm, LONG, in_force};
 use super::ledger::{Ledger, Said};
-use super::need::preallocates;
 use super::parts::{COVER, Part, Window, fresh, main_runs, training};
 use super::rules::{Check, Scene};
 use super::settings::Settings;
@@ -89,7 +88,7 @@ impl Check for SmallBatch {
                     alarm.end(ledger);
                     continue;
                 }
-                let unknown = preallocates(scene.frame, trainer).is_some();
+                let unknown = trainer.ahead.is_some();
                 let known = window.sum(timing.window).filter(|_| !unknown);
                 let Some(case) = known.and_then(|sum| Case::of(sum, window, timing.window)) else {
                     alarm.blind(stamp.mono_ms, ledger);
@@ -187,7 +186,7 @@ impl Case {
 
 fn said(scene: &Scene<'_>, trainer: &Trainer, gpu: GpuId, case: &Case) -> Said {
     let full = case.full(scene.settings, 1.0);
-    let name = name_of(scene.frame, trainer.run, trainer.pid);
+    let name = name_of(&scene.frame.sample, trainer.run, trainer.pid);
     let busy = words::percent(case.util);
     let with = case.sm.map_or_else(String::new, |sm| {
         format!(" with {} of its multiprocessors", words::percent(sm))

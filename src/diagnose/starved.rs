@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::about::{About, Threshold};
 use super::cause::{self, Case, Explained};
 use super::charge::Lost;
-use super::facts::Facts;
+use super::facts::{Facts, Glance};
 use super::held::Held;
 use super::latch::{Edge, Latch};
 use super::ledger::{Ledger, Said};
@@ -14,7 +14,7 @@ use super::rules::{Check, Scene};
 use super::settings::{Settings, Timing};
 use super::trainer::Trainer;
 use super::{Verdict, words};
-use crate::model::{Cause, Evidence, Frame, GpuId, Pid, Rule, RunId, Severity, Stamp};
+use crate::model::{Cause, Evidence, GpuId, Pid, Rule, RunId, Sample, Severity, Stamp};
 
 pub(super) static ABOUT: About = About {
     code: Rule::Starved.code(),
@@ -365,8 +365,8 @@ fn lasts(trainer: &Trainer, now_ms: u64, timing: Timing, settings: &Settings) ->
         let from = now_ms.saturating_sub((length * f64::from(part + 1)) as u64);
         let to = now_ms.saturating_sub((length * f64::from(part)) as u64);
         let ticks = trainer.recent(now_ms, timing.window);
-        let facts = Facts::of(ticks.filter(|tick| from < tick.mono_ms && tick.mono_ms <= to));
-        facts.and_then(|facts| facts.blocked).is_some_and(|blocked| blocked >= least)
+        let glance = Glance::of(ticks.filter(|tick| from < tick.mono_ms && tick.mono_ms <= to));
+        glance.and_then(|glance| glance.blocked).is_some_and(|blocked| blocked >= least)
     })
 }
 
@@ -393,7 +393,7 @@ fn words_of(
         pid: Some(trainer.pid),
         title: format!(
             "{} waits for data {mark}{} of the time: {}",
-            name_of(scene.frame, run, trainer.pid),
+            name_of(&scene.frame.sample, run, trainer.pid),
             words::percent(worst.blocked),
             why.because
         ),
@@ -413,8 +413,8 @@ fn lost(scene: &Scene<'_>, run: RunId, loss: Loss) -> Option<Lost> {
 }
 
 /// The run's name, with the rank where there are several.
-pub(super) fn name_of(frame: &Frame, run: RunId, pid: Pid) -> String {
-    let inventory = &frame.sample.inventory;
+pub(super) fn name_of(sample: &Sample, run: RunId, pid: Pid) -> String {
+    let inventory = &sample.inventory;
     let info = inventory.run(run);
     let name = info.map(|info| words::name(&info.name)).filter(|name| !name.is_empty());
     let name = name.unwrap_or_else(|| format!("pid {pid}"));
@@ -429,7 +429,7 @@ pub(super) fn name_of(frame: &Frame, run: RunId, pid: Pid) -> String {
 pub(super) fn users_of(scene: &Scene<'_>, gpu: GpuId) -> String {
     let mut users = scene.trainers.iter().filter(|trainer| trainer.gpus.contains(&gpu));
     let first = users.next();
-    let name = first.map(|trainer| name_of(scene.frame, trainer.run, trainer.pid));
+    let name = first.map(|trainer| name_of(&scene.frame.sample, trainer.run, trainer.pid));
     match (name.unwrap_or_default(), users.count()) {
         (name, 0) => name,
         (name, 1) => format!("{name} and 1 other trainer"),

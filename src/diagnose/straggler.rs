@@ -379,7 +379,7 @@ impl Case {
     }
 
     fn said(&self, scene: &Scene<'_>, run: RunId, trainers: &[&Trainer]) -> Said {
-        let name = name_of(scene.frame, run, self.late);
+        let name = name_of(&scene.frame.sample, run, self.late);
         let why = self.why(scene.settings.of(&COVERS));
         let because = match why {
             Why::Loader(blocked) => {

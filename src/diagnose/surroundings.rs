@@ -89,13 +89,6 @@ fn is_above(above: &str, path: &str) -> bool {
     path.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// Bytes a second that processes read from storage; `None` unless all of them could be read.
-pub(super) fn reads(frame: &Frame, pids: &[Pid]) -> Option<f32> {
-    let rates = |pid: &Pid| proc(frame, *pid)?.read_bytes_per_second.ok();
-    let sum: Option<f64> = pids.iter().map(rates).sum();
-    sum.filter(|_| !pids.is_empty()).map(|sum| sum as f32)
-}
-
 /// Bytes a second that a process writes to storage.
 pub(super) fn writes(frame: &Frame, pid: Pid) -> Option<f64> {
     proc(frame, pid)?.write_bytes_per_second.ok()
@@ -107,11 +100,6 @@ pub(super) fn power(frame: &Frame, gpus: &[GpuId]) -> Option<f64> {
     let watts = frame.sample.gpus.iter().filter(of).filter_map(|gpu| gpu.power_watts.ok());
     let (sum, count) = watts.fold((0.0, 0), |(sum, count), watts| (sum + watts, count + 1));
     (count > 0).then(|| sum / f64::from(count))
-}
-
-/// Cores that a process uses.
-pub(super) fn cores(frame: &Frame, pid: Pid) -> Option<f64> {
-    proc(frame, pid)?.cpu_cores.ok()
 }
 
 fn proc(frame: &Frame, pid: Pid) -> Option<&ProcRates> {

@@ -59,6 +59,15 @@ pub(super) struct Counts {
     pub main_validation: Option<f32>,
 }
 
+/// Adds counts to their sums where all of them, and these others, are known.
+macro_rules! together {
+    ($sums:ident, $more:ident: $($name:ident),+ $(; with $($other:ident),+)?) => {
+        if $($more.$name.is_some())&&+ $($(&& $more.$other.is_some())+)? {
+            $( *$sums.$name.get_or_insert(0.0) += $more.$name.unwrap_or_default(); )+
+        }
+    };
+}
+
 impl Counts {
     /// What was added between two rows of the same loader.
     pub(super) fn between(before: &LoaderSample, now: &LoaderSample) -> Self {
@@ -113,6 +122,34 @@ impl Counts {
                 now.main_validation_samples_total,
             ),
         }
+    }
+
+    /// Adds those of a tick. A count is added with those that it is held against, or not at all.
+    pub(super) fn add(&mut self, more: &Self) {
+        self.add_waits(more);
+        together!(self, more: empty; with looks, wait);
+        together!(self, more: ready; with looks);
+        together!(self, more: delivery; with wait);
+        together!(self, more: wait_idle, wait_worker);
+        together!(self, more: run, runq, disk, net, idle, other);
+        together!(self, more: wait_run, wait_disk, wait_net, main_wait);
+        if more.main.is_some() {
+            together!(self, more: main);
+            together!(self, more: main_forward);
+            together!(self, more: main_learning);
+            together!(self, more: main_workers);
+            together!(self, more: main_model);
+            together!(self, more: main_logging);
+            together!(self, more: main_compile);
+            together!(self, more: main_checkpoint);
+            together!(self, more: main_validation);
+        }
+    }
+
+    /// The same of the looks at the loop and of its steps alone.
+    pub(super) fn add_waits(&mut self, more: &Self) {
+        together!(self, more: looks, wait);
+        together!(self, more: steps);
     }
 
     /// Share of the tick's looks that found the loop waiting.

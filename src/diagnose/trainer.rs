@@ -1,19 +1,21 @@
 //! One trainer over time: which of its loaders moves, and a bounded window of ticks.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use super::epochs::{self, Epochs};
 use super::evaluation::{Seen, Watch};
-use super::facts::Facts;
+use super::facts::{Facts, Glance};
 use super::gate::{CHECKPOINT_BYTES_PER_SECOND, Gates, Moment};
+use super::need::preallocates;
 use super::settings::{Settings, Timing};
 use super::surroundings as around;
 use super::tick::{Counts, Gate, Tick};
-use super::used::UseTick;
+use super::used::{Ours, UseTick};
 use crate::model::frame::DiskRates;
 use crate::model::inventory::{LoaderInfo, Storage};
 use crate::model::sample::LoaderSample;
-use crate::model::{Bound, Frame, GpuId, LoaderId, Pid, RunId};
+use crate::model::{Bound, Frame, GpuId, LoaderId, Pid, RunId, Sample};
 
 /// Ticks kept of one trainer: two minutes at 10 Hz.
 const MAX_TICKS: usize = 1200;
@@ -54,6 +56,8 @@ pub(super) struct Trainer {
     pub(super) prefetch: Option<u64>,
     /// Whether a thread copies its batches to pinned memory, where known.
     pub(super) pinned: Option<bool>,
+    /// Who takes memory ahead of its need: how much of it the job uses is not known then.
+    pub(super) ahead: Option<&'static str>,
     /// The box has a GPU at all.
     pub(super) box_has_gpu: bool,
     pub(super) seen_ms: u64,
@@ -63,7 +67,8 @@ pub(super) struct Trainer {
     /// What the epochs of its loaders took.
     pub(super) epochs: Epochs,
     ticks: VecDeque<Tick>,
-    before: BTreeMap<LoaderId, LoaderSample>,
+    /// The sample before, for what its loaders counted.
+    before: Option<Arc<Sample>>,
     floors: BTreeMap<Box<str>, f64>,
 }
 
@@ -82,13 +87,14 @@ impl Trainer {
             workers: None,
             prefetch: None,
             pinned: None,
+            ahead: None,
             box_has_gpu: false,
             seen_ms: 0,
             gates: Gates::default(),
             phases: Watch::default(),
             epochs: Epochs::default(),
             ticks: VecDeque::new(),
-            before: BTreeMap::new(),
+            before: None,
             floors: BTreeMap::new(),
         }
     }
@@ -105,6 +111,11 @@ impl Trainer {
             .map(|info| &**info)
             .filter(|i| i.pid == self.pid)
             .collect();
+        // Names change seldom, and to search them takes longer than all else here.
+        let same_names = |before: &Arc<Sample>| Arc::ptr_eq(&before.inventory, &sample.inventory);
+        if !self.before.as_ref().is_some_and(same_names) {
+            self.ahead = preallocates(&sample.inventory, self.pid);
+        }
         self.gpus = around::gpus_of(frame, self.pid, &infos);
         self.box_has_gpu = !sample.gpus.is_empty();
         self.read_limit = around::read_limit(frame, self.pid);
@@ -114,7 +125,7 @@ impl Trainer {
             sample.loaders.iter().filter(|row| row.pid == self.pid).collect();
         let added: Vec<(&LoaderSample, Counts)> = rows
             .iter()
-            .filter_map(|row| Some((*row, Counts::between(self.before.get(&row.loader)?, row))))
+            .filter_map(|row| Some((*row, Counts::between(self.row_before(row.loader)?, row))))
             .collect();
         if let Some(span) = frame.span_seconds.filter(|span| *span > 0.0)
             && let Some((row, counts)) = self.moving(&added)
@@ -122,13 +133,23 @@ impl Trainer {
             let info = infos.iter().copied().find(|info| info.loader == row.loader);
             self.take(frame, span, row, counts, info, settings);
         }
-        self.before = rows.into_iter().map(|row| (row.loader, row.clone())).collect();
+        self.before = Some(Arc::clone(sample));
         let forget = (KEPT_SECONDS * 1e3) as u64;
         while self.ticks.len() > MAX_TICKS
             || self.ticks.front().is_some_and(|tick| tick.mono_ms + forget < now_ms)
         {
             self.ticks.pop_front();
         }
+    }
+
+    /// Its loaders in the sample before.
+    fn rows_before(&self) -> impl DoubleEndedIterator<Item = &LoaderSample> {
+        let rows = self.before.iter().flat_map(|sample| &sample.loaders);
+        rows.filter(|row| row.pid == self.pid)
+    }
+
+    fn row_before(&self, loader: LoaderId) -> Option<&LoaderSample> {
+        self.rows_before().rfind(|row| row.loader == loader)
     }
 
     /// The loader that the loop iterates now: of those that move, the one that it waits for most;
@@ -171,8 +192,9 @@ impl Trainer {
         let disk = around::disk_of(frame, self.storage.as_ref());
         self.note_disk(disk);
         let pids: &[Pid] = info.map_or(&[], |info| &info.workers);
+        let ours = Ours::of(frame, self.pid, pids);
         let gpu = around::utilization(frame, &self.gpus);
-        let loaders: Vec<LoaderId> = self.before.keys().copied().collect();
+        let loaders: Vec<LoaderId> = self.rows_before().map(|row| row.loader).collect();
         let power = around::power(frame, &self.gpus);
         let seen = Seen { stamp, span, row, info, counts: &counts, gpu, power, loaders: &loaders };
         let gate = self.gates.of(
@@ -181,12 +203,13 @@ impl Trainer {
                 span,
                 loader: row.loader,
                 workers: pids,
-                old_workers: old_workers(frame, pids),
+                old_workers: !self.gates.has_begun() && old_workers(frame, pids),
                 counts: &counts,
                 gpu,
                 write: self.write,
                 evaluates: self.phases.evaluates(&seen),
-                main_cores: around::cores(frame, self.pid)
+                main_cores: ours
+                    .cores()
                     .filter(|_| row.main_state.as_ref().ok().is_some_and(|at| &**at == "running")),
             },
             settings,
@@ -209,9 +232,9 @@ impl Trainer {
             wait_bound: row.wait_bound.ok().unwrap_or(Bound::Doubtful),
             gpu,
             cpu: around::cpu(frame, self.pid),
-            read: around::reads(frame, pids),
+            read: ours.reads(),
             disk: disk.map(around::disk_tick).unwrap_or_default(),
-            uses: UseTick::of(frame, self.pid, pids, disk, &self.gpus),
+            uses: UseTick::of(frame, &ours, disk, &self.gpus),
         };
         let age_ms = frame.sample.inventory.proc(self.pid).and_then(|info| info.start_ms);
         let age_ms = age_ms.map(|start_ms| stamp.unix_ms.saturating_sub(start_ms));
@@ -260,15 +283,20 @@ impl Trainer {
         Facts::of(self.recent(now_ms, seconds))
     }
 
+    /// The little that tells whether more is worth summing.
+    pub(super) fn glance(&self, now_ms: u64, seconds: f64) -> Option<Glance> {
+        Glance::of(self.recent(now_ms, seconds))
+    }
+
     /// The window that fits how often looks come and how fast steps are. With few steps in it, the
     /// short one does where the workers or the queue leave no doubt.
     pub(super) fn timing(&self, now_ms: u64, settings: &Settings) -> Timing {
         let wanted = STEPS_A_WORKER * f64::from(self.workers.unwrap_or(1).max(1));
-        if let Some(facts) = self.facts(now_ms, settings.fast.window) {
-            let often = facts.looks >= FAST_LOOKS_PER_SECOND * facts.covered;
+        if let Some(glance) = self.glance(now_ms, settings.fast.window) {
+            let often = glance.looks >= FAST_LOOKS_PER_SECOND * glance.covered;
             let clear =
-                || self.saturated(now_ms, settings) || self.plenty(now_ms, &facts, settings);
-            if often && (facts.steps >= wanted || clear()) {
+                || self.saturated(now_ms, settings) || self.plenty(now_ms, &glance, settings);
+            if often && (glance.steps >= wanted || clear()) {
                 return settings.fast;
             }
         }
@@ -299,12 +327,12 @@ impl Trainer {
     }
 
     /// The queue is well filled and the loop does not wait.
-    fn plenty(&self, now_ms: u64, facts: &Facts, settings: &Settings) -> bool {
+    fn plenty(&self, now_ms: u64, glance: &Glance, settings: &Settings) -> bool {
         let ticks = self.recent(now_ms, settings.fast.window);
         let filled = ticks
             .filter(|tick| tick.gate == Gate::Open)
             .all(|tick| tick.depth.is_some_and(|depth| depth >= FILLED));
-        filled && facts.blocked.is_some_and(|blocked| blocked < SPARE)
+        filled && glance.blocked.is_some_and(|blocked| blocked < SPARE)
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::about::{About, Threshold};
 use super::alarm::{LONG, in_force};
 use super::charge::Lost;
+use super::idle_held::HELD_BYTES;
 use super::ledger::{Ledger, Said};
 use super::parts::{Window, fresh};
 use super::rules::{Check, Scene};
@@ -13,14 +14,15 @@ use super::tick::Gate;
 use super::trainer::Trainer;
 use super::words;
 use crate::model::inventory::RunInfo;
-use crate::model::{Evidence, Frame, GpuId, Rule, RunId, Severity};
+use crate::model::{Evidence, Frame, GpuId, Pid, Rule, RunId, Severity};
 
 pub(super) static ABOUT: About = About {
     code: Rule::UnusedGpu.code(),
     area: Rule::UnusedGpu.area(),
-    what: "A GPU that a run may use has no process and no work, while others of the run are busy.",
-    when: "Raised where, for 5 min after the warm-up, no process holds memory of the GPU and no kernel runs \
-           on it in any look, while another GPU of the run is busy {sibling} of the time or more. High where \
+    what: "A GPU that a run may use has no work and no process, or nothing but a context of the run, while \
+           others of the run are busy.",
+    when: "Raised where, for 5 min after the warm-up, no kernel runs on the GPU in any look, and nobody but \
+           the run holds memory of it, each process less than IDLE-HELD asks for, while another GPU of the run is busy {sibling} of the time or more. High where \
            the run was given the GPU by name (CUDA_VISIBLE_DEVICES, a devices control group), a warning where \
            nothing that can be read keeps it from the run. Cleared by the first use.",
     remedy: "torchrun --nproc_per_node= the number of GPUs, CUDA_VISIBLE_DEVICES; or give the GPU back.",
@@ -112,8 +114,12 @@ impl Watch {
         self.last_unix_ms = stamp.unix_ms;
         let timing = in_force(LONG, scene.settings);
         let warm = trainers.iter().all(|t| t.newest().is_none_or(|t| t.gate != Gate::WarmUp));
-        let used: BTreeSet<GpuId> =
-            trainers.iter().flat_map(|trainer| trainer.gpus.iter().copied()).collect();
+        let own = Own::of(scene, trainers);
+        let used: BTreeSet<GpuId> = trainers
+            .iter()
+            .flat_map(|trainer| trainer.gpus.iter().copied())
+            .filter(|gpu| !self.unused.contains_key(gpu))
+            .collect();
         let busiest = used.iter().filter_map(|gpu| fresh(scene.frame, *gpu)).max_by(|a, b| {
             let util =
                 |gpu: &crate::model::sample::GpuSample| gpu.utilization_ratio.ok().unwrap_or(0.0);
@@ -128,7 +134,7 @@ impl Watch {
                 Visible::Listed(gpus, _) => gpus.contains(&row.gpu),
                 Visible::All | Visible::Unknown => true,
             };
-            let idles = warm && may && is_unused(scene.frame, row.gpu) && told.insert(row.gpu);
+            let idles = warm && may && own.leaves(row.gpu) && told.insert(row.gpu);
             if idles {
                 self.unused.entry(row.gpu).or_insert((stamp.mono_ms, stamp.unix_ms));
             } else {
@@ -154,7 +160,10 @@ impl Watch {
             return;
         }
         let from = lasting.iter().map(|(_, unix)| *unix).min().unwrap_or(stamp.unix_ms);
-        let said = said(scene, run, trainers, &lasting, busy, used.len(), &visible, from);
+        let lasts = |gpu: &GpuId| lasting.iter().any(|(of, _)| of == gpu);
+        let used = used.iter().filter(|gpu| !lasts(gpu)).count();
+        let found = Found { unused: &lasting, contexts: own.contexts(&lasting), busy, used, from };
+        let said = said(scene, run, trainers, &found, &visible);
         let Some(id) = self.id else {
             self.id = ledger.open(said, from);
             return;
@@ -174,11 +183,53 @@ impl Watch {
     }
 }
 
-/// No process holds memory of it, and no kernel runs on it.
-fn is_unused(frame: &Frame, gpu: GpuId) -> bool {
-    let held = frame.sample.gpu_procs.iter().any(|held| held.gpu == gpu);
-    let idle = fresh(frame, gpu).and_then(|row| row.utilization_ratio.ok());
-    !held && idle.is_some_and(|util| util < USED)
+/// What a run holds of GPUs.
+struct Own<'a> {
+    frame: &'a Frame,
+    pids: BTreeSet<Pid>,
+    /// Bytes below which holding is no more than a context.
+    context: f64,
+}
+
+impl<'a> Own<'a> {
+    fn of(scene: &Scene<'a>, trainers: &[&Trainer]) -> Self {
+        let inventory = &scene.frame.sample.inventory;
+        let pids = trainers.iter().flat_map(|trainer| inventory.rank_pids(trainer.pid)).collect();
+        Self { frame: scene.frame, pids, context: scene.settings.of(&HELD_BYTES) }
+    }
+
+    /// Whether a GPU is not in use: no kernel runs on it, and nothing is held of it but contexts of
+    /// the run.
+    fn leaves(&self, gpu: GpuId) -> bool {
+        let mut held = self.frame.sample.gpu_procs.iter().filter(|held| held.gpu == gpu);
+        let contexts = held.all(|held| {
+            let bytes = held.memory_used_bytes.ok();
+            self.pids.contains(&held.pid)
+                && bytes.is_some_and(|bytes| (bytes as f64) < self.context)
+        });
+        let util = fresh(self.frame, gpu).and_then(|row| row.utilization_ratio.ok());
+        contexts && util.is_some_and(|util| util < USED)
+    }
+
+    /// Bytes of its contexts on these; `None` where it has none.
+    fn contexts(&self, unused: &[(GpuId, i64)]) -> Option<u64> {
+        let of = |gpu| unused.iter().any(|(one, _)| *one == gpu);
+        let held = self.frame.sample.gpu_procs.iter().filter(|held| of(held.gpu));
+        held.filter_map(|held| held.memory_used_bytes.ok()).reduce(u64::saturating_add)
+    }
+}
+
+/// What was found.
+struct Found<'a> {
+    /// GPUs without work, and since when.
+    unused: &'a [(GpuId, i64)],
+    /// Bytes of the run's contexts on them.
+    contexts: Option<u64>,
+    /// Utilization of the busiest GPU of the run.
+    busy: f64,
+    /// GPUs that it works on.
+    used: usize,
+    from: i64,
 }
 
 /// The GPUs that a run was given.
@@ -193,21 +244,18 @@ fn visible(frame: &Frame, run: RunId) -> Visible {
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "all of what one sentence says")]
 fn said(
     scene: &Scene<'_>,
     run: RunId,
     trainers: &[&Trainer],
-    unused: &[(GpuId, i64)],
-    busy: f64,
-    used: usize,
+    found: &Found<'_>,
     visible: &Visible,
-    from: i64,
 ) -> Said {
+    let Found { unused, used, from, .. } = *found;
     let pid = trainers.first().map(|trainer| trainer.pid).unwrap_or_default();
     let info = scene.frame.sample.inventory.run(run);
     let name = info.map(|info| words::name(&info.name)).filter(|name| !name.is_empty());
-    let name = name.unwrap_or_else(|| name_of(scene.frame, run, pid));
+    let name = name.unwrap_or_else(|| name_of(&scene.frame.sample, run, pid));
     let ids: Vec<String> = unused.iter().map(|(gpu, _)| gpu.to_string()).collect();
     let gpus =
         if ids.len() == 1 { format!("GPU {}", ids[0]) } else { format!("GPUs {}", ids.join(", ")) };
@@ -218,15 +266,15 @@ fn said(
         Visible::Unknown => (false, "which it may or may not be allowed to use".into()),
     };
     let all = used + unused.len();
+    let had = if found.contexts.is_some() { "nothing but a context" } else { "no process" };
     Said {
         severity: if listed { Severity::High } else { Severity::Warn },
         run: Some(run),
         title: format!(
-            "{name} keeps {used} of {all} GPUs at work: {gpus}, {may}, had no process and no work for \
-             {}",
+            "{name} keeps {used} of {all} GPUs at work: {gpus}, {may}, had {had} and no work for {}",
             words::duration(seconds)
         ),
-        evidence: evidence(scene, &ids, busy, from),
+        evidence: evidence(scene, &ids, found),
         advice: format!(
             "Start a rank for each GPU (torchrun --nproc_per_node={all}), or limit the job to those it uses \
              (CUDA_VISIBLE_DEVICES) and give the others back."
@@ -237,12 +285,18 @@ fn said(
     }
 }
 
-fn evidence(scene: &Scene<'_>, ids: &[String], busy: f64, from: i64) -> Vec<Evidence> {
-    let span = (from, scene.frame.sample.stamp.unix_ms);
+fn evidence(scene: &Scene<'_>, ids: &[String], found: &Found<'_>) -> Vec<Evidence> {
+    let busy = found.busy;
+    let span = (found.from, scene.frame.sample.stamp.unix_ms);
     let who = format!("gpu {}", ids.join(", "));
     let limit = Some(scene.settings.of(&SIBLING));
     let sibling =
         format!("the busiest GPU of the run is at work {} of the time", words::percent(busy));
+    let ids = ids.join(", ");
+    let held = match found.contexts {
+        Some(bytes) => format!("contexts of {} are all that is held", words::memory(bytes as f64)),
+        None => "0 processes hold memory".to_owned(),
+    };
     vec![
         words::evidence(
             span,
@@ -250,10 +304,7 @@ fn evidence(scene: &Scene<'_>, ids: &[String], busy: f64, from: i64) -> Vec<Evid
             who,
             0.0,
             Some(USED),
-            format!(
-                "0 processes hold memory of GPU {}, and a kernel ran in 0 % of the looks",
-                ids.join(", ")
-            ),
+            format!("{held} of GPU {ids}, and a kernel ran in 0 % of the looks"),
         ),
         words::evidence(span, "gpus.utilization_ratio", "run", busy, limit, sibling),
     ]

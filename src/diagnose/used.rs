@@ -1,5 +1,6 @@
 //! What a trainer and its workers use of the machine, beside what its loader shows.
 
+use super::facts::Mean;
 use super::surroundings as around;
 use super::tick::Tick;
 use crate::model::frame::{DiskRates, ProcRates};
@@ -20,11 +21,22 @@ macro_rules! uses {
         #[derive(Clone, Copy, Debug, Default)]
         pub(super) struct Used { $( $(#[$doc])* pub $name: Option<f64>, )+ }
 
-        impl Used {
-            /// Means over ticks, weighted by time.
-            pub(super) fn of(ticks: &[&Tick]) -> Self {
-                let whole: f64 = ticks.iter().map(|tick| f64::from(tick.span)).sum();
-                Self { $( $name: mean(ticks, whole, |uses| uses.$name), )+ }
+        /// Means while they are made, each of what is known of it.
+        #[derive(Clone, Copy, Default)]
+        pub(super) struct Uses { whole: f64, $( $name: Mean, )+ }
+
+        impl Uses {
+            /// Adds a tick, weighted by its time.
+            pub(super) fn add(&mut self, tick: &Tick) {
+                let span = f64::from(tick.span);
+                self.whole += span;
+                $( self.$name.add(tick.uses.$name, span); )+
+            }
+
+            /// The means.
+            pub(super) fn means(&self) -> Used {
+                let least = COVER * self.whole;
+                Used { $( $name: self.$name.over(least), )+ }
             }
         }
     };
@@ -79,46 +91,91 @@ impl Used {
     }
 }
 
-fn mean(ticks: &[&Tick], whole: f64, part: impl Fn(&UseTick) -> Option<f32>) -> Option<f64> {
-    let (mut sum, mut known) = (0.0, 0.0);
-    for tick in ticks {
-        if let Some(value) = part(&tick.uses) {
-            sum += f64::from(value) * f64::from(tick.span);
-            known += f64::from(tick.span);
-        }
+/// The rates of a trainer and its workers: looked up once a tick, as a box has many processes.
+pub(super) struct Ours<'a> {
+    trainer: Pid,
+    workers: &'a [Pid],
+    /// In the frame's order.
+    rates: Vec<&'a ProcRates>,
+}
+
+impl<'a> Ours<'a> {
+    pub(super) fn of(frame: &'a Frame, trainer: Pid, workers: &'a [Pid]) -> Self {
+        let is_ours = |rates: &&ProcRates| rates.pid == trainer || workers.contains(&rates.pid);
+        Self { trainer, workers, rates: frame.procs.iter().filter(is_ours).collect() }
     }
-    (known > 0.0 && known >= COVER * whole).then(|| sum / known)
+
+    /// Cores that the trainer uses.
+    pub(super) fn cores(&self) -> Option<f64> {
+        self.one(self.trainer)?.cpu_cores.ok()
+    }
+
+    /// Bytes a second that the workers read from storage; `None` unless all of them could be read.
+    pub(super) fn reads(&self) -> Option<f32> {
+        let rates = |pid: &Pid| self.one(*pid)?.read_bytes_per_second.ok();
+        let sum: Option<f64> = self.workers.iter().map(rates).sum();
+        sum.filter(|_| !self.workers.is_empty()).map(|sum| sum as f32)
+    }
+
+    fn one(&self, pid: Pid) -> Option<&'a ProcRates> {
+        self.rates.iter().copied().find(|rates| rates.pid == pid)
+    }
+
+    fn of_all(&self, part: Part) -> Option<f32> {
+        sum(self.rates.iter().copied(), self.workers.len() + 1, part)
+    }
+
+    fn of_workers(&self, part: Part) -> Option<f32> {
+        let workers = self.rates.iter().filter(|rates| self.workers.contains(&rates.pid));
+        sum(workers.copied(), self.workers.len(), part)
+    }
+
+    fn of_trainer(&self, part: Part) -> Option<f32> {
+        sum(self.rates.iter().copied().filter(|rates| rates.pid == self.trainer), 1, part)
+    }
+
+    /// Of who loads: the workers, or the trainer itself without any.
+    fn of_loading(&self, part: Part) -> Option<f32> {
+        if self.workers.is_empty() { self.of_trainer(part) } else { self.of_workers(part) }
+    }
+}
+
+/// A figure of a process.
+type Part = fn(&ProcRates) -> Option<f64>;
+
+/// A sum over processes; `None` unless each of so many gives a figure, or there is none.
+fn sum<'a>(all: impl Iterator<Item = &'a ProcRates>, count: usize, part: Part) -> Option<f32> {
+    let (mut sum, mut found) = (0.0, 0);
+    for rates in all {
+        sum += part(rates)?;
+        found += 1;
+    }
+    (found > 0 && found == count).then_some(sum as f32)
 }
 
 impl UseTick {
-    /// What a frame says of a trainer with these workers and GPUs, and the disk behind its files.
+    /// What a frame says of a trainer with its workers and GPUs, and the disk behind its files.
     pub(super) fn of(
         frame: &Frame,
-        trainer: Pid,
-        workers: &[Pid],
+        ours: &Ours<'_>,
         disk: Option<&DiskRates>,
         gpus: &[GpuId],
     ) -> Self {
-        let alone = [trainer];
-        let loads = if workers.is_empty() { &alone } else { workers };
-        let mut all = workers.to_vec();
-        all.push(trainer);
         let mut uses = Self {
-            read: sum(frame, loads, |rates| rates.read_bytes_per_second.ok()),
-            chars: sum(frame, loads, |rates| rates.read_chars_per_second.ok()),
-            calls: sum(frame, loads, |rates| rates.read_calls_per_second.ok()),
+            read: ours.of_loading(|rates| rates.read_bytes_per_second.ok()),
+            chars: ours.of_loading(|rates| rates.read_chars_per_second.ok()),
+            calls: ours.of_loading(|rates| rates.read_calls_per_second.ok()),
             disk_reads: disk.and_then(|disk| disk.reads_per_second.ok()).map(|reads| reads as f32),
             disk_read: disk.and_then(|disk| disk.read_bytes_per_second.ok()).map(|b| b as f32),
-            worker_cores: sum(frame, workers, |rates| rates.cpu_cores.ok()),
-            runnable: sum(frame, &all, |rates| {
-                Some(rates.cpu_cores.ok()? + rates.run_delay_ratio.ok()?)
-            }),
+            worker_cores: ours.of_workers(|rates| rates.cpu_cores.ok()),
+            runnable: ours
+                .of_all(|rates| Some(rates.cpu_cores.ok()? + rates.run_delay_ratio.ok()?)),
             box_runnable: frame.sample.host.runnable.ok().map(|threads| threads as f32),
-            main_cores: sum(frame, &alone, |rates| rates.main_cpu_cores.ok()),
-            main_delay: sum(frame, &alone, |rates| rates.main_run_delay_ratio.ok()),
+            main_cores: ours.of_trainer(|rates| rates.main_cpu_cores.ok()),
+            main_delay: ours.of_trainer(|rates| rates.main_run_delay_ratio.ok()),
             ..Self::default()
         };
-        uses.add_limits(frame, trainer);
+        uses.add_limits(frame, ours.trainer);
         uses.add_links(frame, gpus);
         uses
     }
@@ -179,14 +236,4 @@ impl UseTick {
             }
         }
     }
-}
-
-/// A sum over processes; `None` unless each of them gives a figure, or there is none.
-fn sum(frame: &Frame, pids: &[Pid], part: impl Fn(&ProcRates) -> Option<f64>) -> Option<f32> {
-    let (mut sum, mut found) = (0.0, 0);
-    for rates in frame.procs.iter().filter(|rates| pids.contains(&rates.pid)) {
-        sum += part(rates)?;
-        found += 1;
-    }
-    (found > 0 && found == pids.len()).then_some(sum as f32)
 }

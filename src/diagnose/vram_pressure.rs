@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, VecDeque};
 use super::about::{About, Threshold};
 use super::alarm::{Alarm, in_force};
 use super::ledger::{Ledger, Said};
-use super::need::preallocates;
 use super::parts::{fresh, memory};
 use super::rules::{Check, Scene};
 use super::settings::Timing;
@@ -134,8 +133,7 @@ fn pressure(
 ) {
     let stamp = scene.frame.sample.stamp;
     let known = fresh(scene.frame, gpu).and_then(memory);
-    let ahead = preallocates(scene.frame, trainer).is_some();
-    let Some((used, total)) = known.filter(|_| !ahead) else {
+    let Some((used, total)) = known.filter(|_| trainer.ahead.is_none()) else {
         alarm.blind(stamp.mono_ms, ledger);
         return;
     };
@@ -275,7 +273,7 @@ impl Grown {
             pid: Some(trainer.pid),
             title: format!(
                 "The memory of {} on GPU {gpu} grew by {grown} in {steps:.0} steps ({}){when}",
-                name_of(scene.frame, trainer.run, trainer.pid),
+                name_of(&scene.frame.sample, trainer.run, trainer.pid),
                 words::percent(self.all / self.first.max(1.0))
             ),
             evidence: vec![words::evidence(

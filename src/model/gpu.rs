@@ -133,6 +133,18 @@ states! {
     }
 }
 
+states! {
+    /// How it is known by which index a process counts a GPU.
+    IndexSource {
+        /// It is the only GPU that the process can see, and it holds memory of it.
+        Only = "only",
+        /// Its environment names the card, or asks for the order of the bus.
+        Listed = "listed",
+        /// Its runtime is taken to keep the order of the bus, as CUDA does where cards are alike.
+        Inferred = "inferred",
+    }
+}
+
 section! {
     /// What one process holds of one GPU, or of one MIG instance.
     GpuProcSample, "gpu_procs" {
@@ -141,5 +153,7 @@ section! {
         memory_used_bytes: Reading<u64> => Gauge, Bytes, 0, "Device memory that it holds.";
         kind: Reading<GpuProcKind> => State, None, 0, "How it uses the GPU.";
         sm_ratio: Reading<f64> => Gauge, Ratio, 2, "Share of time in which its kernels ran, as the driver attributes it (nvmlDeviceGetProcessUtilization).";
+        device_index: Reading<u64> => Gauge, None, 0, "Index by which the process counts this GPU: the N of its cuda:N, by which HIP calls AMD's too. From the environment that it was started with; not there where that leaves a doubt.";
+        device_index_source: Reading<IndexSource> => State, None, 0, "How that index is known.";
     }
 }

@@ -25,6 +25,8 @@ pub struct Inventory {
     pub runs: Vec<Arc<RunInfo>>,
     /// Loaders, by number.
     pub loaders: Vec<Arc<LoaderInfo>>,
+    /// What the trainers run, in the order of their runs.
+    pub software: Vec<Arc<Software>>,
     /// Models that inference servers serve, by number.
     pub servers: Vec<Arc<ServerInfo>>,
     /// What could be read and what not, one entry a source.
@@ -81,6 +83,28 @@ pub struct GpuInfo {
     pub modes: GpuModes,
 }
 
+/// Who makes a GPU, and so which runtime counts it: CUDA, HIP or SYCL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Maker {
+    /// NVIDIA.
+    Nvidia,
+    /// AMD.
+    Amd,
+    /// Intel.
+    Intel,
+}
+
+impl GpuInfo {
+    /// Who makes it, by its driver: those of the kernel tell their name, NVIDIA's its version.
+    pub fn maker(&self) -> Maker {
+        match &*self.driver {
+            "amdgpu" => Maker::Amd,
+            "xe" | "i915" => Maker::Intel,
+            _ => Maker::Nvidia,
+        }
+    }
+}
+
 /// A MIG instance's place on its card.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -113,7 +137,8 @@ pub struct GpuModes {
     pub confidential: Option<bool>,
     /// The host's memory node that it is nearest to.
     pub numa_node: Option<u32>,
-    /// Number of its device file, as in `/dev/nvidia3`: control groups grant by it.
+    /// Number of its device file, as in `/dev/nvidia3` or `/dev/dri/renderD128`: control groups grant by
+    /// it.
     pub minor: Option<u32>,
 }
 
@@ -135,6 +160,16 @@ pub struct DiskInfo {
     pub made_of: Vec<Box<str>>,
     /// Where it or one of its partitions is mounted.
     pub mounts: Vec<Box<str>>,
+}
+
+impl DiskInfo {
+    /// Whether a device of this kernel name holds data by itself; not those that every box has by the
+    /// dozen, seldom uses, and that lead to a file, to memory or to another machine.
+    pub fn is_medium(disk: &str) -> bool {
+        !["loop", "ram", "zram", "nbd", "sr", "fd"].iter().any(|kind| {
+            disk.strip_prefix(kind).is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_digit()))
+        })
+    }
 }
 
 states! {
@@ -204,6 +239,26 @@ pub struct RunInfo {
     /// The GPUs of this box that the job was given; `None` where nothing limits it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub given: Option<GivenGpus>,
+}
+
+/// Versions of what a trainer runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Software {
+    /// The trainer.
+    pub pid: Pid,
+    /// Version of its Python, as `3.11`; empty where it is not known.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub python: Box<str>,
+    /// What tells it, in words.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub python_by: Box<str>,
+    /// Version of its PyTorch, as `2.9.1+cu128`; empty where it is not known, or where it has none.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub torch: Box<str>,
+    /// What tells it, in words; where it has a PyTorch of a version that is not known, why not.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub torch_by: Box<str>,
 }
 
 /// GPUs that a job was given, whether or not it works on them.
@@ -317,6 +372,11 @@ impl Inventory {
     /// The run with this number.
     pub fn run(&self, run: RunId) -> Option<&RunInfo> {
         self.runs.iter().find(|info| info.run == run).map(|info| &**info)
+    }
+
+    /// What a trainer runs, where anything of it is known.
+    pub fn software_of(&self, trainer: Pid) -> Option<&Software> {
+        self.software.iter().find(|one| one.pid == trainer).map(|one| &**one)
     }
 
     /// The loader with this number.

@@ -13,7 +13,7 @@ use super::own::OwnSample;
 use super::reading::Reading;
 use super::server::{LatencySample, ServerSample};
 
-pub use super::gpu::{GpuProcKind, GpuProcSample, GpuSample, PcieSource, UsageSource};
+pub use super::gpu::{GpuProcKind, GpuProcSample, GpuSample, IndexSource, PcieSource, UsageSource};
 
 /// Everything that one tick read.
 #[derive(Clone, Debug, Default, PartialEq)]

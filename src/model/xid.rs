@@ -1,6 +1,9 @@
 //! What the errors mean that NVIDIA's driver reports by a number (Xid), and what to do.
 //!
-//! Source: NVIDIA, "Xid Errors" (docs.nvidia.com/deploy/xid-errors), worded for someone who trains.
+//! Source: NVIDIA's Xid catalogue (docs.nvidia.com/deploy/xid-errors/analyzing-xid-catalog.html, with
+//! its immediate and investigatory actions, for Ampere and newer cards), worded for someone who
+//! trains. A number that is not here is one that the catalogue calls unused, or that says nothing to
+//! such a person: it is shown as a number.
 
 /// One error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +47,10 @@ const fn xid(number: u64, meaning: &'static str, whose: Whose, remedy: &'static 
     Xid { number, meaning, whose, remedy }
 }
 
+/// Of the fifth generation of NVLink, whose errors are anything from harmless to fatal.
+const NVLINK5: &str = "Where an Xid 154 beside it asks for a reset, reset the GPUs that are linked; else the \
+                       bits of its line in dmesg tell, by the catalogue's second table.";
+
 /// The errors that are worth knowing, by number.
 pub const XIDS: &[Xid] = &[
     xid(
@@ -68,13 +75,13 @@ pub const XIDS: &[Xid] = &[
         32,
         "the driver got orders that it could not read",
         Whose::Driver,
-        "If it comes back, look at PCIe: reseat the card, or have the slot tested.",
+        "Restart the job; if it comes back, look at its CUDA libraries, then at PCIe: reseat the card.",
     ),
     xid(
         38,
-        "the driver's firmware failed",
+        "the firmware of the driver failed",
         Whose::Driver,
-        "Reset the GPU (nvidia-smi -r); update the driver if it comes back.",
+        "Nothing has to be done at once; update the driver if it comes back.",
     ),
     xid(
         43,
@@ -89,6 +96,12 @@ pub const XIDS: &[Xid] = &[
         "Look for the error before it in dmesg; by itself it only says that a job died.",
     ),
     xid(
+        46,
+        "the GPU stopped working: it did not answer in time",
+        Whose::Driver,
+        "Reset the GPU (nvidia-smi -r) and restart the job from its checkpoint.",
+    ),
+    xid(
         48,
         "device memory had an error that ECC could not correct",
         Whose::Hardware,
@@ -96,7 +109,7 @@ pub const XIDS: &[Xid] = &[
     ),
     xid(
         61,
-        "the GPU's own controller failed",
+        "the GPU's own controller stopped at a warning, on older cards",
         Whose::Hardware,
         "Reset the GPU, then the machine; have the card tested if it comes back.",
     ),
@@ -164,13 +177,13 @@ pub const XIDS: &[Xid] = &[
         109,
         "a change between programs on the GPU took too long",
         Whose::Driver,
-        "Restart the job; update the driver if it comes back.",
+        "Reset the GPU and restart the job; update the driver if it comes back.",
     ),
     xid(
         110,
-        "the GPU found itself not to be secure",
-        Whose::Hardware,
-        "Restart the machine with its power off; have the card tested if it comes back.",
+        "the GPU reported a fault of its security",
+        Whose::Driver,
+        "Reset the GPU; update the driver if it comes back.",
     ),
     xid(
         119,
@@ -186,25 +199,25 @@ pub const XIDS: &[Xid] = &[
     ),
     xid(
         121,
-        "the link between GPU and Grace CPU had an error that was corrected",
+        "the link between GPU and Grace CPU had errors that were corrected",
         Whose::Nobody,
-        "Nothing was lost; reset the GPU when the job is done.",
+        "Nothing was lost; reset the GPU when the job is done, so that the link is trained anew.",
     ),
     xid(
-        122,
-        "the GPU's firmware could not be read",
+        136,
+        "an NVLink could not be trained",
         Whose::Hardware,
-        "Restart the machine; have the card tested if it comes back.",
+        "Reset the GPU; have link and switch tested if it comes back.",
     ),
     xid(
         137,
-        "another GPU reached over NVLink for memory that is not there",
+        "a GPU reached over NVLink for memory of another one that it may not use",
         Whose::Program,
-        "Look at the job that spans these GPUs: a peer's buffer was freed, or its process died.",
+        "Run the job under compute-sanitizer: a peer's buffer was freed, or its process died.",
     ),
     xid(
         140,
-        "memory had an error that ECC could not correct, outside of a program's own",
+        "device memory had an error that ECC could not correct, and its page could not be taken out of use",
         Whose::Hardware,
         "Reset the GPU; have the card replaced if it comes back.",
     ),
@@ -214,25 +227,60 @@ pub const XIDS: &[Xid] = &[
         Whose::Hardware,
         "Reset the GPU, then restart the machine.",
     ),
-    xid(
-        145,
-        "an NVLink had an error that needs a reset",
-        Whose::Hardware,
-        "Reset the GPUs that are linked.",
-    ),
-    xid(
-        149,
-        "an NVLink had an error",
-        Whose::Hardware,
-        "Look at nvidia-smi nvlink -e; reset the GPUs that are linked if it comes back.",
-    ),
+    xid(144, "an NVLink had an error, in its unit SAW", Whose::Hardware, NVLINK5),
+    xid(145, "an NVLink had an error, in its unit RLW", Whose::Hardware, NVLINK5),
+    xid(146, "an NVLink had an error, in its unit TLW", Whose::Hardware, NVLINK5),
+    xid(147, "an NVLink had an error, in its unit TREX", Whose::Hardware, NVLINK5),
+    xid(148, "an NVLink had an error, in its unit NVLPW_CTRL", Whose::Hardware, NVLINK5),
+    xid(149, "an NVLink had an error, in its unit NETIR", Whose::Hardware, NVLINK5),
+    xid(150, "an NVLink had an error, in its unit MSE", Whose::Hardware, NVLINK5),
     xid(
         154,
         "the driver says what the GPU needs to recover",
         Whose::Nobody,
         "See the action in dmesg: none, a reset of the GPU, or a restart.",
     ),
+    xid(
+        155,
+        "an NVLink was taken down by software",
+        Whose::Driver,
+        "Reset the GPU, unless the link was taken down on purpose.",
+    ),
+    xid(
+        156,
+        "a worn part of the GPU was taken out of use",
+        Whose::Nobody,
+        "Reset the GPU when the job is done, so that the part is replaced.",
+    ),
+    xid(
+        157,
+        "a worn part of the GPU could not be taken out of use: none is left to replace it",
+        Whose::Hardware,
+        "Jobs may go on, and may see it again; have the card replaced.",
+    ),
+    xid(
+        158,
+        "the GPU did not answer in time, for good",
+        Whose::Hardware,
+        "Reset the GPU; have the card tested if it comes back.",
+    ),
+    xid(
+        171,
+        "the error beside it (Xid 48) was one of the device memory (DRAM)",
+        Whose::Hardware,
+        "Do as for Xid 48.",
+    ),
+    xid(
+        172,
+        "the error beside it (Xid 48) was one of the chip's own memory (SRAM)",
+        Whose::Hardware,
+        "Do as for Xid 48.",
+    ),
 ];
+
+/// What to do about an error that is not in the list.
+const UNKNOWN: &str =
+    "Look it up in NVIDIA's Xid catalogue (docs.nvidia.com/deploy/xid-errors), and see dmesg.";
 
 /// What an error means; `None` for a number that is not in the list.
 pub fn known(number: u64) -> Option<&'static Xid> {
@@ -246,8 +294,7 @@ pub fn meaning(number: u64) -> &'static str {
 
 /// What to do about an error.
 pub fn remedy(number: u64) -> &'static str {
-    known(number)
-        .map_or("Look it up in NVIDIA's list of Xid errors, and see dmesg.", |xid| xid.remedy)
+    known(number).map_or(UNKNOWN, |xid| xid.remedy)
 }
 
 #[cfg(test)]
@@ -267,6 +314,8 @@ mod tests {
         assert_eq!(known(79).map(|xid| xid.whose), Some(Whose::Hardware));
         assert!(meaning(79).contains("fell off the bus"));
         assert!(meaning(9999).contains("not in mltop's list"));
-        assert!(remedy(9999).contains("dmesg"));
+        assert!(remedy(9999).contains("docs.nvidia.com/deploy/xid-errors"));
+        // The catalogue calls these unused.
+        assert!([122, 123, 124, 125, 138].into_iter().all(|number| known(number).is_none()));
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::model::inventory::{
-    DiskInfo, GpuInfo, HostInfo, LoaderInfo, ProcInfo, RunInfo, SourceStatus,
+    DiskInfo, GpuInfo, HostInfo, LoaderInfo, ProcInfo, RunInfo, Software, SourceStatus,
 };
 use crate::model::server::ServerInfo;
 use crate::model::{Inventory, Pid, Sample};
@@ -41,6 +41,8 @@ struct KeyOut<'a> {
     runs: &'a [Arc<RunInfo>],
     loaders: &'a [Arc<LoaderInfo>],
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    software: &'a [Arc<Software>],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
     servers: &'a [Arc<ServerInfo>],
     sources: &'a [Arc<SourceStatus>],
     procs: Vec<&'a ProcInfo>,
@@ -54,6 +56,7 @@ struct KeyIn {
     disks: Vec<Arc<DiskInfo>>,
     runs: Vec<Arc<RunInfo>>,
     loaders: Vec<Arc<LoaderInfo>>,
+    software: Vec<Arc<Software>>,
     servers: Vec<Arc<ServerInfo>>,
     sources: Vec<Arc<SourceStatus>>,
     procs: Vec<Arc<ProcInfo>>,
@@ -101,6 +104,7 @@ pub(super) fn push_names(out: &mut String, session: &str, sample: &Sample) -> bo
         disks: &names.disks,
         runs: &names.runs,
         loaders: &names.loaders,
+        software: &names.software,
         servers: &names.servers,
         sources: &names.sources,
         procs: names.procs.values().map(|info| &**info).collect(),
@@ -125,6 +129,7 @@ pub(super) fn read_names(line: &[u8]) -> Result<Inventory, Damage> {
         procs,
         runs: key.runs,
         loaders: key.loaders,
+        software: key.software,
         servers: key.servers,
         sources: key.sources,
     })
@@ -153,6 +158,7 @@ pub(super) fn same_but_procs(a: &Inventory, b: &Inventory) -> bool {
         && a.disks == b.disks
         && a.runs == b.runs
         && a.loaders == b.loaders
+        && a.software == b.software
         && a.servers == b.servers
         && a.sources == b.sources
 }

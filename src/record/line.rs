@@ -128,7 +128,7 @@ pub(super) fn objects(line: &[u8]) -> Result<usize, Damage> {
 
 /// Writes `,"name":` or, as the first member of an object, `"name":`.
 pub(super) fn push_key(out: &mut String, name: &str) {
-    if !out.ends_with('{') {
+    if out.as_bytes().last() != Some(&b'{') {
         out.push(',');
     }
     out.push('"');

@@ -11,6 +11,10 @@ const EXACT: f64 = (1_u64 << 50) as f64;
 
 /// A whole number.
 pub(super) fn push_u64(out: &mut String, value: u64) {
+    if value < 10 {
+        out.push(char::from(b'0' + value as u8));
+        return;
+    }
     out.push_str(itoa::Buffer::new().format(value));
 }
 
@@ -27,22 +31,34 @@ pub(super) fn push_f64(out: &mut String, value: f64, precision: u8) {
     let Some(&power) = POWERS.get(usize::from(precision)) else {
         return push_slowly(out, value, precision);
     };
-    let scaled = (value * power as f64).round();
-    if scaled.is_nan() || scaled.abs() >= EXACT {
+    let scaled = value.abs() * power as f64;
+    // Also what is no number.
+    if !matches!(scaled, 0.0..EXACT) {
         return push_slowly(out, value, precision);
     }
-    if scaled < 0.0 {
+    // Half a digit goes up. What is cut off and what is left of it are exact, where adding a half
+    // would not be.
+    let cut = scaled as i64;
+    let number = cut.unsigned_abs() + u64::from(scaled - cut as f64 >= 0.5);
+    if number > 0 && value < 0.0 {
         out.push('-');
     }
-    let scaled = scaled.abs() as u64;
-    push_u64(out, scaled / power);
-    let rest = scaled % power;
-    if rest > 0 {
-        let mut digits = itoa::Buffer::new();
-        let digits = digits.format(rest);
+    push_decimal(out, number, usize::from(precision));
+}
+
+/// A whole number whose last `precision` digits stand behind the point. A tick of a busy box has
+/// hundreds, so its digits are made once and cut in two.
+fn push_decimal(out: &mut String, number: u64, precision: usize) {
+    let mut buffer = itoa::Buffer::new();
+    let digits = buffer.format(number);
+    let (whole, rest) = digits.split_at(digits.len().saturating_sub(precision));
+    out.push_str(if whole.is_empty() { "0" } else { whole });
+    let zeros = rest.bytes().rev().take_while(|&digit| digit == b'0').count();
+    let rest = &rest[..rest.len() - zeros];
+    if !rest.is_empty() {
         out.push('.');
-        (digits.len()..usize::from(precision)).for_each(|_| out.push('0'));
-        out.push_str(digits.trim_end_matches('0'));
+        (digits.len()..precision).for_each(|_| out.push('0'));
+        out.push_str(rest);
     }
 }
 
@@ -59,6 +75,12 @@ fn push_slowly(out: &mut String, value: f64, precision: u8) {
 /// A word in quotes. Control characters leave as escapes, so that no line can move a cursor.
 pub(super) fn push_str(out: &mut String, word: &str) {
     out.push('"');
+    let plain = |byte: u8| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\';
+    if word.bytes().all(plain) {
+        out.push_str(word);
+        out.push('"');
+        return;
+    }
     let mut rest = word;
     while let Some(at) = rest.find(|c: char| matches!(c, '"' | '\\') || c.is_control()) {
         let (plain, tail) = rest.split_at(at);

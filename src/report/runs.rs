@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::inventory::{GpuInfo, RunInfo, Storage};
+use crate::model::inventory::{GpuInfo, RunInfo, Software, Storage};
 use crate::model::{Bound, Frame, GpuId, Pid, RunId};
 
 use super::session::{GpuPart, RunPart};
 
 /// Runs and GPUs that are told of.
 const MAX_PARTS: usize = 256;
+/// Versions of what its trainers run that are told of a run.
+const MAX_SOFTWARE: usize = 8;
 
 /// A mean over time.
 #[derive(Clone, Copy, Debug, Default)]
@@ -150,6 +152,14 @@ impl Run {
             self.first_trainer(info.trainers.first().copied(), frame);
         }
         let inventory = &frame.sample.inventory;
+        let software = &mut self.part.software;
+        for one in info.trainers.iter().filter_map(|pid| inventory.software_of(*pid)) {
+            let same =
+                |other: &Software| (&other.python, &other.torch) == (&one.python, &one.torch);
+            if software.len() < MAX_SOFTWARE && !software.iter().any(same) {
+                software.push(one.clone());
+            }
+        }
         for loader in inventory.loaders.iter().filter(|one| info.trainers.contains(&one.pid)) {
             if self.kinds.len() < 8 && !self.kinds.contains(&*loader.kind) {
                 self.kinds.insert(loader.kind.to_string());

@@ -3,7 +3,7 @@
 use serde::{Serialize, Serializer};
 
 use crate::diagnose::audit::Audit;
-use crate::model::inventory::HostInfo;
+use crate::model::inventory::{HostInfo, Software};
 use crate::model::{Event, Finding, GpuId, Pid, RunId};
 
 use super::lanes::Lane;
@@ -101,6 +101,8 @@ pub struct RunPart {
     pub user: String,
     /// The container that its first trainer runs in.
     pub container: Option<String>,
+    /// Versions of what its trainers run, each once, with the first trainer that runs it.
+    pub software: Vec<Software>,
     /// Kinds of loader: pytorch, multiprocessing.
     pub loaders: Vec<String>,
     /// Worker processes of a loader, and batches asked for ahead by each, as they were last.

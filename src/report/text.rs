@@ -64,7 +64,7 @@ fn audit(audit: &Audit, out: &mut String) -> fmt::Result {
     for part in &audit.areas {
         let [grade, area, found, lost, seen] = &words::area(part)[..] else { continue };
         let found = if found.is_empty() { found.clone() } else { format!("{found} found") };
-        writeln!(out, "{}", format!(" {grade}  {area:<15}{found:<10}{lost}").trim_end())?;
+        writeln!(out, "{}", format!(" {grade}  {area:<15}{found:<12}{lost}").trim_end())?;
         broken(seen, 4, out)?;
     }
     if !audit.changes.is_empty() {

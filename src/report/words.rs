@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use crate::diagnose::audit::{AreaPart, Worth, gpu_time, money};
 use crate::fmt;
+use crate::model::inventory::Software;
 use crate::model::text::clean;
 use crate::model::{Finding, GpuId, Pid};
 
@@ -178,11 +179,26 @@ pub(super) fn environment(part: &RunPart) -> Vec<(&'static str, String)> {
     put("user", safe(&part.user));
     put("launcher", safe(&part.launcher));
     put("container", part.container.as_deref().map(safe).unwrap_or_default());
+    put("Python", versions(&part.software, |one| (&one.python, &one.python_by)));
+    put("PyTorch", versions(&part.software, |one| (&one.torch, &one.torch_by)));
     put("pids", pids(&part.trainers));
     put("loader", safe(&part.loaders.join(", ")));
     put("files", safe(&part.storage.join("; ")));
     put("seen", format!("{} to {} UTC", moment(part.first_ms), moment(part.last_ms)));
     rows
+}
+
+/// Versions of one thing, each once, and how each is known: `2.9.1+cu128 (version.py of …)`.
+fn versions(software: &[Software], of: fn(&Software) -> (&str, &str)) -> String {
+    let mut told: Vec<String> = Vec::new();
+    for (version, by) in software.iter().map(of).filter(|(_, by)| !by.is_empty()) {
+        let version = if version.is_empty() { fmt::NONE.to_owned() } else { safe(version) };
+        let text = format!("{version} ({})", safe(by));
+        if !told.contains(&text) {
+            told.push(text);
+        }
+    }
+    told.join("; ")
 }
 
 fn gpus(gpus: &[GpuId]) -> String {

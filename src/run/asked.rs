@@ -24,8 +24,8 @@ use crate::source::elsewhere::{Elsewhere, Rows};
 const SEARCH: Duration = Duration::from_secs(2);
 /// Rows older than this are not shown any more.
 const STALE: Duration = Duration::from_secs(3);
-/// Bytes taken of one run at a tick.
-const AT_ONCE: usize = 4 << 20;
+/// Bytes taken of one run at a tick: what it sends in a second, many times over.
+const AT_ONCE: usize = 1 << 20;
 /// The longest line that a run sends.
 const LONGEST_LINE: usize = 1 << 20;
 /// Processes that a run may name: more of them than a box trains with fill our memory.
@@ -73,8 +73,10 @@ fn find(
     known: &BTreeSet<PathBuf>,
 ) -> Vec<(PathBuf, Answers)> {
     let folders = users.iter().flat_map(|&uid| runs_of(roots, uid));
-    let new = folders.filter(|folder| !known.contains(folder)).take(MOST);
-    new.filter_map(|folder| Some((folder.clone(), Answers::of(&folder.join(SOCKET))?))).collect()
+    let new = folders.filter(|folder| !known.contains(folder));
+    // Folders of runs that were killed stay: those that answer are counted, and no others.
+    let ask = |folder: PathBuf| Some((folder.clone(), Answers::of(&folder.join(SOCKET))?));
+    new.filter_map(ask).take(MOST).collect()
 }
 
 /// Asks every run of the trainings that are looked at.
@@ -317,6 +319,17 @@ mod tests {
             }
             drop(writer.join());
         }
+    }
+
+    #[test]
+    fn a_run_answers_however_many_left_their_folder_behind() {
+        let (_folder, roots, _listener) = machine();
+        let uid = rustix::process::geteuid().as_raw();
+        let base = roots.dev.join(format!("shm/mltop-{uid}"));
+        for pid in 100..160 {
+            fs::create_dir(base.join(format!("run-1-{pid}-3"))).unwrap();
+        }
+        assert_eq!(find(&roots, &BTreeSet::from([uid]), &BTreeSet::new()).len(), 1);
     }
 
     #[test]

@@ -46,7 +46,7 @@ fn checked(wanted: &cli::Check, settings: &Settings) -> Result<u8, Error> {
 /// The budgets in a file.
 fn budgets(path: &Path) -> Result<Budgets, Error> {
     let wrong = |why: String| Error::Record(format!("--budget {}: {why}", path.display()));
-    let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+    let text = super::config::read(path).map_err(|error| wrong(error.to_string()))?;
     Budgets::parse(&text).map_err(|error| wrong(error.to_string()))
 }
 

@@ -84,7 +84,8 @@ fn with_budgets(mut config: Config, path: &Path) -> Result<Config, ConfigError> 
     Ok(config)
 }
 
-fn read(path: &Path) -> std::io::Result<String> {
+/// A file that people write by hand, and which is not endless.
+pub(super) fn read(path: &Path) -> std::io::Result<String> {
     use std::io::Read as _;
     let file = fs::File::open(path)?;
     let mut text = String::new();

@@ -10,14 +10,15 @@ use crate::cli::{self, Form};
 use crate::diagnose::{Change, Settings};
 use crate::error::Error;
 use crate::export::{self, Cast, chrome, csv};
-use crate::model::{Event, EventKind, Finding, Frame};
+use crate::history::History;
+use crate::model::{Event, EventKind, Finding, Frame, Sample};
 use crate::record::Encoder;
 use crate::ui::{self, Styles};
 use crate::view;
 
 use super::looks::Looks;
 use super::moment::part;
-use super::pipeline::Pipeline;
+use super::pipeline::{Drawn, Pipeline};
 use super::session::{Recorded, create};
 use super::stream::finding as finding_of;
 
@@ -102,26 +103,52 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
-    /// Plays the session from its start, so that what began before the part is known in it, and
-    /// hands over each frame of the part.
-    fn play(
-        &self,
-        mut each: impl FnMut(&Pipeline, &Arc<Frame>, &[Change]) -> Result<bool, Error>,
-    ) -> Result<Vec<Finding>, Error> {
+    /// The samples from the session's start to the part's end, so that what began before the part is
+    /// known in it.
+    fn samples(&self) -> impl Iterator<Item = Arc<Sample>> {
         let file = &self.recorded.file;
         let (first, last) = file.span();
+        let samples = file.samples(first.mono_ms, last.mono_ms);
+        samples.take_while(|sample| sample.stamp.unix_ms <= *self.part.end())
+    }
+
+    fn holds(&self, frame: &Frame) -> bool {
+        self.part.contains(&frame.sample.stamp.unix_ms)
+    }
+
+    /// Plays the session, and hands over each frame of the part.
+    fn play(
+        &self,
+        mut each: impl FnMut(&Frame, &[Change]) -> Result<bool, Error>,
+    ) -> Result<Vec<Finding>, Error> {
         let mut pipeline = Pipeline::new(self.settings.clone());
-        for sample in file.samples(first.mono_ms, last.mono_ms) {
-            if sample.stamp.unix_ms > *self.part.end() {
-                break;
-            }
+        for sample in self.samples() {
             let (frame, changes) = pipeline.push(sample);
-            let within = self.part.contains(&frame.sample.stamp.unix_ms);
-            if within && !each(&pipeline, &frame, &changes)? {
+            if self.holds(&frame) && !each(&frame, &changes)? {
                 break;
             }
         }
         Ok(pipeline.engine.findings().to_vec())
+    }
+
+    /// Plays the session, and hands over what a screen is drawn from at each frame of the part.
+    fn draw(
+        &self,
+        mut state: State,
+        mut each: impl FnMut((&State, &History), &Frame, &[Change]) -> Result<bool, Error>,
+    ) -> Result<(), Error> {
+        let mut drawn = Drawn::new(self.settings.clone());
+        let oldest = self.recorded.file.span().0.mono_ms;
+        for sample in self.samples() {
+            let (frame, changes) = drawn.push(sample);
+            if self.holds(&frame) {
+                state.update(Msg::Tick(drawn.pipeline.tick(Arc::clone(&frame), oldest)));
+                if !each((&state, &drawn.history), &frame, &changes)? {
+                    break;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// What the session itself tells of the part: marks, gaps, its start and end.
@@ -133,7 +160,7 @@ impl Job<'_> {
 
     fn csv(&self, out: &mut Out) -> Result<(), Error> {
         out.text.push_str(csv::HEADING);
-        self.play(|_, frame, _| {
+        self.play(|frame, _| {
             csv::frame(frame, &mut out.text);
             out.pass()
         })?;
@@ -147,7 +174,7 @@ impl Job<'_> {
         encoder.head(&mut out.text);
         let mut events = self.events().into_iter().peekable();
         let mut last_ms = *self.part.start();
-        self.play(|_, frame, changes| {
+        self.play(|frame, changes| {
             last_ms = frame.sample.stamp.unix_ms;
             encoder.tick(&frame.sample, Some(frame), &mut out.text);
             while let Some(event) = events.next_if(|event| event.t_ms <= last_ms) {
@@ -168,7 +195,7 @@ impl Job<'_> {
         let head = self.recorded.file.head();
         let (host, session) = head.map_or(("", ""), |head| (&*head.host.name, &*head.session));
         out.text.push_str(&chrome::begin(host, session));
-        let findings = self.play(|_, frame, _| {
+        let findings = self.play(|frame, _| {
             chrome::frame(frame, &mut out.text);
             out.pass()
         })?;
@@ -193,17 +220,15 @@ impl Job<'_> {
     }
 
     fn cast(&self, size: (u16, u16), styles: &Styles, out: &mut Out) -> Result<(), Error> {
-        let mut state = self.state(size);
         let mut cast = Cast::new(size.0, size.1)?;
         out.text.push_str(&Cast::head(size.0, size.1, &self.recorded.name, *self.part.start()));
         let mut marks =
             self.events().into_iter().filter(|one| one.kind == EventKind::Mark).peekable();
-        let (oldest, mut last_ms) = (self.recorded.file.span().0.mono_ms, 0);
-        self.play(|pipeline, frame, changes| {
+        let mut last_ms = 0;
+        self.draw(self.state(size), |(state, history), frame, changes| {
             let stamp = frame.sample.stamp;
             last_ms = stamp.mono_ms;
-            state.update(Msg::Tick(pipeline.tick(Arc::clone(frame), oldest)));
-            let screen = view::build(&state, &pipeline.history, size.0, size.1);
+            let screen = view::build(state, history, size.0, size.1);
             cast.screen(last_ms, &screen, styles, &mut out.text)?;
             while let Some(mark) = marks.next_if(|mark| mark.t_ms <= stamp.unix_ms) {
                 cast.marker(last_ms, &mark.title, &mut out.text);
@@ -221,16 +246,14 @@ impl Job<'_> {
 
     fn svg(&self, size: (u16, u16), styles: &Styles, out: &mut Out) -> Result<(), Error> {
         let mut state = self.state(size);
-        let oldest = self.recorded.file.span().0.mono_ms;
         let length = self.part.end().saturating_sub(*self.part.start());
         state.zoom_to(length.max(0) as u64);
         let mut picture = None;
-        self.play(|pipeline, frame, _| {
-            state.update(Msg::Tick(pipeline.tick(Arc::clone(frame), oldest)));
+        self.draw(state, |(state, history), frame, _| {
             let last =
                 frame.sample.stamp.unix_ms + self.recorded.interval_ms() as i64 > *self.part.end();
             if last {
-                let screen = view::build(&state, &pipeline.history, size.0, size.1);
+                let screen = view::build(state, history, size.0, size.1);
                 picture = Some(ui::picture(&screen, styles));
             }
             Ok(true)

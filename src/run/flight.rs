@@ -78,9 +78,6 @@ fn cannot(folder: &Path, error: &io::Error) -> Error {
         io::ErrorKind::PermissionDenied => {
             format!("{folder}: no permission; run as its owner, or give another --dir")
         }
-        io::ErrorKind::NotFound => {
-            format!("{folder}: there is no ring; `mltop flight` makes one")
-        }
         _ => format!("{folder}: {error}"),
     })
 }
@@ -139,8 +136,18 @@ fn unit_word(path: &Path) -> String {
     path.replace('\\', "\\\\").replace('"', "\\\"").replace('%', "%%").replace('$', "$$")
 }
 
-fn status(wanted: &cli::Flight, folder: &Path) -> Result<(), Error> {
+/// The ring that is there. A folder that no `mltop flight` kept is none, whatever lies in it.
+fn ring(folder: &Path) -> Result<Folder, Error> {
     let ring = Folder::at(folder);
+    match ring.is_ring() {
+        Ok(true) => Ok(ring),
+        Ok(false) => Err(Error::NoRing(folder.to_owned())),
+        Err(error) => Err(cannot(folder, &error)),
+    }
+}
+
+fn status(wanted: &cli::Flight, folder: &Path) -> Result<(), Error> {
+    let ring = ring(folder)?;
     let segments = ring.segments().map_err(|error| cannot(folder, &error))?;
     let pinned = ring.pinned().map_err(|error| cannot(folder, &error))?;
     let sum = |all: &[Segment]| all.iter().map(|one| one.bytes).sum::<u64>() as f64;
@@ -150,8 +157,8 @@ fn status(wanted: &cli::Flight, folder: &Path) -> Result<(), Error> {
     let (used, most) = (sum(&segments) + sum(&pinned), wanted.ring.max_bytes as f64);
     let _ = writeln!(
         text,
-        "  {} segments, {} of at most {}",
-        segments.len(),
+        "  {}, {} of at most {}",
+        fmt::counted(segments.len(), "segment"),
         fmt::size(used).trim(),
         fmt::size(most).trim()
     );
@@ -160,8 +167,8 @@ fn status(wanted: &cli::Flight, folder: &Path) -> Result<(), Error> {
         let (from, to) = (clock(first.unix_ms), clock(last.unix_ms));
         let _ = writeln!(text, "  {} ticks from {from} to {to}", session.ticks());
     }
-    let _ =
-        writeln!(text, "  {} pinned incidents, {}", pinned.len(), fmt::size(sum(&pinned)).trim());
+    let incidents = fmt::counted(pinned.len(), "pinned incident");
+    let _ = writeln!(text, "  {incidents}, {}", fmt::size(sum(&pinned)).trim());
     for one in &pinned {
         let _ = writeln!(text, "    {}", one.path.display());
     }
@@ -170,7 +177,7 @@ fn status(wanted: &cli::Flight, folder: &Path) -> Result<(), Error> {
 }
 
 fn prune(wanted: &cli::Flight, folder: &Path) -> Result<(), Error> {
-    let ring = Folder::at(folder);
+    let ring = ring(folder)?;
     let failed = |error: io::Error| cannot(folder, &error);
     // The newest may be the one that is written, or holds what happened last.
     let newest = ring.segments().map_err(failed)?.pop().map(|segment| segment.path);
@@ -181,8 +188,8 @@ fn prune(wanted: &cli::Flight, folder: &Path) -> Result<(), Error> {
         gone.extend(ring.remove_older(than, kept).map_err(failed)?);
     }
     let left = ring.bytes().map_err(failed)? as f64;
-    let removed = gone.len();
-    writeln!(io::stdout(), "{removed} segments removed, {} left", fmt::size(left).trim())?;
+    let gone = fmt::counted(gone.len(), "segment");
+    writeln!(io::stdout(), "{gone} removed, {} left", fmt::size(left).trim())?;
     Ok(())
 }
 

@@ -27,13 +27,14 @@ use crate::model::Sample;
 use crate::record::Tape;
 use crate::term::{Counted, Taken};
 use crate::ui::{Painter, Styles};
-use crate::view;
+use crate::view::{self, Screen};
 
 use super::keeping::Keeping;
 use super::keys;
 use super::looks::Looks;
 use super::notify::Notifier;
-use super::pipeline::Pipeline;
+use super::pipeline::Drawn;
+use super::pointer;
 use super::replay::{Begin, Reel};
 
 /// Between two frames. Keys are answered at once when the last frame is older than that.
@@ -71,7 +72,7 @@ pub(super) fn watch(setup: Setup, samples: Receiver<Arc<Sample>>) -> Result<(), 
 
 /// Shows the live screen until the user leaves it.
 pub(super) fn show(mut setup: Setup, reel: Reel, begin: Begin) -> Result<(), Error> {
-    let taken = Taken::take()?;
+    let taken = Taken::take(setup.looks.mouse())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut told = Vec::new();
     let result = runtime.block_on(async {
@@ -97,7 +98,7 @@ struct Live<'a> {
     looks: Looks,
     styles: Styles,
     notifier: Notifier,
-    pipeline: Pipeline,
+    drawn: Drawn,
     reel: Reel,
     keeping: Keeping,
     /// What is known of a recorded session, while more becomes known.
@@ -108,6 +109,8 @@ struct Live<'a> {
     asked: process::Looks,
     meter: cost::Meter,
     state: State,
+    /// What was painted last: what a pointer points at.
+    screen: Screen,
     /// Whether more samples may come.
     comes: bool,
     painted: Instant,
@@ -141,13 +144,14 @@ impl<'a> Live<'a> {
             styles,
             notifier: setup.notifier,
             keeping: Keeping::new(interval, setup.settings.short_windows),
-            pipeline: Pipeline::new(setup.settings),
+            drawn: Drawn::new(setup.settings),
             reel,
             whole: None,
             wanted_finding: None,
             asked: process::Looks::new(),
             meter: cost::Meter::new(written),
             state,
+            screen: Screen::default(),
             comes: true,
             painted: Instant::now(),
             dirty: true,
@@ -235,13 +239,17 @@ impl<'a> Live<'a> {
                 self.painter.resize(*width, *height);
                 self.update(Msg::Resize(*width, *height))
             }
-            Event::FocusGained | Event::FocusLost | Event::Mouse(_) | Event::Paste(_) => Vec::new(),
+            Event::Mouse(mouse) => pointer::press(*mouse).map_or_else(Vec::new, |press| {
+                let spot = view::pointed(&self.screen, mouse.column, mouse.row);
+                self.update(Msg::Point(press, spot))
+            }),
+            Event::FocusGained | Event::FocusLost | Event::Paste(_) => Vec::new(),
         }
     }
 
     fn sample(&mut self, sample: Arc<Sample>) -> Vec<Effect> {
         self.reel.keep(&sample);
-        let (frame, changes) = self.pipeline.push(sample);
+        let (frame, changes) = self.drawn.push(sample);
         for change in &changes {
             if let Change::Opened(finding) = change
                 && let Some(trouble) = self.notifier.opened(finding)
@@ -256,7 +264,7 @@ impl<'a> Live<'a> {
         self.tell(cost.map(Msg::Cost));
         let oldest_ms =
             self.reel.span().map_or(frame.sample.stamp.mono_ms, |(from, _)| from.mono_ms);
-        let tick = self.pipeline.tick(frame, oldest_ms);
+        let tick = self.drawn.pipeline.tick(frame, oldest_ms);
         self.update(Msg::Tick(tick))
     }
 
@@ -305,10 +313,10 @@ impl<'a> Live<'a> {
                 }
             }
             Effect::Dismiss(id) => {
-                self.pipeline.engine.dismiss(id);
+                self.drawn.pipeline.engine.dismiss(id);
             }
             Effect::TakeBack(id) => {
-                self.pipeline.engine.take_back(id);
+                self.drawn.pipeline.engine.take_back(id);
             }
             Effect::NextTheme => {
                 self.looks.next_theme();
@@ -337,7 +345,7 @@ impl<'a> Live<'a> {
                 self.tell(said);
             }
             (Effect::SaveLast, Reel::Live { tape, .. }) => {
-                let findings = self.pipeline.engine.findings();
+                let findings = self.drawn.pipeline.engine.findings();
                 let said = self.keeping.save(tape, &latest.sample, findings);
                 self.tell([said]);
             }
@@ -375,15 +383,15 @@ impl<'a> Live<'a> {
     /// Reads on in what is plotted and was not played.
     fn read_past(&mut self) {
         if self.dirty {
-            self.reads = !self.reel.read_past(&self.state, &self.pipeline.history, SLICE);
+            self.reads = !self.reel.read_past(&self.state, &self.drawn.history, SLICE);
         }
     }
 
     fn paint(&mut self) -> io::Result<()> {
         let (width, height) = self.state.size;
-        let past = self.reel.past(&self.state, &self.pipeline.history);
-        let screen = view::build(&self.state, past, width, height);
-        self.painter.draw(&screen, &self.styles)?;
+        let past = self.reel.past(&self.state, &self.drawn.history);
+        self.screen = view::build(&self.state, past, width, height);
+        self.painter.draw(&self.screen, &self.styles)?;
         self.painted = Instant::now();
         self.dirty = false;
         Ok(())

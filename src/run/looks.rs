@@ -12,6 +12,7 @@ pub(super) struct Looks {
     current: usize,
     depth: Depth,
     glyphs: Glyphs,
+    mouse: bool,
 }
 
 impl Looks {
@@ -55,12 +56,17 @@ impl Looks {
             Error::Theme(format!("no theme is called '{wanted}'; there are {}", names.join(", ")))
         })?;
         let glyphs = if look.ascii { Glyphs::Ascii } else { glyphs };
-        Ok(Self { themes, current, depth, glyphs })
+        Ok(Self { themes, current, depth, glyphs, mouse: !look.no_mouse })
     }
 
     /// The theme in force.
     pub(super) fn theme_name(&self) -> &str {
         self.themes.get(self.current).map_or("", Theme::name)
+    }
+
+    /// Whether the mouse is listened to.
+    pub(super) const fn mouse(&self) -> bool {
+        self.mouse
     }
 
     /// Takes the next theme.
@@ -90,7 +96,7 @@ mod tests {
     use super::*;
 
     fn look(theme: &str) -> cli::Look {
-        cli::Look { theme: theme.into(), ascii: false }
+        cli::Look { theme: theme.into(), ascii: false, no_mouse: false }
     }
 
     #[test]

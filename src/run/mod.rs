@@ -8,6 +8,7 @@ mod demo;
 mod diff;
 mod doctor;
 mod export;
+mod files;
 mod flight;
 pub mod heap;
 mod keeping;
@@ -18,6 +19,7 @@ mod looks;
 mod moment;
 mod notify;
 mod pipeline;
+mod pointer;
 mod record;
 mod recorder;
 mod render;
@@ -100,6 +102,7 @@ fn plan(watch: &Watch) -> Result<Plan, Error> {
 
 /// The same, whether or not the one trainer can be read.
 fn plan_of(interval: Duration, roots: Roots, only: Option<Pid>) -> Result<Plan, Error> {
+    files::make_room();
     let gpus = GpuFeed::Drivers(Gpus::start(&own_program()?, interval));
     let servers = Wanted { find: true, named: Vec::new() };
     Ok(Plan { interval, roots, only, gpus, elsewhere: Some(asked::elsewhere()), servers })

@@ -32,7 +32,9 @@ impl Notifier {
         if self.running.len() >= AT_ONCE {
             return Some(format!("--on-finding: {AT_ONCE} commands still run; left one out"));
         }
-        let started = Command::new("sh")
+        let mut shell = Command::new("sh");
+        super::files::hand_back(&mut shell);
+        let started = shell
             .args(["-c", command])
             .env("MLTOP_RULE", finding.rule.code())
             .env("MLTOP_SEVERITY", finding.severity.code())

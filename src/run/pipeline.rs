@@ -1,4 +1,5 @@
-//! The way of a sample: derived, remembered, diagnosed. Live, replay and render share it.
+//! The way of a sample: derived, diagnosed and, where a screen is drawn, remembered for its plots. All
+//! verbs share it.
 
 use std::sync::Arc;
 
@@ -13,34 +14,21 @@ const POINTS: usize = 4096;
 
 /// What has been made of the samples so far.
 pub(super) struct Pipeline {
-    /// For the plots.
-    pub history: History,
     /// For the verdict.
     pub engine: Engine,
     before: Option<Arc<Sample>>,
 }
 
 impl Pipeline {
-    /// One that goes on where an engine stood. What came before it is not in the plots.
-    pub(super) fn after(engine: Engine, before: Option<Arc<Sample>>) -> Self {
-        Self { history: History::new(POINTS), engine, before }
-    }
-
-    /// Puts a frame into the plots alone, as one of the time before.
-    pub(super) fn remember(&mut self, frame: &Arc<Frame>) {
-        self.history.push(frame);
-    }
-
     /// An empty one.
     pub(super) fn new(settings: Settings) -> Self {
-        Self { history: History::new(POINTS), engine: Engine::new(settings), before: None }
+        Self { engine: Engine::new(settings), before: None }
     }
 
     /// Takes the next sample and says what changed.
     pub(super) fn push(&mut self, sample: Arc<Sample>) -> (Arc<Frame>, Vec<Change>) {
         let frame = Arc::new(derive::frame(self.before.as_deref(), Arc::clone(&sample)));
         self.before = Some(sample);
-        self.history.push(&frame);
         let changes = self.engine.step(&frame);
         (frame, changes)
     }
@@ -63,5 +51,32 @@ impl Pipeline {
         let engine = &self.engine;
         let (findings, watched) = (engine.findings().to_vec(), Arc::new(engine.watched().clone()));
         Tick { frame, findings, now: engine.now(), watched, oldest_ms }
+    }
+}
+
+/// The same where a screen is drawn. A recorder, which may run for weeks, keeps no plots.
+pub(super) struct Drawn {
+    /// For the plots.
+    pub history: History,
+    /// For the rest of the screen.
+    pub pipeline: Pipeline,
+}
+
+impl Drawn {
+    /// An empty one.
+    pub(super) fn new(settings: Settings) -> Self {
+        Self::after(Engine::new(settings), None)
+    }
+
+    /// One that goes on where an engine stood. What came before it is not in the plots.
+    pub(super) fn after(engine: Engine, before: Option<Arc<Sample>>) -> Self {
+        Self { history: History::new(POINTS), pipeline: Pipeline { engine, before } }
+    }
+
+    /// Takes the next sample and says what changed.
+    pub(super) fn push(&mut self, sample: Arc<Sample>) -> (Arc<Frame>, Vec<Change>) {
+        let (frame, changes) = self.pipeline.push(sample);
+        self.history.push(&frame);
+        (frame, changes)
     }
 }

@@ -207,7 +207,10 @@ impl<'a> Recording<'a> {
         let first = self.recorder.is_none();
         if first {
             let recorder = (self.wanted.begin)(&sample)?;
-            say(&format!("recording to {}; Ctrl-C ends it", recorder.path().display()));
+            // Ctrl-C is the command's to answer, where there is one.
+            let alone = self.wanted.command.is_empty();
+            let until = if alone { "; Ctrl-C ends it" } else { " until the command ends" };
+            say(&format!("recording to {}{until}", recorder.path().display()));
             self.recorder = Some(recorder);
         }
         let (frame, changes) = self.pipeline.push(sample);

@@ -1,8 +1,5 @@
 //! `mltop render`: a screen of a recorded stream as a picture or as text.
 
-use std::fs;
-use std::sync::Arc;
-
 use crate::app::{Feed, Msg, ScreenKind, State};
 use crate::cli;
 use crate::diagnose::Settings;
@@ -14,8 +11,8 @@ use crate::view;
 
 use super::looks::Looks;
 use super::moment::moment;
-use super::pipeline::Pipeline;
-use super::session::settings;
+use super::pipeline::Drawn;
+use super::session::{put, settings};
 
 /// Reads the recording up to the moment, and draws its screen.
 pub(super) fn render(render: &cli::Render, look: &cli::Look, base: &Settings) -> Result<(), Error> {
@@ -28,7 +25,7 @@ pub(super) fn render(render: &cli::Render, look: &cli::Look, base: &Settings) ->
     let session = record::read::open(&render.file)?;
     let (first, last) = session.span();
     let until = moment("--at", &render.at, (first.unix_ms, last.unix_ms), 0)?;
-    let mut pipeline = Pipeline::new(settings(session.head.as_deref(), base));
+    let mut drawn = Drawn::new(settings(session.head.as_deref(), base));
     let (width, height) = render.size;
     let mut state = State::new(width, height);
     state.screen = screen;
@@ -39,14 +36,14 @@ pub(super) fn render(render: &cli::Render, look: &cli::Look, base: &Settings) ->
     };
     state.zoom_to(render.zoom.as_millis() as u64);
     let samples = session.samples().take_while(|sample| sample.stamp.unix_ms <= until);
-    pipeline.play(samples, |pipeline, frame, _| {
-        state.update(Msg::Tick(pipeline.tick(Arc::clone(frame), first.mono_ms)));
-    });
+    for sample in samples {
+        let (frame, _) = drawn.push(sample);
+        state.update(Msg::Tick(drawn.pipeline.tick(frame, first.mono_ms)));
+    }
     let styles = Looks::of_picture(look)?.styles();
-    let screen = view::build(&state, &pipeline.history, width, height);
+    let screen = view::build(&state, &drawn.history, width, height);
     let picture = ui::picture(&screen, &styles);
     let text =
         if kind == Some("svg") { export::svg(&picture, "mltop") } else { export::text(&picture) };
-    fs::write(&render.output, text)
-        .map_err(|source| Error::Write { path: render.output.clone(), source })
+    put(Some(&render.output), text.as_bytes())
 }

@@ -20,8 +20,8 @@ use super::root::Roots;
 use super::server::{Servers, Wanted};
 use super::simulated::SimulatedGpu;
 use super::trainer::{Found, ProcSeen, Trainers};
-use crate::model::inventory::{GpuInfo, ProcInfo, Role, RunInfo, SourceStatus};
-use crate::model::sample::{GpuProcKind, GpuProcSample, UsageSource};
+use crate::model::inventory::{GpuInfo, Maker, ProcInfo, Role, RunInfo, SourceStatus};
+use crate::model::sample::{GpuProcKind, GpuProcSample};
 use crate::model::{Inventory, Pid, Reading, Sample, Stamp};
 
 /// Processes that are recorded because they use most, beside those of the training.
@@ -162,6 +162,7 @@ impl Sources {
         let mut sample = Sample { seq: self.seq, stamp, ..Sample::default() };
         self.machine.read_uncounted(&mut sample);
         let (seen, busiest) = self.scan(stamp.mono_ms);
+        self.trainers.trust(listed(&gpu_look));
         self.trainers.update(&seen, &gpu_pids);
         let servers = self.servers.as_mut().map(|servers| {
             servers.watch(&seen);
@@ -169,12 +170,13 @@ impl Sources {
         });
         let servers = servers.unwrap_or_default();
         let found = self.trainers.found();
-        let gpu_procs: Vec<GpuProcSample> = gpu_look
+        let mut gpu_procs: Vec<GpuProcSample> = gpu_look
             .procs
             .iter()
             .filter(|held| self.trainers.vouches_for(held.pid))
             .cloned()
             .collect();
+        self.trainers.count_devices(&mut gpu_procs, &gpu_look.infos);
         let gpu_pids = gpu_procs.iter().map(|held| held.pid).collect();
         if self.watched.as_ref().is_none_or(|before| !Arc::ptr_eq(&found, before)) {
             self.loaders.watch(&found.descendants);
@@ -214,6 +216,7 @@ impl Sources {
             procs: self.proc_infos(&found, &recorded),
             runs,
             loaders: loader_look.infos,
+            software: found.software.clone(),
             servers: servers.infos,
             sources: told.chain(servers.status).map(Arc::new).collect(),
         };
@@ -354,14 +357,24 @@ fn recorded_pids(found: &Found, gpu_pids: &BTreeSet<Pid>, busiest: &[Pid]) -> BT
     pids
 }
 
-/// Who computes on a GPU. Of cards that every desktop opens, those that only draw are none.
+/// Who was found below `/proc` to have a card open: all on Intel's, and those that draw on AMD's, whose
+/// compute driver numbers its processes as the host does.
+fn listed(look: &GpuLook) -> BTreeSet<Pid> {
+    look.procs.iter().filter(|held| is_client(look, held)).map(|held| held.pid).collect()
+}
+
+fn is_client(look: &GpuLook, held: &GpuProcSample) -> bool {
+    let amd = |info: &&Arc<GpuInfo>| info.gpu == held.gpu && info.maker() == Maker::Amd;
+    let draws = held.kind == Reading::Is(GpuProcKind::Graphics);
+    look.by_clients(held.gpu) || draws && look.infos.iter().any(|info| amd(&info))
+}
+
+/// Who computes on a GPU. Of cards that every desktop opens, and whose clients the kernel lists one and
+/// all, those that only draw are none.
 fn computing(look: &GpuLook) -> BTreeSet<Pid> {
-    let open = |gpu| {
-        let row = look.samples.iter().find(|row| row.gpu == gpu);
-        row.is_some_and(|row| row.usage_source == Reading::Is(UsageSource::Processes))
-    };
     let draws = |held: &&GpuProcSample| held.kind == Reading::Is(GpuProcKind::Graphics);
-    let held = look.procs.iter().filter(|held| !(draws(held) && open(held.gpu)));
+    // Also where the card is late: what is known of it then has no source any more.
+    let held = look.procs.iter().filter(|held| !(draws(held) && is_client(look, held)));
     held.map(|held| held.pid).collect()
 }
 
@@ -387,6 +400,36 @@ pub fn fine(source: &str) -> SourceStatus {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::sample::GpuSample;
+    use crate::model::{Gap, GpuId};
+
+    #[test]
+    fn who_only_draws_computes_on_no_card_that_every_desktop_opens_even_while_that_is_late() {
+        let gpu = GpuId(0);
+        let held = |pid, kind| GpuProcSample {
+            gpu,
+            pid: Pid(pid),
+            memory_used_bytes: Reading::Not(Gap::Late),
+            kind: Reading::Is(kind),
+            sm_ratio: Reading::Not(Gap::Late),
+            ..GpuProcSample::default()
+        };
+        let look = |driver: &str| GpuLook {
+            infos: vec![Arc::new(GpuInfo { gpu, driver: driver.into(), ..GpuInfo::default() })],
+            samples: vec![GpuSample::blank(gpu, Gap::Late)],
+            procs: vec![held(7, GpuProcKind::Graphics), held(8, GpuProcKind::Compute)],
+            status: fine("drm"),
+            collector: None,
+            others: Vec::new(),
+        };
+        assert_eq!(computing(&look("xe")), BTreeSet::from([Pid(8)]));
+        assert_eq!(computing(&look("amdgpu")), BTreeSet::from([Pid(8)]));
+        // Whom AMD's compute driver names may be another process here.
+        assert_eq!(listed(&look("amdgpu")), BTreeSet::from([Pid(7)]));
+        assert_eq!(listed(&look("xe")), BTreeSet::from([Pid(7), Pid(8)]));
+        // NVIDIA's driver tells by itself who works on a card.
+        assert_eq!(computing(&look("570.86")), BTreeSet::from([Pid(7), Pid(8)]));
+    }
 
     #[test]
     fn a_missed_tick_is_left_out_and_not_caught_up_with() {

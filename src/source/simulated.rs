@@ -76,6 +76,7 @@ impl SimulatedGpu {
             memory_used_bytes: Reading::Is(report.memory_bytes),
             kind: Reading::Is(GpuProcKind::Compute),
             sm_ratio: Reading::Not(Gap::Unsupported),
+            ..GpuProcSample::default()
         });
         if fresh.is_some() {
             self.before = fresh;

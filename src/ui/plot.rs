@@ -226,8 +226,14 @@ impl<'a> Painter<'a> {
 
     /// Writes why columns are blank into the middle of them.
     fn reasons(&self, pane: &mut Pane<'_>) {
+        // Beside the labels, of which one may stand in the same row.
+        let labels = self.plot.labels.iter();
+        let taken = labels.map(|(_, label)| Pieces::plain(label, Role::Dim, self.styles).width + 1);
+        let taken = taken.max().unwrap_or(0);
         for (first, columns, reason) in &self.plot.gaps {
-            let columns = (*columns).min(pane.width.saturating_sub(*first));
+            let end = first.saturating_add(*columns).min(pane.width);
+            let first = (*first).max(taken);
+            let columns = end.saturating_sub(first);
             let text = Pieces::plain(reason, Role::Gap, self.styles);
             if text.width == 0 || text.width > columns || self.rows == 0 {
                 continue;

@@ -43,7 +43,7 @@ pub fn build(state: &State, past: &dyn Plotted, width: u16, height: u16) -> Scre
 }
 
 fn without_strip(state: &State, past: &dyn Plotted, width: u16, height: u16) -> Screen {
-    let mut screen = Screen { width, height, parts: Vec::new() };
+    let mut screen = Screen { width, height, parts: Vec::new(), shown: None };
     if width == 0 || height == 0 {
         return screen;
     }
@@ -56,6 +56,7 @@ fn without_strip(state: &State, past: &dyn Plotted, width: u16, height: u16) -> 
         ScreenKind::Host => host::columns(width),
     };
     let look = Look::new(state, past, columns);
+    screen.shown = Some(look.window.standing(state));
     let whole = Area { x: 0, y: 0, width, height };
     if width < LINE_BELOW.0 || height < LINE_BELOW.1 {
         let rows = small::line(&look, usize::from(width), usize::from(height));

@@ -2,7 +2,7 @@
 
 use crate::fmt;
 use crate::model::frame::DiskRates;
-use crate::model::inventory::Storage;
+use crate::model::inventory::{DiskInfo, Storage};
 use crate::model::{Gap, Reading};
 
 use super::focus::Look;
@@ -11,12 +11,20 @@ use super::screen::{Body, Draw, Line, Role, span, strong};
 use super::text::word;
 use crate::history::Track;
 
+/// Whether anything is read from a disk within the lane.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reads {
+    Some,
+    Nothing,
+}
+
 /// Which device the lane shows, and how it was chosen.
 enum Chosen<'a> {
     /// The loader's files are on it.
     Loader(&'a str),
-    /// Where the loader's files are is not known; it reads most.
-    Busiest(&'a str),
+    /// Where the loader's files are is not known; it reads most of what the lane shows, or, where
+    /// nothing is read there, of all that is kept.
+    Busiest(&'a str, Reads),
     /// The loader's files are on another machine.
     Remote(&'a Storage),
     /// There is none.
@@ -28,13 +36,19 @@ pub(super) fn disk(look: &Look<'_>) -> Lane {
     let chosen = choose(look);
     let mut title = vec![strong("Disk read", Role::DiskRead)];
     let name = match chosen {
-        Chosen::Loader(name) | Chosen::Busiest(name) => name,
+        Chosen::Loader(name) | Chosen::Busiest(name, _) => name,
         Chosen::Remote(storage) => return remote(look, title, storage),
         Chosen::None => return without(look, title, "no disk found"),
     };
     title.push(word(&format!("  {name}"), Role::Dim));
-    if matches!(chosen, Chosen::Busiest(_)) {
-        title.push(span("  the busiest; loader's files not located", Role::Dim));
+    match chosen {
+        Chosen::Busiest(_, Reads::Some) => {
+            title.push(span("  the busiest; loader's files not located", Role::Dim));
+        }
+        Chosen::Busiest(_, Reads::Nothing) => {
+            title.push(span("  no disk reads; loader's files not located", Role::Dim));
+        }
+        Chosen::Loader(_) | Chosen::Remote(_) | Chosen::None => {}
     }
     let of = Track::DiskRead(name.into());
     let points = look.points(&of);
@@ -87,16 +101,20 @@ fn choose<'a>(look: &Look<'a>) -> Chosen<'a> {
         }
     }
     let Some(inventory) = look.inventory() else { return Chosen::None };
-    let mut best: Option<(f64, &str)> = None;
-    for disk in inventory.disks.iter().filter(|disk| disk.made_of.is_empty()) {
+    let media = inventory.disks.iter().filter(|disk| disk.made_of.is_empty());
+    let mut best: Option<((f64, f64), &str)> = None;
+    for disk in media.filter(|disk| DiskInfo::is_medium(&disk.disk)) {
         let of = Track::DiskRead(disk.disk.clone());
         let window = &look.window;
         let peak = most(&look.past.buckets(&of, window.from_ms, window.to_ms, 1)).unwrap_or(0.0);
-        if best.is_none_or(|(most, _)| peak > most) {
-            best = Some((peak, &*disk.disk));
+        let reads = (peak, most_ever(look, &of).unwrap_or(0.0));
+        if best.is_none_or(|(most, _)| reads > most) {
+            best = Some((reads, &*disk.disk));
         }
     }
-    best.map_or(Chosen::None, |(_, name)| Chosen::Busiest(name))
+    best.map_or(Chosen::None, |((peak, _), name)| {
+        Chosen::Busiest(name, if peak > 0.0 { Reads::Some } else { Reads::Nothing })
+    })
 }
 
 /// The highest rate of all that is kept: the nearest thing to a ceiling that watching alone gives.

@@ -3,7 +3,7 @@
 use crate::app::{GpuMode, ScreenKind};
 use crate::fmt;
 use crate::model::inventory::{SourceState, SourceStatus};
-use crate::model::{Gap, GpuId, Inventory, Reading, Rule};
+use crate::model::{Bound, Gap, GpuId, Inventory, Reading, Rule};
 
 use super::focus::Look;
 use super::lane::{Lane, gpu_list, mean, mean_of, most, series, value, why_none};
@@ -35,8 +35,9 @@ pub(super) fn util(look: &Look<'_>) -> Lane {
     let active_now: Vec<Reading<f64>> = actives.iter().map(|of| look.read(of)).collect();
 
     let mut values = Line::new();
-    value(&mut values, look.moment_word(), mean_of(&now).0.map(fmt::percent), Role::GpuUtil);
-    value(&mut values, "mean ", mean(&points).map(fmt::percent), Role::GpuUtil);
+    let percent = |ratio| percent_of(ratio, is_least(look, &look.gpus));
+    value(&mut values, look.moment_word(), mean_of(&now).0.map(percent), Role::GpuUtil);
+    value(&mut values, "mean ", mean(&points).map(percent), Role::GpuUtil);
     if let (Some(active), _) = mean_of(&active_now) {
         value(&mut values, "SM active ", Some(fmt::percent(active)), Role::GpuActivity);
     }
@@ -49,6 +50,24 @@ pub(super) fn util(look: &Look<'_>) -> Lane {
         _ => Body::Plot(finish_util(look, aggregate(look, &points, &active), &active, &reason)),
     };
     Lane { title: util_title(look), values, body }
+}
+
+/// A share of four columns, marked where it is but the least that there is.
+pub(super) fn percent_of(ratio: f64, least: bool) -> String {
+    let text = fmt::percent(ratio);
+    // Nothing is above all of it.
+    if !least || ratio >= 0.995 {
+        return text;
+    }
+    let marked = format!("{}{}", Bound::Lower.mark(), text.trim_start());
+    super::text::right(&marked, 4)
+}
+
+/// Whether utilization and memory of one of these is but the least that there is: a sum over the
+/// processes that may be looked at.
+pub(super) fn is_least(look: &Look<'_>, gpus: &[GpuId]) -> bool {
+    let mut rows = look.frame.iter().flat_map(|frame| &frame.sample.gpus);
+    rows.any(|row| gpus.contains(&row.gpu) && row.usage_bound == Reading::Is(Bound::Lower))
 }
 
 /// Whether the lane is of several GPUs, so that it makes a difference how they are drawn. The screen of
@@ -165,6 +184,7 @@ fn memory_values(look: &Look<'_>, now: &[Reading<f64>]) -> Line {
         value(&mut values, "", None, Role::GpuMemory);
         return values;
     };
+    let percent = percent_of(ratio, is_least(look, &[gpu]));
     let label = if look.gpus.len() > 1 { format!("fullest GPU {gpu} ") } else { String::new() };
     let total = look
         .frame
@@ -175,9 +195,9 @@ fn memory_values(look: &Look<'_>, now: &[Reading<f64>]) -> Line {
         let total = total as f64;
         let text = format!("{} of {}", fmt::bytes(ratio * total), fmt::bytes(total).trim());
         value(&mut values, &label, Some(text), Role::GpuMemory);
-        value(&mut values, "", Some(fmt::percent(ratio)), Role::GpuMemory);
+        value(&mut values, "", Some(percent), Role::GpuMemory);
     } else {
-        value(&mut values, &label, Some(fmt::percent(ratio)), Role::GpuMemory);
+        value(&mut values, &label, Some(percent), Role::GpuMemory);
     }
     values
 }

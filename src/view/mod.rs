@@ -17,6 +17,7 @@ mod loader_lanes;
 mod loaders;
 mod pair;
 mod pcie_lane;
+mod pointed;
 mod popup;
 mod processes;
 mod rank;
@@ -33,4 +34,5 @@ mod workers;
 
 pub use build::build;
 pub use lanes::{NoPast, Plotted};
+pub use pointed::pointed;
 pub use screen::Screen;

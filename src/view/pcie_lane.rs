@@ -92,7 +92,7 @@ fn values(look: &Look<'_>, now: &[Reading<f64>]) -> Line {
 }
 
 /// A share as words: what is little is not nothing.
-fn share_of(ratio: f64) -> String {
+pub(super) fn share_of(ratio: f64) -> String {
     if ratio > 0.0 && ratio < 0.005 {
         return "<1%".to_owned();
     }

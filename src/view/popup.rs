@@ -1,7 +1,7 @@
 //! What lies over a screen: the keys, a finding in full, a worker in full.
 
 use crate::app::keymap::keys_of;
-use crate::app::{Action, Overlay, ScreenKind};
+use crate::app::{Action, Overlay, ScreenKind, pointer};
 use crate::diagnose;
 use crate::fmt;
 use crate::model::Finding;
@@ -50,7 +50,9 @@ pub(super) fn popup(look: &Look<'_>, width: u16, height: u16) -> Option<Part> {
         }
         Overlay::Signal(asking) => {
             let (title, rows) = processes::signal(look, asking, inner);
-            (title, rows, 0)
+            // The one that is chosen is never out of sight.
+            let chosen = rows.iter().position(|row| row.selected).unwrap_or(0);
+            (title, rows, (chosen + 3).saturating_sub(usize::from(room)))
         }
         Overlay::Worker { loader, worker, scroll } => {
             let (title, rows) = loaders::popup(look, loader, worker, inner)?;
@@ -82,23 +84,17 @@ fn row(left: Line) -> TextRow {
 
 fn help(columns: usize) -> Vec<TextRow> {
     let mut rows = Vec::new();
-    let mut absent: Vec<TextRow> = Vec::new();
     for action in Action::ALL {
         let keys = format!(" {}", left(&keys_of(*action).join("  "), KEYS));
-        let (to, key, role) = if action.unavailable().is_some() {
-            (&mut absent, span(keys, Role::Dim), Role::Dim)
-        } else {
-            (&mut rows, strong(keys, Role::Key), Role::Text)
-        };
         let text = match action {
-            Action::Screen(_) if role == Role::Text => format!("screen: {}", action.help()),
+            Action::Screen(_) => format!("screen: {}", action.help()),
             _ => action.help().to_owned(),
         };
-        let mut key = Some(key);
-        for line in wrap(&text, columns.saturating_sub(KEYS + 1), 3) {
-            let first = key.take().unwrap_or_else(|| span(" ".repeat(KEYS + 1), Role::Dim));
-            to.push(row(vec![first, span(line, role)]));
-        }
+        rows.extend(explained(&keys, &text, columns));
+    }
+    rows.push(row(Line::new()));
+    for (what, text) in pointer::HELP {
+        rows.extend(explained(&format!(" {}", left(what, KEYS)), text, columns));
     }
     rows.push(row(Line::new()));
     rows.push(row(vec![span(
@@ -107,13 +103,22 @@ fn help(columns: usize) -> Vec<TextRow> {
     )]));
     rows.push(row(vec![span("                 · ahead and idle  Z dead", Role::Text)]));
     rows.push(row(vec![span(" Marks: ≤ at most  ≥ at least  ~ doubtful  – no value", Role::Text)]));
-    rows.push(row(Line::new()));
-    rows.push(row(vec![strong(" Not in this version", Role::Dim)]));
-    rows.extend(absent);
     for row in &mut rows {
         row.left = super::text::cut_line(std::mem::take(&mut row.left), columns);
     }
     rows
+}
+
+/// What one does, and what that does beside it.
+fn explained(what: &str, text: &str, columns: usize) -> Vec<TextRow> {
+    let mut what = Some(strong(what, Role::Key));
+    let lines = wrap(text, columns.saturating_sub(KEYS + 1), 3).into_iter();
+    lines
+        .map(|line| {
+            let first = what.take().unwrap_or_else(|| span(" ".repeat(KEYS + 1), Role::Dim));
+            row(vec![first, span(line, Role::Text)])
+        })
+        .collect()
 }
 
 fn finding_rows(look: &Look<'_>, finding: &Finding, columns: usize) -> Vec<TextRow> {

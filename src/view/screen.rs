@@ -1,6 +1,10 @@
 //! A screen as data: rectangles with text, plots and tables, each piece with a role instead of a
 //! colour. `view` decides what stands where; `ui` only paints it.
 
+use std::ops::Range;
+
+use crate::app::Spot;
+
 /// What a piece of the screen means. Themes give each role its colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "each role is the name of what it colours")]
@@ -160,6 +164,8 @@ pub struct Screen {
     pub height: u16,
     /// What is on it. No part reaches beyond the screen.
     pub parts: Vec<Part>,
+    /// What the plots on it show of the past.
+    pub shown: Option<Past>,
 }
 
 /// One rectangle of the screen with what it shows.
@@ -204,6 +210,34 @@ pub struct TextRow {
     pub bar: Option<Role>,
     /// Drawn as the selected row.
     pub selected: bool,
+    /// What its columns stand for, for a pointer; the first that holds a column counts.
+    pub spots: Vec<(Range<u16>, Stands)>,
+}
+
+/// What columns stand for, for a pointer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stands {
+    /// One thing.
+    For(Spot),
+    /// A part of the past, each column for its share of it.
+    Past(Past),
+}
+
+/// A part of the past, by the monotonic clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "plain bounds")]
+pub struct Past {
+    pub from_ms: u64,
+    pub to_ms: u64,
+}
+
+impl TextRow {
+    /// The row, all of which stands for one thing.
+    #[must_use]
+    pub(super) fn standing_for(mut self, spot: Spot) -> Self {
+        self.spots.push((0..u16::MAX, Stands::For(spot)));
+        self
+    }
 }
 
 /// Which border a rule is.

@@ -6,7 +6,7 @@ use crate::app::state::Whole;
 use crate::fmt;
 use crate::model::Severity;
 
-use super::screen::{Line, Role, Span, TextRow, span};
+use super::screen::{Line, Past, Role, Span, Stands, TextRow, span};
 use super::text::line_width;
 
 /// Below this many columns or rows the lanes need the row more.
@@ -29,10 +29,13 @@ pub(super) fn strip(state: &State, width: usize) -> Option<TextRow> {
     if !whole.complete {
         right.push(span("looking on… ", Role::Paused));
     }
-    let columns = width.saturating_sub(line_width(&left) + line_width(&right));
+    let start = line_width(&left);
+    let columns = width.saturating_sub(start + line_width(&right));
     left.extend(cells(state, whole, columns));
     left.extend(right);
-    Some(TextRow { left, ..TextRow::default() })
+    let past = Stands::Past(Past { from_ms: first_ms, to_ms: last_ms });
+    let spots = vec![(start as u16..(start + columns) as u16, past)];
+    Some(TextRow { left, spots, ..TextRow::default() })
 }
 
 fn cells(state: &State, whole: &Whole, columns: usize) -> Line {

@@ -1,8 +1,8 @@
 //! The table: one row a run, its ranks below it. Columns give way to width in the order of their
 //! worth; what stays keeps its width, so that numbers do not dance.
 
-use crate::app::Row;
 use crate::app::rows::rows;
+use crate::app::{Row, Spot};
 use crate::fmt;
 use crate::model::{Bound, Frame};
 
@@ -129,7 +129,7 @@ pub(super) fn table(look: &Look<'_>, width: usize, height: usize) -> Vec<TextRow
     for (at, row) in rows.iter().enumerate().skip(first).take(room) {
         let mut text = row_text(frame, row, &plan);
         text.selected = chosen == Some(at);
-        out.push(text);
+        out.push(text.standing_for(Spot::Row(at)));
     }
     let hidden = rows.len().saturating_sub(first + room);
     if hidden > 0

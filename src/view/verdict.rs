@@ -1,6 +1,7 @@
 //! The verdict: what is the matter and what to change. A finding, which was proved over its window,
 //! and the provisional state of the last two seconds never look alike.
 
+use crate::app::Spot;
 use crate::diagnose::{Doing, RunState};
 use crate::fmt;
 use crate::model::inventory::SourceState;
@@ -44,7 +45,10 @@ impl Room {
 /// The rows of the verdict.
 pub(super) fn verdict(look: &Look<'_>, width: usize, room: Room) -> Vec<TextRow> {
     let mut rows = match look.state.verdict() {
-        Some(finding) => finding_rows(look, finding, width, room),
+        Some(finding) => finding_rows(look, finding, width, room)
+            .into_iter()
+            .map(|row| row.standing_for(Spot::Verdict))
+            .collect(),
         None => vec![provisional(look)],
     };
     if room.sources > 0
@@ -92,7 +96,7 @@ fn finding_rows(look: &Look<'_>, finding: &Finding, width: usize, room: Room) ->
         } else {
             (vec![span(" ".repeat(indent - 1), Role::Dim), strong(text, Role::Text)], Line::new())
         };
-        rows.push(TextRow { left, right, bar: Some(role), selected: false });
+        rows.push(TextRow { left, right, bar: Some(role), ..TextRow::default() });
     }
     rows.extend(remedy(finding, role, width, room.advice));
     rows
@@ -120,7 +124,7 @@ fn remedy(finding: &Finding, role: Role, width: usize, lines: usize) -> Vec<Text
             Some(rest) => left.extend([strong(gain.clone(), Role::Good), span(rest, Role::Text)]),
             None => left.push(span(text, Role::Text)),
         }
-        rows.push(TextRow { left, right, bar: Some(role), selected: false });
+        rows.push(TextRow { left, right, bar: Some(role), ..TextRow::default() });
     }
     rows
 }
@@ -181,9 +185,8 @@ fn provisional(look: &Look<'_>) -> TextRow {
     };
     let row = |text: &str, role| TextRow {
         left: vec![span(format!(" {when} "), Role::Dim), word(text, role)],
-        right: Line::new(),
         bar: Some(Role::Dim),
-        selected: false,
+        ..TextRow::default()
     };
     let Some(inventory) = look.inventory() else {
         return row("waiting for the first sample", Role::Dim);
@@ -234,7 +237,7 @@ fn at_cursor(look: &Look<'_>) -> TextRow {
     ];
     let on = if look.state.is_replay() { "space plays on " } else { "End goes back to now " };
     let right = vec![span(on, Role::Key)];
-    TextRow { left, right, bar: Some(Role::Paused), selected: false }
+    TextRow { left, right, bar: Some(Role::Paused), ..TextRow::default() }
 }
 
 fn wait_mark(look: &Look<'_>) -> &'static str {
@@ -263,7 +266,7 @@ fn failing_source(look: &Look<'_>) -> Option<TextRow> {
         1 => Line::new(),
         more => vec![span(format!("+{} more ", more - 1), Role::Dim)],
     };
-    Some(TextRow { left, right, bar: Some(Role::Warn), selected: false })
+    Some(TextRow { left, right, bar: Some(Role::Warn), ..TextRow::default() })
 }
 
 /// The verdict in a few words, for a screen that has room for nothing else.

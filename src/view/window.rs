@@ -3,6 +3,8 @@
 use crate::app::State;
 use crate::fmt;
 
+use super::screen::Past;
+
 /// The part of the past that is on screen. A point is whole milliseconds long, and live both ends lie
 /// on multiples of a column: the picture moves by whole columns, what was drawn once keeps its shape,
 /// and the terminal can move it.
@@ -40,6 +42,13 @@ impl Window {
     /// Points of a series: two a column.
     pub(super) const fn points(&self) -> usize {
         self.columns * 2
+    }
+
+    /// The part of the past that it shows once it stands still. Live it ends within the next column,
+    /// and whoever points at a column wants the cursor to be in that one.
+    pub(super) fn standing(&self, state: &State) -> Past {
+        let to_ms = state.transport.end(state.reach()).saturating_add(1);
+        Past { from_ms: to_ms.saturating_sub(self.length()), to_ms }
     }
 
     fn length(&self) -> u64 {

@@ -6,12 +6,13 @@
 use std::sync::Arc;
 
 use mltop::model::inventory::{
-    DiskInfo, GpuInfo, HostInfo, LoaderInfo, ProcInfo, Role, RunInfo, SourceState, SourceStatus,
-    Storage,
+    DiskInfo, GpuInfo, HostInfo, LoaderInfo, ProcInfo, Role, RunInfo, Software, SourceState,
+    SourceStatus, Storage,
 };
 use mltop::model::metric::{Cell, Section};
 use mltop::model::sample::{
-    Activity, Bound, GpuProcKind, PcieSource, ProcState, ReadySource, UsageSource, WaitSource,
+    Activity, Bound, GpuProcKind, IndexSource, PcieSource, ProcState, ReadySource, UsageSource,
+    WaitSource,
 };
 use mltop::model::server::ServerInfo;
 use mltop::model::{Gap, GpuId, Inventory, LoaderId, Pid, RunId, Sample, ServerId, Stamp};
@@ -70,6 +71,7 @@ fn codes() -> Vec<&'static str> {
     let mut codes = Vec::new();
     codes.extend(GpuProcKind::ALL.iter().map(|state| state.code()));
     codes.extend(PcieSource::ALL.iter().map(|state| state.code()));
+    codes.extend(IndexSource::ALL.iter().map(|state| state.code()));
     codes.extend(UsageSource::ALL.iter().map(|state| state.code()));
     codes.extend(Bound::ALL.iter().map(|state| state.code()));
     codes.extend(ProcState::ALL.iter().map(|state| state.code()));
@@ -191,6 +193,12 @@ pub(crate) fn inventory(dice: &mut Dice) -> Inventory {
             loader: LoaderId(1),
             storage: vec![Storage { mount: boxed(dice), remote: true, ..Storage::default() }],
             ..LoaderInfo::default()
+        })],
+        software: vec![Arc::new(Software {
+            pid: Pid(1),
+            python: "3.11".into(),
+            torch_by: "\"nfs4\"".into(),
+            ..Software::default()
         })],
         servers: vec![Arc::new(ServerInfo {
             server: ServerId(1),

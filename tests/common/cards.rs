@@ -108,6 +108,8 @@ pub(crate) struct Cards {
     pub(crate) multiprocessors: Option<u32>,
     pub(crate) gibibytes: f64,
     pub(crate) watts: f64,
+    /// What is held of cards beside that: by whom, of which card, as a share of it.
+    pub(crate) held: Vec<(Pid, u32, f64)>,
     /// The GPUs that the run was given, where anything says so, and why that may not be right.
     pub(crate) given: Option<(&'static [u32], &'static str)>,
     pub(crate) kind: &'static str,
@@ -147,6 +149,7 @@ impl Cards {
             multiprocessors: Some(132),
             gibibytes: 79.6,
             watts: 700.0,
+            held: Vec::new(),
             given: None,
             kind: "pytorch",
             world: None,
@@ -194,6 +197,14 @@ impl Cards {
         sample.host.cpu_iowait_seconds_total = Reading::Is(0.0);
         for at in 0..self.ranks.len() {
             self.rank_rows(at, &mut sample);
+        }
+        for (pid, gpu, share) in self.held.clone() {
+            sample.gpu_procs.push(GpuProcSample {
+                gpu: GpuId(gpu),
+                pid,
+                memory_used_bytes: Reading::Is(self.bytes(share)),
+                ..GpuProcSample::default()
+            });
         }
         for at in 0..self.spare.len() {
             let row = self.gpu_row(self.ranks.len() + at, self.spare[at]);

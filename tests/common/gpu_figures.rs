@@ -6,7 +6,9 @@ use std::sync::Arc;
 use mltop::model::frame::GpuRates;
 use mltop::model::inventory::{GivenGpus, GpuInfo, GpuModes, MigInfo};
 use mltop::model::metric::{Cell, Kind, Section};
-use mltop::model::sample::{GpuProcKind, GpuProcSample, GpuSample};
+use mltop::model::sample::{
+    Bound, GpuProcKind, GpuProcSample, GpuSample, IndexSource, UsageSource,
+};
 use mltop::model::{Frame, Gap, GpuId, Pid, Reading, Sample};
 
 use crate::frames::util_at;
@@ -74,6 +76,8 @@ pub(crate) fn hoppers(tick: u64, sample: &mut Sample, frame: &mut Frame) {
     for held in &mut sample.gpu_procs {
         held.kind = Reading::Is(GpuProcKind::Compute);
         held.sm_ratio = Reading::Is(0.4);
+        held.device_index = Reading::Is(u64::from(held.gpu.0));
+        held.device_index_source = Reading::Is(IndexSource::Inferred);
     }
     given(sample, 0..8);
 }
@@ -110,7 +114,16 @@ pub(crate) fn bare(_: u64, sample: &mut Sample, frame: &mut Frame) {
         memory_used_bytes: Reading::Not(Gap::Unsupported),
         kind: Reading::Is(GpuProcKind::Mps),
         sm_ratio: Reading::Not(Gap::Unsupported),
+        ..GpuProcSample::default()
     });
+}
+
+/// Cards of which all is the sum over the processes that may be looked at.
+pub(crate) fn least(_: u64, sample: &mut Sample, _: &mut Frame) {
+    for row in &mut sample.gpus {
+        row.usage_source = Reading::Is(UsageSource::Processes);
+        row.usage_bound = Reading::Is(Bound::Lower);
+    }
 }
 
 /// The first card fell off the bus, the second has bad memory, the third is hot.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use mltop::model::inventory::{
-    DiskInfo, GpuInfo, HostInfo, LoaderInfo, ProcInfo, Role, RunInfo, Storage,
+    DiskInfo, GpuInfo, HostInfo, LoaderInfo, ProcInfo, Role, RunInfo, Software, Storage,
 };
 use mltop::model::sample::{
     DiskSample, GpuProcSample, GpuSample, LoaderSample, ProcSample, ReadySource, WaitSource,
@@ -31,10 +31,14 @@ pub(crate) struct Made {
     pub(crate) gpus: u32,
     /// Name of the run, which may be hostile.
     pub(crate) name: String,
+    /// Version of its PyTorch, which may be hostile.
+    pub(crate) torch: String,
     /// Seconds in which it starves.
     pub(crate) starved: std::ops::Range<u64>,
     /// Share of that time in which the loop waits, at least.
     pub(crate) waits: f64,
+    /// Seconds in which the last GPU, its rank and its loader are there; `None` for all of them.
+    pub(crate) last_rank: Option<std::ops::Range<u64>>,
     /// Ticks that are missing.
     pub(crate) gap: std::ops::Range<u64>,
     /// Second and note of a mark.
@@ -51,8 +55,10 @@ impl Default for Made {
             ticks: 300,
             gpus: 2,
             name: "train.py".to_owned(),
+            torch: "2.9.1+cu128".to_owned(),
             starved: 120..220,
             waits: 0.5,
+            last_rank: None,
             gap: 0..0,
             mark: None,
             step: 0.2,
@@ -130,6 +136,16 @@ impl Made {
                 ..LoaderInfo::default()
             }));
         }
+        let software = |rank| {
+            Arc::new(Software {
+                pid: Self::trainer(rank),
+                python: "3.11".into(),
+                python_by: "it maps python3.11".into(),
+                torch: self.torch.as_str().into(),
+                torch_by: "version.py of the package that it maps".into(),
+            })
+        };
+        inventory.software = (0..self.gpus).map(software).collect();
         inventory.runs = vec![Arc::new(RunInfo {
             run: RunId(1),
             name: self.name.as_str().into(),
@@ -160,7 +176,8 @@ impl Made {
 
     /// Its samples.
     pub(crate) fn samples(&self) -> Vec<Sample> {
-        let inventory = Arc::new(self.inventory());
+        let whole = Arc::new(self.inventory());
+        let fewer = Arc::new(Self { gpus: self.gpus - 1, ..self.clone() }.inventory());
         let mut ranks = vec![Rank::default(); self.gpus as usize];
         let mut read_bytes = 0;
         let mut samples = Vec::new();
@@ -171,7 +188,8 @@ impl Made {
                 unix_ms: START_UNIX_MS + tick as i64 * 1000,
                 mono_ms: START_MONO_MS + tick * 1000,
             };
-            let inventory = Arc::clone(&inventory);
+            let all = self.last_rank.as_ref().is_none_or(|there| there.contains(&tick));
+            let inventory = Arc::clone(if all { &whole } else { &fewer });
             let mut sample = Sample { seq: tick, stamp, inventory, ..Sample::default() };
             sample.host.cpu_count = Reading::Is(64);
             let busy = tick as f64 * if starved { 20.0 } else { 30.0 };
@@ -189,7 +207,8 @@ impl Made {
                 queue_seconds_total: Reading::Is(tick as f64 * if starved { 40.0 } else { 1.0 }),
                 ..DiskSample::default()
             });
-            for (rank, counts) in (0..self.gpus).zip(&mut ranks) {
+            let here = if all { self.gpus } else { self.gpus - 1 };
+            for (rank, counts) in (0..here).zip(&mut ranks) {
                 self.rank(rank, tick, counts, &mut sample);
             }
             if !self.gap.contains(&tick) {

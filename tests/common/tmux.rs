@@ -94,6 +94,7 @@ impl Tmux {
     pub(crate) fn wait_for_clean_shell(&self) {
         self.wait_until("the shell", 20, |screen| screen.trim_end().ends_with("ready$"));
         assert!(!self.on_alternate_screen());
+        assert!(!self.tells_mouse());
         self.line("stty -a; echo back-$((20+22))");
         let screen = self.wait_for("back-42", 10);
         let modes: Vec<&str> = screen.split_whitespace().collect();
@@ -119,6 +120,25 @@ impl Tmux {
     pub(crate) fn on_alternate_screen(&self) -> bool {
         let shown = self.run(&["display-message", "-p", "#{alternate_on}"]);
         String::from_utf8_lossy(&shown.stdout).trim() == "1"
+    }
+
+    /// Whether a program has asked to be told what the mouse does.
+    pub(crate) fn tells_mouse(&self) -> bool {
+        let shown = self.run(&["display-message", "-p", "#{mouse_any_flag}"]);
+        String::from_utf8_lossy(&shown.stdout).trim() == "1"
+    }
+
+    /// Clicks on the first place at which the screen shows this, as a terminal tells a program.
+    pub(crate) fn click_on(&self, text: &str) {
+        let screen = self.wait_for(text, 20);
+        let place = screen.lines().zip(1..).find_map(|(row, y)| {
+            let column = row[..row.find(text)?].chars().count() + 1;
+            Some((column, y))
+        });
+        let (x, y) = place.unwrap();
+        for end in ['M', 'm'] {
+            self.run(&["send-keys", "-l", &format!("\u{1b}[<0;{x};{y}{end}")]);
+        }
     }
 
     /// Waits until the screen holds `text`; what it shows instead if it does not come to that.

@@ -1,7 +1,8 @@
 //! Evaluation that takes much of the time, or waits for data: what raises each, and what nearly does.
 
+use mltop::diagnose::audit::Audit;
 use mltop::diagnose::{Engine, Known, Phase, Phases};
-use mltop::model::{Finding, Reading};
+use mltop::model::{Area, Finding, Reading};
 
 use crate::scenario::{Load, Scenario};
 
@@ -120,6 +121,30 @@ fn time_is_shared_out_among_phases_as_it_was_spent() {
     assert!(finding.title.contains("20 % of the time: 4 evaluations of 20 s"), "{}", finding.title);
     assert!(finding.advice.contains("every 4th checkpoint would take 8 %"), "{}", finding.advice);
     assert!(!finding.advice.contains("redundant"), "{}", finding.advice);
+    // The audit, which is on screen and in the report, says the same.
+    let seen = evaluation_seen(&engine);
+    let begin = "Evaluation took 19 % of 7 min (by the stack of the main thread), training took ";
+    assert!(seen.starts_with(begin), "{seen}");
+    assert!(seen.contains(" %, the first steps took ") && seen.ends_with(" %."), "{seen}");
+}
+
+/// What the audit says of the area of evaluation.
+fn evaluation_seen(engine: &Engine) -> String {
+    let audit = Audit::of(engine.watched(), engine.findings(), |_| false);
+    let part = audit.areas.iter().find(|part| part.area == Area::Evaluation);
+    part.unwrap().seen.clone()
+}
+
+#[test]
+fn where_no_evaluation_was_seen_the_audit_still_says_what_the_time_went_into() {
+    let mut scenario = Scenario::new(8, Load::cpu(0.4), 0.1);
+    let mut engine = crate::engine();
+    scenario.run(&mut engine, 120);
+    let seen = evaluation_seen(&engine);
+    assert!(seen.starts_with("Training took 9") && seen.contains("the first steps took"), "{seen}");
+    assert!(!seen.contains("valuation"), "{seen}");
+    // Nobody was watched: nothing is said.
+    assert_eq!(evaluation_seen(&crate::engine()), "");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! UNUSED-GPU.
 
-use mltop::model::{Finding, Rule, Severity};
+use mltop::model::{Finding, Pid, Rule, Severity};
 
 use crate::cards::{Card, Cards, engine, nothing, of, only, played};
 
@@ -81,6 +81,41 @@ fn a_card_in_use_by_others_or_beside_an_idle_run_is_not_unused() {
     cards.each(|rank| rank.card.util = 0.2);
     cards.run(&mut idle, 900);
     assert!(of(&idle, Rule::UnusedGpu).is_empty());
+}
+
+/// Three of four cards have a rank each, and of the fourth a rank holds some memory.
+fn three_of_four(holder: Pid, share: f64) -> Cards {
+    let mut cards = Cards::new(3);
+    cards.spare = vec![Card { memory: share, ..Card::IDLE }];
+    cards.held = vec![(holder, 3, share)];
+    cards.given = ALL;
+    cards
+}
+
+#[test]
+fn a_card_with_nothing_but_a_context_of_the_run_is_unused() {
+    // 0.4 GiB: what a rank leaves where it touches a card once.
+    let (mut cards, mut engine) = (three_of_four(Cards::pid(0), 0.005), engine());
+    cards.run(&mut engine, 400);
+    let finding = only(&engine, Rule::UnusedGpu);
+    let title = "train.py keeps 3 of 4 GPUs at work: GPU 3, which its CUDA_VISIBLE_DEVICES gives it, \
+                 had nothing but a context and no work";
+    assert!(finding.title.starts_with(title), "{}", finding.title);
+    assert!(finding.evidence[0].text.contains("are all that is held of GPU 3"), "{finding:#?}");
+    assert!(finding.advice.contains("--nproc_per_node=4"), "{}", finding.advice);
+    // It ends as soon as a kernel runs there.
+    cards.spare[0].util = 0.3;
+    cards.run(&mut engine, 3);
+    assert!(of(&engine, Rule::UnusedGpu)[0].end_ms.is_some());
+}
+
+#[test]
+fn a_context_of_others_and_memory_that_is_more_than_one_are_no_unused_card() {
+    for cards in [three_of_four(Pid(9), 0.005), three_of_four(Cards::pid(0), 0.3)] {
+        let (mut cards, mut engine) = (cards, engine());
+        cards.run(&mut engine, 500);
+        assert!(of(&engine, Rule::UnusedGpu).is_empty(), "{:#?}", engine.findings());
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use crate::dice::Dice;
 use crate::load::{Act, Load, Parts, Phase, Plan, Reads};
 
 /// Seeds of each scenario that were looked at while the rules were made.
-const LOOKED_AT: u64 = 10;
+const LOOKED_AT: u64 = 14;
 
 /// Seeds of each scenario that are kept for the score: none of them was looked at before the rules stood.
 const SCORED: u64 = 4;
@@ -98,6 +98,11 @@ pub(crate) const STARVED: &[(&str, Make)] = &[
         });
         plan
     }),
+    ("starved, epochs of some seconds", |name, seed, dice| {
+        let plan = few(name, seed, dice, (4, 0.1), Parts::default());
+        let act = Act::Respawn { every: dice.between(30.0, 60.0) as u64, start: 0.15 };
+        beside(plan, act, EPOCHS)
+    }),
     ("starved, evaluated now and then", |name, seed, dice| {
         beside(few(name, seed, dice, (8, 0.1), Parts::default()), EVALUATES, EVALUATION)
     }),
@@ -106,8 +111,10 @@ pub(crate) const STARVED: &[(&str, Make)] = &[
     }),
 ];
 
-/// What is true of a training that evaluates or writes checkpoints, beside what it is made for.
+/// What is true of a training that evaluates, writes checkpoints, or starts its workers anew each epoch,
+/// beside what it is made for.
 const EVALUATION: &[&str] = &["EVAL-SHARE"];
+const EPOCHS: &[&str] = &["EPOCH-RESPAWN", "REPEATED-PREP"];
 const CHECKPOINT: &[&str] = &["CHECKPOINT-STALL"];
 const EVALUATES: Act = Act::Evaluate { every: 600, batches: 100 };
 const CHECKPOINTS: Act = Act::Checkpoint { every: 90.0, lasts: 4.0, rate: 800e6 };
@@ -327,7 +334,11 @@ pub(crate) const QUIET: &[(&str, MakeQuiet)] = &[
         let (workers, phase, _) = plain(s, 8, Load::supply(8, 0.1, 2.0));
         let act = Act::Respawn { every: 1200, start: 2.5 };
         // What its workers do on the CPU is the same in each epoch.
-        (workers, Phase { act, ..phase }, &["EPOCH-RESPAWN", "REPEATED-PREP"])
+        (workers, Phase { act, ..phase }, EPOCHS)
+    }),
+    ("epochs of some seconds", |s| {
+        let (workers, phase, _) = plain(s, 4, Load::supply(4, 0.1, 2.0));
+        (workers, Phase { act: Act::Respawn { every: 40, start: 0.15 }, ..phase }, EPOCHS)
     }),
 ];
 

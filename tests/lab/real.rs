@@ -53,6 +53,9 @@ pub(crate) const ALL: &[Real] = &[
     },
     Real {
         limits: &[Limit::ReadBytes(20_000_000), Limit::Cache(24 << 20)],
+        alone: true,
+        // Its limit leaves hardly more than what its processes hold.
+        may: &["HOST-MEMORY"],
         ..starved("thrash", 2, "CACHE-THRASH|DISK-BOUND")
     },
     Real { limits: &[Limit::Cores(0.5)], may: &["CPU-QUOTA"], ..starved("quota", 2, "CPU-QUOTA") },

@@ -40,8 +40,10 @@ pub(crate) fn misses(score: &Score) -> Vec<String> {
     misses
 }
 
+/// Precision, recall and F1 as cells. Where nothing was said and nothing missed there is none of them.
 fn three(overlap: Overlap) -> String {
-    format!("{:.3} | {:.3} | {:.3}", overlap.precision(), overlap.recall(), overlap.f1())
+    let cell = |is: f64| if is.is_nan() { "–".to_owned() } else { format!("{is:.3}") };
+    [overlap.precision(), overlap.recall(), overlap.f1()].map(cell).join(" | ")
 }
 
 fn delays(sorted: &[f64]) -> String {

@@ -211,6 +211,25 @@ fn an_incident_is_pinned_with_what_was_around_it_and_outlives_the_ring() {
 }
 
 #[test]
+fn an_incident_shortly_before_the_end_is_pinned_with_what_there_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut ring = Fed::start(folder.path(), limits(2 << 20), NOON, "a");
+    for tick in 0..120 {
+        let event = (tick == 60).then(|| critical(NOON.unix_ms + 60_000));
+        ring.tick(event.into_iter().collect());
+    }
+    ring.written();
+    ring.writer.end(0, "over").unwrap();
+    let pinned = Folder::at(folder.path()).pinned().unwrap();
+    let samples = |path: &Path| {
+        let (file, _) = SessionFile::open(path).unwrap();
+        file.samples(0, u64::MAX).map(|sample| sample.seq).collect::<Vec<_>>()
+    };
+    let kept: Vec<u64> = pinned.iter().flat_map(|one| samples(&one.path)).collect();
+    assert!(kept.contains(&60) && kept.contains(&119), "{kept:?}");
+}
+
+#[test]
 fn what_cannot_be_pinned_is_said_and_the_ring_goes_on() {
     let folder = tempfile::tempdir().unwrap();
     let mut ring = Fed::start(folder.path(), limits(64 << 20), NOON, "a");

@@ -6,7 +6,7 @@ use std::io::{BufRead as _, BufReader};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use mltop::model::EventKind;
 use mltop::record::SessionFile;
@@ -300,6 +300,35 @@ fn a_cut_holds_whole_frames_byte_for_byte() {
 }
 
 #[test]
+fn nothing_is_pruned_but_the_segments_of_a_ring() {
+    let folder = tempfile::tempdir().unwrap();
+    let segment = folder.path().join("00000001-20261122T150000Z-1a2b3c4d.mltop.jsonl.zst");
+    let newest = folder.path().join("00000002-20261122T160000Z-1a2b3c4d.mltop.jsonl.zst");
+    // What `mltop record` makes on a box of that name, and what a user calls a session.
+    let others = ["2026-11-22.mltop.jsonl.zst", "7-gpu-box-20261122-150000.mltop.jsonl.zst"];
+    let others = others.map(|name| folder.path().join(name));
+    for path in [&segment, &newest].into_iter().chain(&others) {
+        fs::write(path, b"hours of a night").unwrap();
+        let file = fs::File::options().append(true).open(path).unwrap();
+        file.set_modified(SystemTime::now() - Duration::from_hours(2)).unwrap();
+    }
+    let none = folder.path().join("none");
+    for asked in ["prune", "status"] {
+        for place in [folder.path(), &none] {
+            let refused = output(&["flight", "--max-age", "1h", asked, "--dir"], &[place]);
+            assert_eq!(refused.status.code(), Some(2), "{}", told(&refused));
+            assert!(told(&refused).contains("no flight ring"), "{}", told(&refused));
+        }
+    }
+    assert!(segment.exists() && newest.exists() && !none.exists());
+    fs::write(folder.path().join("lock"), b"").unwrap();
+    let pruned = output(&["flight", "--max-age", "1h", "prune", "--dir"], &[folder.path()]);
+    assert!(told(&pruned).contains("1 segment removed"), "{}", told(&pruned));
+    assert!(!segment.exists() && newest.exists(), "the newest may hold what happened last");
+    assert!(others.iter().all(|path| path.exists()), "what is no segment is not removed");
+}
+
+#[test]
 fn the_ring_is_kept_looked_at_and_installed() {
     let folder = tempfile::tempdir().unwrap();
     let ring = folder.path().join("ring");
@@ -313,7 +342,7 @@ fn the_ring_is_kept_looked_at_and_installed() {
     flight.signal(Signal::TERM);
     assert_eq!(flight.ended(), Some(0));
     assert!(
-        status().contains("not being written") && status().contains("1 segments"),
+        status().contains("not being written") && status().contains("1 segment,"),
         "{}",
         status()
     );

@@ -3,8 +3,8 @@
 use super::area_of;
 use super::watched::Watched;
 use super::words::duration;
-use crate::diagnose::Known;
 use crate::diagnose::words::percent;
+use crate::diagnose::{Known, Phase};
 use crate::model::{Area, Bound, Finding, Rule};
 
 /// What was seen, as a sentence; `found` are all findings, for what one area says of another.
@@ -74,14 +74,36 @@ fn compute(watched: &Watched) -> Option<String> {
     Some(format!("The GPUs in use had a kernel running {} of the time{peak}.", percent(busy)))
 }
 
+/// What the time went into, evaluation first.
 fn evaluation(watched: &Watched) -> Option<String> {
-    let (seconds, all, known) = watched.evaluation()?;
-    let how = match known {
-        Known::Frames => "by the stack of the main thread",
-        Known::Inferred => "inferred: another loader moves, and comes regularly",
+    let phases = watched.seconds_by_phase();
+    let all: f64 = phases.values().sum();
+    let how = watched.evaluation().map(|known| match known {
+        Known::Frames => " (by the stack of the main thread)",
+        Known::Inferred => " (inferred: another loader moves, and comes regularly)",
+    });
+    let took = |phase: &Phase, whole: &str| {
+        let seconds = phases.get(phase)?;
+        let who = match phase {
+            Phase::WarmUp => "the first steps",
+            Phase::Training => "training",
+            Phase::Evaluation => "evaluation",
+            Phase::Checkpoint => "checkpoints",
+            Phase::Compile => "compiling",
+            Phase::Other => "other loops",
+        };
+        Some(format!("{who} took {}{whole}", percent(seconds / all)))
     };
-    let share = percent(seconds / all.max(seconds));
-    Some(format!("Evaluation took {share} of {} ({how}).", duration(all)))
+    let whole = format!(" of {}{}", duration(all), how.unwrap_or_default());
+    let order = [Phase::Evaluation, Phase::Training, Phase::WarmUp, Phase::Checkpoint];
+    let order = order.iter().chain(&[Phase::Compile, Phase::Other]);
+    let mut parts: Vec<String> = Vec::new();
+    for phase in order {
+        parts.extend(took(phase, if parts.is_empty() { &whole } else { "" }));
+    }
+    let mut text = parts.join(", ");
+    text.get_mut(0..1)?.make_ascii_uppercase();
+    Some(format!("{text}."))
 }
 
 fn inference(watched: &Watched) -> Option<String> {

@@ -164,17 +164,20 @@ impl Watched {
         self.phases = known.map(|(pid, phases)| (*pid, phases.clone())).collect();
     }
 
-    /// Seconds of evaluation, of all that is told apart, and how that is known; `None` where none was
-    /// seen.
-    pub(super) fn evaluation(&self) -> Option<(f64, f64, Known)> {
-        let known = self.phases.values().filter_map(|phases| phases.known).min()?;
-        let sum = |phase: Option<Phase>| {
-            let seconds = self.phases.values().flat_map(|phases| &phases.seconds);
-            let of = seconds.filter(|(of, _)| phase.is_none_or(|phase| phase == **of));
-            of.map(|(_, seconds)| *seconds).sum::<f64>()
-        };
-        let evaluation = sum(Some(Phase::Evaluation));
-        (evaluation > 0.0).then(|| (evaluation, sum(None), known))
+    /// Seconds by phase over all trainers; phases that did not occur are missing.
+    pub fn seconds_by_phase(&self) -> BTreeMap<Phase, f64> {
+        let mut all = BTreeMap::new();
+        for (phase, seconds) in self.phases.values().flat_map(|phases| &phases.seconds) {
+            *all.entry(*phase).or_default() += seconds;
+        }
+        all.retain(|_, seconds: &mut f64| *seconds > 0.0);
+        all
+    }
+
+    /// How evaluation is told from training; `None` where none was seen.
+    pub(super) fn evaluation(&self) -> Option<Known> {
+        let known = self.phases.values().filter_map(|phases| phases.known).min();
+        known.filter(|_| self.seconds_by_phase().contains_key(&Phase::Evaluation))
     }
 
     fn run(&mut self, info: &RunInfo, seconds: f64) {

@@ -120,12 +120,21 @@ fn beside(case: &Case<'_>, first: Cause) -> Vec<Evidence> {
         return Vec::new();
     }
     let mut quota = first == Cause::CpuQuota;
+    let stopped = cpu_quota::of_loop(case).or_else(|| cpu_oversubscribed::of_loop(case)).is_some();
     let mut lines = Vec::new();
     for other in BESIDE.iter().filter_map(|test| test(case)) {
-        // Threads that a quota stops count as ready to run, and are no crowd.
-        let crowd = other.cause == Cause::CpuOversubscribed && quota;
+        let follows = match other.cause {
+            // Threads that a quota stops count as ready to run, and are no crowd.
+            Cause::CpuOversubscribed => quota,
+            // A loop without a CPU is slow to take what is ready, and workers have nothing to do
+            // meanwhile: neither the hand-over nor a slow batch need be why.
+            Cause::DeliveryBound | Cause::HeadOfLine => stopped,
+            _ => false,
+        };
         quota |= other.cause == Cause::CpuQuota;
-        let Some(witness) = other.evidence.into_iter().next().filter(|_| !crowd) else { continue };
+        let Some(witness) = other.evidence.into_iter().next().filter(|_| !follows) else {
+            continue;
+        };
         if other.cause != first {
             let text = format!("Also {}: {}.", other.cause.code(), other.because);
             lines.push(Evidence { text, ..witness });

@@ -228,7 +228,7 @@ impl Rounds {
 }
 
 fn said(scene: &Scene<'_>, trainer: &Trainer, rounds: &Rounds, severity: Severity) -> Said {
-    let name = name_of(scene.frame, trainer.run, trainer.pid);
+    let name = name_of(&scene.frame.sample, trainer.run, trainer.pid);
     let (count, each) = (rounds.all.len(), words::duration(rounds.evaluation));
     let sure = match rounds.known {
         Known::Frames => "",

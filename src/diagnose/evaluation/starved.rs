@@ -171,7 +171,7 @@ fn said(
     (blocked, loss): (f64, Loss),
     severity: Severity,
 ) -> Said {
-    let name = name_of(scene.frame, trainer.run, trainer.pid);
+    let name = name_of(&scene.frame.sample, trainer.run, trainer.pid);
     let mark = facts.bound.mark();
     // Only while it evaluates is GPU time lost, and only that is charged.
     let now = trainer.newest().is_some_and(|tick| tick.gate == Gate::Evaluation);

@@ -110,8 +110,8 @@ pub(in crate::diagnose) struct HostMemory {
 struct Short {
     holds: bool,
     gone: bool,
-    words: String,
-    evidence: Evidence,
+    /// Its words and its evidence: made where they are said, which is seldom.
+    say: Box<dyn FnOnce() -> (String, Evidence)>,
 }
 
 impl Check for HostMemory {
@@ -179,16 +179,17 @@ impl HostMemory {
 
     /// The lower of the means over the long and the short time. `None` where it cannot be read.
     fn mean(&self, part: fn(&Tick) -> Option<f64>) -> Option<f64> {
-        let over = |seconds: f64| {
-            let (mut sum, mut known) = (0.0, 0.0);
-            for tick in self.ticks.iter().rev() {
-                let Some(value) = part(tick).filter(|_| known < seconds) else { break };
-                sum += value * tick.span;
-                known += tick.span;
+        let (mut sum, mut known) = (0.0, 0.0);
+        let mut short = None;
+        for tick in self.ticks.iter().rev() {
+            let Some(value) = part(tick).filter(|_| known < LONG) else { break };
+            sum += value * tick.span;
+            known += tick.span;
+            if known >= SHORT && short.is_none() {
+                short = Some(sum / known);
             }
-            (known >= seconds.min(SHORT)).then(|| sum / known)
-        };
-        over(LONG).zip(over(SHORT)).map(|(long, short)| long.min(short))
+        }
+        short.map(|short| short.min(sum / known))
     }
 
     /// What can be read of it, whether it is short or not.
@@ -205,22 +206,31 @@ impl HostMemory {
         let some = self.mean(|tick| tick.some).filter(|_| !thrashes);
         let full = full.filter(|_| !thrashes);
         let span = self.span(scene.frame);
-        let pressure = |value: f64, series, threshold, who: &str| {
-            let limit = settings.of(threshold);
-            let words = format!("{who} waited for memory {} of the time", words::percent(value));
-            let evidence = words::evidence(span, series, "host", value, Some(limit), words.clone());
-            Short { holds: value >= limit, gone: value < limit / 2.0, words, evidence }
+        let short = |value: f64, limit: f64, series: &'static str, text: fn(f64) -> String| Short {
+            holds: value >= limit,
+            gone: value < limit / 2.0,
+            say: Box::new(move || {
+                let words = text(value);
+                let line = words::evidence(span, series, "host", value, Some(limit), words.clone());
+                (words, line)
+            }),
         };
         let swap = self.mean(|tick| tick.swap).map(|pages| {
-            let limit = settings.of(&SWAP);
-            let words = format!("{pages:.0} pages a second came back from swap");
-            let series = "host.swap_in_pages_per_second";
-            let evidence = words::evidence(span, series, "host", pages, Some(limit), words.clone());
-            Short { holds: pages >= limit, gone: pages < limit / 2.0, words, evidence }
+            short(pages, settings.of(&SWAP), "host.swap_in_pages_per_second", |pages| {
+                format!("{pages:.0} pages a second came back from swap")
+            })
         });
         let all = [
-            full.map(|value| pressure(value, "host.psi_memory_full_ratio", &FULL, "all tasks")),
-            some.map(|value| pressure(value, "host.psi_memory_some_ratio", &SOME, "some task")),
+            full.map(|value| {
+                short(value, settings.of(&FULL), "host.psi_memory_full_ratio", |value| {
+                    format!("all tasks waited for memory {} of the time", words::percent(value))
+                })
+            }),
+            some.map(|value| {
+                short(value, settings.of(&SOME), "host.psi_memory_some_ratio", |value| {
+                    format!("some task waited for memory {} of the time", words::percent(value))
+                })
+            }),
             swap,
             shm(scene.frame, span, settings),
             group(scene, span),
@@ -238,8 +248,9 @@ impl HostMemory {
         let now_ms = scene.frame.sample.stamp.mono_ms;
         let since = self.critical_since.unwrap_or(now_ms);
         let kills = now_ms.saturating_sub(since) as f64 >= CRITICAL_SECONDS * 1e3;
-        let held: Vec<Short> = shorts.into_iter().filter(|short| short.holds).collect();
-        let list: Vec<&str> = held.iter().map(|short| &*short.words).collect();
+        let held = shorts.into_iter().filter(|short| short.holds);
+        let (list, evidence): (Vec<String>, Vec<Evidence>) =
+            held.map(|short| (short.say)()).unzip();
         let danger = if kills { ", and systemd-oomd kills processes at this pressure" } else { "" };
         let mut title = format!("Memory is short: {}{danger}", list.join("; "));
         if let Some(first) = title.get_mut(0..1) {
@@ -249,7 +260,7 @@ impl HostMemory {
             severity: if kills { Severity::Critical } else { Severity::Warn },
             title,
             advice: advice(scene),
-            evidence: held.into_iter().map(|short| short.evidence).collect(),
+            evidence,
             ..Said::of(Rule::HostMemory)
         }
     }
@@ -261,16 +272,14 @@ fn shm(frame: &Frame, span: (i64, i64), settings: &Settings) -> Option<Short> {
     let (used, size) = (used as f64, size as f64);
     let limit = settings.of(&SHM);
     let share = if size > 0.0 { used / size } else { 0.0 };
-    let words = format!("/dev/shm holds {} of {}", words::size(used), words::size(size));
-    let evidence = words::evidence(
-        span,
-        "host.shm_used_bytes",
-        "/dev/shm",
-        share,
-        Some(limit),
-        format!("{words} ({})", words::percent(share)),
-    );
-    Some(Short { holds: share >= limit, gone: share < limit - BELOW, words, evidence })
+    let say = move || {
+        let words = format!("/dev/shm holds {} of {}", words::size(used), words::size(size));
+        let text = format!("{words} ({})", words::percent(share));
+        let series = "host.shm_used_bytes";
+        let line = words::evidence(span, series, "/dev/shm", share, Some(limit), text);
+        (words, line)
+    };
+    Some(Short { holds: share >= limit, gone: share < limit - BELOW, say: Box::new(say) })
 }
 
 /// The fullest control group of a trainer. Page cache can be given back, unless it is wanted again.
@@ -286,22 +295,20 @@ fn group(scene: &Scene<'_>, span: (i64, i64)) -> Option<Short> {
         groups.max_by(|a, b| a.0.total_cmp(&b.0))
     });
     let (share, most, refaults) = full.max_by(|a, b| a.0.total_cmp(&b.0))?;
-    let words = format!(
-        "the control group's {} are {} full without page cache, and {refaults:.0} file pages a second were \
-         read again",
-        words::size(most),
-        words::percent(share)
-    );
-    let evidence = words::evidence(
-        span,
-        "cgroups.memory_current_bytes",
-        "control group",
-        share,
-        Some(limit),
-        words.clone(),
-    );
+    let say = move || {
+        let words = format!(
+            "the control group's {} are {} full without page cache, and {refaults:.0} file pages a second \
+             were read again",
+            words::size(most),
+            words::percent(share)
+        );
+        let series = "cgroups.memory_current_bytes";
+        let text = words.clone();
+        (words, words::evidence(span, series, "control group", share, Some(limit), text))
+    };
     let holds = share >= limit && refaults >= REFAULTS;
-    Some(Short { holds, gone: share < limit - BELOW || refaults < REFAULTS, words, evidence })
+    let gone = share < limit - BELOW || refaults < REFAULTS;
+    Some(Short { holds, gone, say: Box::new(say) })
 }
 
 /// The remedy, with the shared memory that would be enough where batches in it can be counted.

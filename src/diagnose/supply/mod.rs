@@ -23,9 +23,9 @@ use super::ledger::{Ledger, Said};
 use super::rules::{Check, Scene};
 use super::settings::{Settings, Timing};
 use super::starved::{self, Loss, name_of};
-use super::tick::{Gate, Tick};
+use super::tick::Gate;
 use super::trainer::Trainer;
-use super::used::Used;
+use super::used::{Used, Uses};
 use crate::model::{RunId, Stamp};
 
 /// These rules look once a second, however often samples come.
@@ -97,11 +97,14 @@ impl<'a> View<'a> {
     fn of(scene: &'a Scene<'a>, trainer: &'a Trainer) -> Self {
         let seconds = scene.settings.standard.window;
         let now_ms = scene.frame.sample.stamp.mono_ms;
-        let open: Vec<&Tick> =
-            trainer.recent(now_ms, seconds).filter(|tick| tick.gate == Gate::Open).collect();
-        let facts = Facts::of(open.iter().copied());
+        let mut uses = Uses::default();
+        let facts = Facts::of(trainer.recent(now_ms, seconds).inspect(|tick| {
+            if tick.gate == Gate::Open {
+                uses.add(tick);
+            }
+        }));
         let facts = facts.filter(|facts| facts.covered >= COVER * seconds && facts.looks >= LOOKS);
-        Self { scene, trainer, facts, used: Used::of(&open) }
+        Self { scene, trainer, facts, used: uses.means() }
     }
 
     /// The value of a threshold that is in force.
@@ -130,7 +133,7 @@ impl<'a> View<'a> {
 
     /// The run's name.
     fn name(&self) -> String {
-        name_of(self.scene.frame, self.trainer.run, self.trainer.pid)
+        name_of(&self.scene.frame.sample, self.trainer.run, self.trainer.pid)
     }
 
     /// `loader 1`

@@ -84,13 +84,18 @@ fn read_table(
 /// The entry of the IX at an offset, and where the one before it lies.
 pub(super) fn index_at(file: &File, offset: u64) -> io::Result<Option<(Entry, u64)>> {
     let mut bytes = [0; IX];
-    let bytes = read_at(file, &mut bytes, offset)?;
-    if skippable(bytes) != Some((INDEX_TAG, ENTRY)) {
-        return Ok(None);
+    Ok(index_in(read_at(file, &mut bytes, offset)?, offset))
+}
+
+/// The same of bytes that begin at an offset: a file may be full of what looks like an index, and to
+/// read the file anew for each would take seconds.
+fn index_in(bytes: &[u8], offset: u64) -> Option<(Entry, u64)> {
+    if !is_index(bytes) {
+        return None;
     }
     let found = Entry::read(bytes.get(SKIP_HEAD..).unwrap_or_default());
     // What lies elsewhere than where it says is of another file.
-    Ok(found.filter(|(entry, _)| entry.end() == offset))
+    found.filter(|(entry, _)| entry.end() == offset)
 }
 
 /// All entries before `end` that can be found, in the order of the file: by the links from the last
@@ -115,14 +120,10 @@ pub(super) fn entries(file: &File, end: u64, most: usize) -> io::Result<Vec<Entr
     let mut from = 0;
     let mut before = Vec::new();
     let mut window = Window::default();
-    while let Some(at) = window.search(file, from, until, is_index)? {
-        from = at + 1;
-        if let Some((entry, _)) = index_at(file, at)?
-            && found.len() + before.len() < most
-        {
-            from = at + IX as u64;
-            before.push(entry);
-        }
+    while found.len() + before.len() < most {
+        let Some((at, (entry, _))) = window.search(file, from, until, index_in)? else { break };
+        from = at + IX as u64;
+        before.push(entry);
     }
     before.extend(found.into_iter().rev());
     Ok(before)
@@ -139,12 +140,15 @@ fn is_frame(bytes: &[u8]) -> bool {
 
 /// The next place in a span where a frame may begin.
 pub(super) fn search_frame(file: &File, from: u64, to: u64) -> io::Result<Option<u64>> {
-    Window::default().search(file, from, to, is_frame)
+    let found =
+        Window::default().search(file, from, to, |bytes, _| is_frame(bytes).then_some(()))?;
+    Ok(found.map(|(at, ())| at))
 }
 
 /// Whether anything in the file looks like an index of ours.
 pub(super) fn has_index(file: &File, length: u64) -> io::Result<bool> {
-    Ok(Window::default().search(file, 0, length, is_index)?.is_some())
+    let like = |bytes: &[u8], _| is_index(bytes).then_some(());
+    Ok(Window::default().search(file, 0, length, like)?.is_some())
 }
 
 /// A piece of a file that is searched, kept for the next search: a file may be full of what looks like
@@ -157,10 +161,10 @@ struct Window {
 }
 
 impl Window {
-    /// The bytes from a place on: at least a [`SKIP_HEAD`] of them, where the file has so many.
+    /// The bytes from a place on: at least an [`IX`] of them, where the file has so many.
     fn at(&mut self, file: &File, at: u64) -> io::Result<&[u8]> {
         let within = at.checked_sub(self.from).and_then(|skip| usize::try_from(skip).ok());
-        let skip = if let Some(skip) = within.filter(|skip| skip + SKIP_HEAD <= self.length) {
+        let skip = if let Some(skip) = within.filter(|skip| skip + IX <= self.length) {
             skip
         } else {
             self.piece.resize(PIECE, 0);
@@ -171,31 +175,32 @@ impl Window {
         Ok(self.piece.get(skip..self.length).unwrap_or_default())
     }
 
-    /// The first place in a span where what is `wanted` begins, which is known by its first twelve
-    /// bytes.
-    fn search(
+    /// The first place in a span where what is `wanted` begins, and what it is, by the bytes from
+    /// there on.
+    fn search<T>(
         &mut self,
         file: &File,
         from: u64,
         to: u64,
-        wanted: fn(&[u8]) -> bool,
-    ) -> io::Result<Option<u64>> {
+        wanted: impl Fn(&[u8], u64) -> Option<T>,
+    ) -> io::Result<Option<(u64, T)>> {
         let mut at = from;
         while at < to {
             let bytes = self.at(file, at)?;
             let starts = bytes.len().min((to - at) as usize);
             // Both magic numbers have no byte in common at their start.
-            let found = (0..starts).find(|&place| {
-                let rest = &bytes[place..];
-                (rest[0] == 0x28 || rest[0] == 0x5C) && wanted(rest)
+            let found = (0..starts).find_map(|place| {
+                let (rest, at) = (&bytes[place..], at + place as u64);
+                let may_be = rest[0] == 0x28 || rest[0] == 0x5C;
+                if may_be { wanted(rest, at).map(|found| (at, found)) } else { None }
             });
-            if let Some(place) = found {
-                return Ok(Some(at + place as u64));
+            if found.is_some() {
+                return Ok(found);
             }
-            if bytes.len() < SKIP_HEAD {
+            if bytes.len() < IX {
                 break;
             }
-            at += (bytes.len() - SKIP_HEAD + 1) as u64;
+            at += (bytes.len() - IX + 1) as u64;
         }
         Ok(None)
     }
@@ -210,10 +215,9 @@ fn search_back(file: &File, end: u64) -> io::Result<Option<u64>> {
         let bytes = read_at(file, &mut piece, from)?;
         let starts = (to - from) as usize;
         for place in (0..starts.min(bytes.len())).rev() {
-            if is_index(bytes.get(place..).unwrap_or_default())
-                && index_at(file, from + place as u64)?.is_some()
-            {
-                return Ok(Some(from + place as u64));
+            let at = from + place as u64;
+            if index_in(bytes.get(place..).unwrap_or_default(), at).is_some() {
+                return Ok(Some(at));
             }
         }
         to = from;

@@ -64,6 +64,17 @@ impl Folder {
         Ok(Self { path: path.to_owned(), _lock: Some(lock) })
     }
 
+    /// Whether a ring was ever kept here: whoever keeps one leaves its lock.
+    pub fn is_ring(&self) -> io::Result<bool> {
+        match self.path.join(LOCK).symlink_metadata() {
+            Ok(meta) => Ok(meta.is_file()),
+            Err(error) => match error.kind() {
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Ok(false),
+                _ => Err(error),
+            },
+        }
+    }
+
     /// Whether some process writes the ring now.
     pub fn is_taken(&self) -> bool {
         let Ok(lock) = File::open(self.path.join(LOCK)) else { return false };
@@ -196,15 +207,31 @@ fn name(number: u64, first: Stamp, what: &str) -> String {
     format!("{number:0DIGITS$}-{time}-{what}{ENDING}")
 }
 
+/// The number of a segment, from a name as [`name`] makes it. Whatever else lies in the folder, as a
+/// recording of another name, is not the ring's to count or to remove.
+fn number(name: &str) -> Option<u64> {
+    let (number, rest) = name.strip_suffix(ENDING)?.split_once('-')?;
+    let (time, _) = rest.split_once('-')?;
+    let like = |text: &str, form: &str| {
+        text.len() == form.len()
+            && text
+                .bytes()
+                .zip(form.bytes())
+                .all(|(is, wanted)| if wanted == b'0' { is.is_ascii_digit() } else { is == wanted })
+    };
+    let digits = number.len() >= DIGITS && number.bytes().all(|byte| byte.is_ascii_digit());
+    // A tick that the calendar has no name for leaves the time empty.
+    let known = time.is_empty() || like(time, "00000000T000000Z");
+    if digits && known { number.parse().ok() } else { None }
+}
+
 /// The recordings of a folder that are named as ours are, in the order of their numbers.
 fn listed(folder: &Path) -> io::Result<Vec<Segment>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let name = entry.file_name();
-        let Some(name) = name.to_str().filter(|name| name.ends_with(ENDING)) else { continue };
-        let number = name.split_once('-').and_then(|(number, _)| number.parse().ok());
-        let Some(number) = number else { continue };
+        let Some(number) = name.to_str().and_then(number) else { continue };
         // Another process may have removed it meanwhile.
         let Ok(meta) = entry.path().symlink_metadata() else { continue };
         if !meta.is_file() {

@@ -175,8 +175,12 @@ impl Flight {
                 self.pins.push(Pin { what, at_ms: event.start_ms, due_mono_ms });
             }
         }
-        let now = self.now.mono_ms;
-        while let Some(at) = self.pins.iter().position(|pin| pin.due_mono_ms <= now) {
+        self.pin_due(self.now.mono_ms);
+    }
+
+    /// Pins the incidents whose time after is over by then.
+    fn pin_due(&mut self, mono_ms: u64) {
+        while let Some(at) = self.pins.iter().position(|pin| pin.due_mono_ms <= mono_ms) {
             let pin = self.pins.remove(at);
             if let Err(error) = self.pin(&pin) {
                 let (what, why) = (&pin.what, reason(&error));
@@ -262,7 +266,10 @@ impl Keep for Flight {
     }
 
     fn end(&mut self, t_ms: i64, reason: &str) -> io::Result<()> {
-        self.close(t_ms, reason)
+        let closed = self.close(t_ms, reason);
+        // What would have come after an incident is not to come: what is there is kept.
+        self.pin_due(u64::MAX);
+        closed
     }
 
     fn progress(&self) -> Progress {

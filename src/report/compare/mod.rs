@@ -15,6 +15,8 @@ use serde::Serialize;
 pub use text::text;
 pub use windows::{Window, Windows};
 
+use crate::fmt::counted;
+
 use spread::{Interval, Ratio, compare};
 
 /// Fewer windows than this on either side tell nothing.
@@ -29,6 +31,10 @@ pub struct Side {
     pub run: String,
     /// Its ranks.
     pub ranks: usize,
+    /// Versions of Python that its ranks run; empty where that is not known.
+    pub python: String,
+    /// The same of PyTorch.
+    pub torch: String,
     /// Its GPUs by product.
     pub gpus: String,
     /// How many GPUs that are, on average.
@@ -128,7 +134,15 @@ fn doubts(before: &Side, after: &Side) -> Vec<String> {
         doubts.push(format!("the runs have other names: {} and {}", before.run, after.run));
     }
     if before.ranks != after.ranks {
-        doubts.push(format!("{} ranks before, {} after", before.ranks, after.ranks));
+        doubts.push(format!("{} before, {} after", counted(before.ranks, "rank"), after.ranks));
+    }
+    for (name, before, after) in
+        [("Python", &before.python, &after.python), ("PyTorch", &before.torch, &after.torch)]
+    {
+        // What an older mltop recorded tells no versions: that is no difference.
+        if !before.is_empty() && !after.is_empty() && before != after {
+            doubts.push(format!("another {name}: {before} and {after}"));
+        }
     }
     if before.gpus != after.gpus {
         doubts.push(format!("other GPUs: {} and {}", before.gpus, after.gpus));
@@ -136,8 +150,8 @@ fn doubts(before: &Side, after: &Side) -> Vec<String> {
     for (side, name) in [(before, "before"), (after, "after")] {
         if side.windows < LEAST_WINDOWS {
             doubts.push(format!(
-                "only {} windows of 10 s with steps {name}: at least {LEAST_WINDOWS} are needed",
-                side.windows
+                "only {} of 10 s with steps {name}: at least {LEAST_WINDOWS} are needed",
+                counted(side.windows, "window")
             ));
         }
     }

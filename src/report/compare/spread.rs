@@ -51,6 +51,9 @@ impl Interval {
     }
 }
 
+/// Of fewer windows there is no telling how far they are apart.
+const LEAST: usize = 3;
+
 /// A ratio with the variance of its mean, and of how much that rests.
 #[derive(Clone, Copy, Debug)]
 struct Estimate {
@@ -70,6 +73,9 @@ pub(super) fn compare(
 }
 
 fn estimate(windows: &[Ratio]) -> Option<Estimate> {
+    if windows.len() < LEAST {
+        return None;
+    }
     let (above, below) = windows.iter().fold((0.0, 0.0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
     let value = (below > 0.0).then(|| above / below).filter(|value| value.is_finite())?;
     let count = windows.len() as f64;
@@ -185,7 +191,8 @@ mod tests {
 
     #[test]
     fn nothing_and_what_never_changes_have_no_range() {
-        assert_eq!(compare(&[], &[(1.0, 2.0)]).0, None);
+        assert_eq!(compare(&[], &[(1.0, 2.0)]), (None, None, None));
+        assert_eq!(compare(&[(1.0, 2.0); 2], &[(1.0, 3.0); 2]), (None, None, None));
         let still = [(1.0, 2.0); 20];
         let (before, _, difference) = compare(&still, &still);
         assert_eq!(before, Some(Interval { value: 0.5, low: 0.5, high: 0.5 }));

@@ -6,6 +6,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::spread::Interval;
 use super::{Comparison, Figure, Side};
+use crate::fmt::counted;
 use crate::report::words::safe;
 
 /// The comparison as text.
@@ -39,14 +40,19 @@ fn told(side: &Side) -> String {
     if side.run.is_empty() {
         return format!("{}  no training seen in it", safe(&side.file));
     }
+    let known = |name: &str, version: &str| match version {
+        "" => String::new(),
+        version => format!(", {name} {}", safe(version)),
+    };
+    let software = known("Python", &side.python) + &known("PyTorch", &side.torch);
     let gpus = if side.gpus.is_empty() { "no GPU" } else { &side.gpus };
     format!(
-        "{}  {}, {} ranks, {}, {} windows",
+        "{}  {}, {}, {}{software}, {}",
         safe(&side.file),
         safe(&side.run),
-        side.ranks,
+        counted(side.ranks, "rank"),
         safe(gpus),
-        side.windows
+        counted(side.windows, "window")
     )
 }
 

@@ -14,6 +14,8 @@ const LEAST_SECONDS: f64 = 5.0;
 /// Windows of a session at most: four weeks.
 const MAX_WINDOWS: usize = 250_000;
 const MAX_RUNS: usize = 64;
+/// Versions of one thing that the ranks of a run have.
+const MAX_VERSIONS: usize = 8;
 
 /// What happened in ten seconds. Seconds are those in which the figure beside them is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -40,6 +42,9 @@ pub struct Window {
 struct Run {
     name: String,
     ranks: usize,
+    /// Versions that its ranks run, each once.
+    python: BTreeSet<String>,
+    torch: BTreeSet<String>,
     gpus: BTreeSet<GpuId>,
     windows: Vec<Window>,
 }
@@ -120,6 +125,8 @@ impl Windows {
             file: self.file.clone(),
             run: run.name.clone(),
             ranks: run.ranks,
+            python: joined(&run.python),
+            torch: joined(&run.torch),
             gpus: gpus.join(" + "),
             gpu_count: if seconds > 0.0 { gpu_seconds / seconds } else { 0.0 },
             windows: self.kept.len(),
@@ -135,6 +142,10 @@ impl Run {
         self.ranks = self.ranks.max(info.trainers.len());
         for pid in &info.trainers {
             self.gpus.extend(frame.sample.rank_gpus(*pid));
+            if let Some(software) = frame.sample.inventory.software_of(*pid) {
+                note(&mut self.python, &software.python);
+                note(&mut self.torch, &software.torch);
+            }
         }
         let Some(seconds) = frame.span_seconds else { return };
         if self.windows.last().is_none_or(|last| last.at != at) {
@@ -169,6 +180,17 @@ impl Run {
             window.busy_of += seconds;
         }
     }
+}
+
+/// Adds a version that is known.
+fn note(versions: &mut BTreeSet<String>, version: &str) {
+    if !version.is_empty() && versions.len() < MAX_VERSIONS && !versions.contains(version) {
+        versions.insert(version.to_owned());
+    }
+}
+
+fn joined(versions: &BTreeSet<String>) -> String {
+    versions.iter().map(String::as_str).collect::<Vec<_>>().join(" + ")
 }
 
 fn mean(values: &[f64]) -> Option<f64> {

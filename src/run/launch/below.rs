@@ -52,6 +52,7 @@ impl Below {
             procs: procs.map(|info| (info.pid, Arc::clone(info))).collect(),
             runs: found.runs.clone(),
             loaders: look.infos,
+            software: found.software.clone(),
             sources: [found.status.clone(), look.status].into_iter().map(Arc::new).collect(),
             ..Inventory::default()
         };

@@ -15,6 +15,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Resource, Rlimit, kill_process, setrlimit};
 
 use crate::error::Error;
+use crate::run::files;
 use crate::source::loader::discover::field;
 
 use super::witness::{self, Witness};
@@ -108,6 +109,7 @@ impl Running {
         let witness = Witness::start().ok();
         let mut command = Command::new(program);
         command.args(arguments);
+        files::hand_back(&mut command);
         prepare(&mut command)?;
         #[expect(unsafe_code, reason = "only between fork and exec can the child's mask be set")]
         // SAFETY: the closure only sets the signal mask, which may be done there.

@@ -51,8 +51,8 @@ impl Live<'_> {
 
     /// Takes in what comes; what was come to goes on from there.
     pub(super) fn come(&mut self, coming: Coming) -> Vec<Effect> {
-        if let Some(pipeline) = coming.pipeline {
-            self.pipeline = *pipeline;
+        if let Some(drawn) = coming.drawn {
+            self.drawn = *drawn;
             self.update(Msg::Plays);
         }
         self.sample(coming.sample)

@@ -65,3 +65,7 @@ impl std::fmt::Debug for Past {
         f.debug_struct("Past").field("from_ms", &self.from_ms).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+#[path = "past_tests.rs"]
+mod tests;

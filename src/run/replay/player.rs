@@ -12,7 +12,7 @@ use crate::history::History;
 use crate::model::{Sample, Stamp};
 use crate::record::{Pair, SessionFile};
 
-use super::super::pipeline::Pipeline;
+use super::super::pipeline::Drawn;
 use super::analysis::Analysis;
 use super::marks;
 use super::past::Past;
@@ -46,7 +46,7 @@ pub(in crate::run) struct Player {
 /// A sample whose time has come.
 pub(in crate::run) struct Coming {
     /// What follows from all before it, where it was gone to and does not follow the one before.
-    pub pipeline: Option<Box<Pipeline>>,
+    pub drawn: Option<Box<Drawn>>,
     /// The sample.
     pub sample: Arc<Sample>,
 }
@@ -105,7 +105,7 @@ impl Player {
         sleep_until(self.due).await;
         let sample = self.next.take()?;
         self.hand_over(&sample);
-        Some(Coming { pipeline: None, sample })
+        Some(Coming { drawn: None, sample })
     }
 
     fn hand_over(&mut self, sample: &Sample) {
@@ -158,10 +158,10 @@ impl Player {
 
     /// Arrives, with what was made on the way.
     pub(in crate::run) fn arrive(&mut self) -> Option<Coming> {
-        let Way { pipeline, target, .. } = self.way.take()?;
+        let Way { drawn, target, .. } = self.way.take()?;
         self.hand_over(&target);
         self.due = self.due.max(Instant::now());
-        Some(Coming { pipeline: Some(Box::new(pipeline)), sample: target })
+        Some(Coming { drawn: Some(Box::new(drawn)), sample: target })
     }
 
     /// The last tick at or before a moment, and the one before it.

@@ -32,7 +32,7 @@ impl Reel {
     pub(in crate::run) async fn next(&mut self) -> Option<Coming> {
         match self {
             Self::Live { samples, .. } => {
-                samples.recv().await.map(|sample| Coming { pipeline: None, sample })
+                samples.recv().await.map(|sample| Coming { drawn: None, sample })
             }
             Self::File(player) => player.next().await,
         }

@@ -9,7 +9,7 @@ use crate::diagnose::Engine;
 use crate::model::Sample;
 use crate::record::SessionFile;
 
-use super::super::pipeline::Pipeline;
+use super::super::pipeline::Drawn;
 use super::frame;
 
 /// The plots of a moment that is played from: the longest time axis.
@@ -18,7 +18,7 @@ const PLOTTED_MS: u64 = 1_800_000;
 /// How far it is.
 pub(super) struct Way {
     /// What was made of the samples so far.
-    pub(super) pipeline: Pipeline,
+    pub(super) drawn: Drawn,
     /// Where it leads: the moment itself is for the caller to take in.
     pub(super) target: Arc<Sample>,
     next_ms: u64,
@@ -45,7 +45,7 @@ impl Way {
         let engine_ms = stood.as_ref().map_or(first_ms, |sample| sample.stamp.mono_ms + 1);
         let next_ms = engine_ms.min(target.stamp.mono_ms.saturating_sub(PLOTTED_MS));
         let before = file.prev(next_ms).map(|(_, sample)| sample);
-        Self { pipeline: Pipeline::after(engine, stood), target, next_ms, engine_ms, before }
+        Self { drawn: Drawn::after(engine, stood), target, next_ms, engine_ms, before }
     }
 
     /// Goes on until a moment. True where nothing is left of it.
@@ -55,9 +55,9 @@ impl Way {
             self.next_ms = sample.stamp.mono_ms + 1;
             if sample.stamp.mono_ms < self.engine_ms {
                 let before = self.before.replace(Arc::clone(&sample));
-                self.pipeline.remember(&frame((before, sample)));
+                self.drawn.history.push(&frame((before, sample)));
             } else {
-                self.pipeline.push(sample);
+                self.drawn.push(sample);
             }
             if Instant::now() >= until {
                 return false;

@@ -320,6 +320,8 @@ fn held_row(gpu: GpuId, held: &Held, gap: Option<Gap>) -> GpuProcSample {
         memory_used_bytes: Reading::from_option(held.bytes.filter(|_| gap.is_none()), none),
         kind: Reading::Is(held.kind),
         sm_ratio: Reading::from_option(held.sm.filter(|_| gap.is_none()), none),
+        // The search for trainers tells.
+        ..GpuProcSample::default()
     }
 }
 

@@ -111,6 +111,13 @@ impl Gpus {
 }
 
 impl GpuLook {
+    /// Whether who holds a card was found by looking through the processes that are seen here: then
+    /// their pids are ours, and all that have the card open are among them, desktops too.
+    pub fn by_clients(&self, gpu: GpuId) -> bool {
+        let info = self.infos.iter().find(|info| info.gpu == gpu);
+        info.is_some_and(|info| drm::by_clients(&info.driver))
+    }
+
     /// Numbers every card higher by `shift`.
     fn shift(&mut self, shift: u32) {
         for info in &mut self.infos {

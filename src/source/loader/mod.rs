@@ -68,7 +68,7 @@ use crate::model::{Gap, Pid, Reading};
 use crate::source::root::Roots;
 
 pub use engine::Engine;
-use prompt::Prompt;
+use prompt::{Hasty, Lease};
 pub use rung::{Attach, Depth, Ladder, Rung, Step};
 pub use seen::Seen;
 
@@ -87,6 +87,9 @@ struct Shared {
     looks: u64,
     cpu_seconds: f64,
     trouble: Option<Box<str>>,
+    /// The thread, to be told that it takes too long; whether it was.
+    hasty: Option<Hasty>,
+    calmed: bool,
 }
 
 /// All loaders, looked at by a thread of their own.
@@ -175,6 +178,10 @@ impl Loaders {
         let mut shared = lock(&self.shared);
         shared.taken = true;
         let late = shared.written.is_some_and(|at| at.elapsed() > Duration::from_secs(2));
+        if let Some(hasty) = shared.hasty.filter(|_| late && !shared.calmed) {
+            hasty.calm();
+            shared.calmed = true;
+        }
         let (infos, mut samples): (Vec<_>, Vec<_>) = shared.rows.iter().cloned().unzip();
         if late {
             for row in &mut samples {
@@ -259,15 +266,18 @@ fn work(
     stop: &AtomicBool,
     mut observer: impl FnMut(&[Seen]),
 ) {
-    engine.prompt = Prompt::take();
-    let mut cost = Cost::begin();
+    let mut lease = Lease::take();
+    lock(shared).hasty = lease.hasty();
+    let (mut cost, mut of_late) = (Cost::begin(), None);
     let mut written: Option<Instant> = None;
     while !stop.load(Ordering::Relaxed) {
         let now = Instant::now();
-        let (wanted, taken) = {
+        let (wanted, taken, late) = {
             let mut shared = lock(shared);
-            (shared.wanted.take(), std::mem::take(&mut shared.taken))
+            let late = std::mem::take(&mut shared.calmed);
+            (shared.wanted.take(), std::mem::take(&mut shared.taken), late)
         };
+        engine.prompt = lease.renew(late, of_late, now);
         if let Some(wanted) = wanted {
             engine.watch(&wanted, now);
         }
@@ -288,7 +298,8 @@ fn work(
             shared.looks = engine.looks;
             shared.cpu_seconds = own_cpu_seconds();
         }
-        if let Some(cost) = cost.of_late(now, engine.searching) {
+        of_late = cost.of_late(now, engine.searching);
+        if let Some(cost) = of_late {
             engine.steer(cost);
         }
         let now = Instant::now();

@@ -11,6 +11,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use crate::source::machine::proc_stat::state_and_start;
+use crate::source::machine::run_delay::schedstat;
 
 use super::proc::Stat;
 
@@ -41,6 +42,7 @@ impl Wchan {
 enum Kind {
     Stat,
     Wchan,
+    Schedule,
 }
 
 /// The kept files, by the thread.
@@ -74,6 +76,14 @@ impl Places {
         let known = state_and_start(bytes.get(..got).unwrap_or_default());
         let (state, start_ticks) = known.ok_or(io::ErrorKind::InvalidData)?;
         Ok(Stat { state, start_ticks })
+    }
+
+    /// Time of a process's first thread on a CPU, and ready without one, in nanoseconds.
+    pub(super) fn schedule(&mut self, process: u32, folder: &Path) -> Option<(u64, u64)> {
+        let mut bytes = [0; 80];
+        let read = self.read(process, Kind::Schedule, folder, "schedstat", &mut bytes, |_| true);
+        let (got, _) = read.ok()?;
+        schedstat(bytes.get(..got)?)
     }
 
     fn read(
@@ -119,10 +129,12 @@ mod tests {
         for _ in 0..2 {
             assert!(places.wchan(child.id(), &folder).is_ok());
             assert!(places.stat(child.id(), &folder).is_ok());
+            assert!(places.schedule(child.id(), &folder).is_some());
         }
         child.kill().unwrap();
         child.wait().unwrap();
         assert!(places.wchan(child.id(), &folder).is_err());
         assert!(places.stat(child.id(), &folder).is_err());
+        assert!(places.schedule(child.id(), &folder).is_none());
     }
 }

@@ -8,7 +8,6 @@ use crate::model::Pid;
 use crate::model::sample::ProcState;
 pub(in crate::source) use crate::source::machine::file::{read_capped, read_word};
 use crate::source::machine::proc_stat::state_and_start;
-use crate::source::machine::run_delay::schedstat;
 
 /// The folder of a process.
 pub(crate) fn folder(proc: &Path, pid: Pid) -> PathBuf {
@@ -38,23 +37,6 @@ pub(crate) fn wchan(folder: &Path) -> io::Result<String> {
         name.clear();
     }
     Ok(name)
-}
-
-/// Time on a CPU and time ready without one, in nanoseconds, summed over the threads.
-pub(crate) fn schedule(folder: &Path) -> Option<(u64, u64)> {
-    let mut sum = (0_u64, 0_u64);
-    let mut any = false;
-    for thread in std::fs::read_dir(folder.join("task")).ok()?.flatten().take(256) {
-        // One read brings all of it: the kernel makes its few numbers at once.
-        let mut bytes = [0; 256];
-        let read = File::open(thread.path().join("schedstat")).and_then(|mut f| f.read(&mut bytes));
-        let Ok(got) = read else { continue };
-        if let Some((run, delay)) = schedstat(bytes.get(..got).unwrap_or_default()) {
-            sum = (sum.0.saturating_add(run), sum.1.saturating_add(delay));
-            any = true;
-        }
-    }
-    any.then_some(sum)
 }
 
 /// The children of a process, by its threads, and theirs in turn. Empty on a kernel without

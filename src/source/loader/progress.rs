@@ -88,6 +88,38 @@ impl Progress {
     }
 }
 
+/// Batches taken over all sources that told of them, one after the other.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Steps {
+    /// All of them; `None` until one was told.
+    pub(super) sum: Option<u64>,
+    /// As the source in use told last.
+    pub(super) last: Option<u64>,
+    /// Epochs that ended.
+    pub(super) epochs: u64,
+    last_epochs: Option<u64>,
+}
+
+impl Steps {
+    /// The counts of the source that is in use.
+    pub(super) fn see(&mut self, steps: Option<u64>, epochs: Option<u64>) {
+        if let Some(now) = steps {
+            let more = self.last.map_or(0, |last| now.saturating_sub(last));
+            self.sum = Some(self.sum.unwrap_or(0) + more);
+            self.last = Some(now);
+        }
+        if let Some(now) = epochs {
+            self.epochs += self.last_epochs.map_or(0, |last| now.saturating_sub(last));
+            self.last_epochs = Some(now);
+        }
+    }
+
+    /// Another source tells from now on.
+    pub(super) fn switch(&mut self) {
+        (self.last, self.last_epochs) = (None, None);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -378,24 +378,27 @@ impl Queue {
         );
         // With the pipe always empty so far, a thread may take the batches out: then 0 is no depth.
         let unsure = self.pinning.get().is_none() && empty && self.under_way < self.workers;
-        // What arrived before its turn is with the loop and in no queue: where nothing tells how much
-        // that is, there may be more, unless there is none or all there can be.
-        let full = self.capacity.exact().is_some_and(|capacity| seen >= capacity);
-        // Put aside is only what waits for one that is not finished.
-        let none_missing = view.semaphores.is_some_and(|said| said.unfinished() == 0);
-        let all_seen =
-            self.aside.is_some() || self.workers <= 1 || asleep && empty || full || none_missing;
+        // What arrived before its turn is with the loop and in no queue, and stays there until its turn
+        // comes, when no other is missing any more: where nothing tells how much that is, there may be
+        // more, unless there is none or all there can be.
+        let ready = seen + in_queue.saturating_sub(complete);
+        let full = self.capacity.exact().is_some_and(|capacity| ready >= capacity);
+        let all_seen = self.aside.is_some() || self.workers <= 1 || asleep && empty || full;
+        // Of those without an index some may be out of order, while one is missing.
+        let missing = view.semaphores.is_none_or(|said| said.unfinished() > 0);
+        let nameless = in_queue > complete && self.workers > 1 && missing && !full;
         Finding {
-            ready: seen + in_queue.saturating_sub(complete),
+            ready,
             source: match view.semaphores {
                 Some(_) => ReadySource::Semaphore,
                 None => ReadySource::Pipe,
             },
             bound: match (unsure, aside) {
                 (true, _) => Bound::Doubtful,
-                // Without the indices in the pipe, those out of order are among them.
-                (false, 0) if view.sealed && in_queue > 0 => Bound::Upper,
+                (false, 0) if nameless && !all_seen => Bound::Doubtful,
                 (false, 0) if !all_seen => Bound::Lower,
+                // Without the indices in the pipe, those out of order are among them.
+                (false, 0) if nameless || view.sealed && in_queue > 0 => Bound::Upper,
                 (false, 0) => Bound::Exact,
                 // A worker that only looks idle makes too many of those put aside.
                 (false, _) => Bound::Upper,

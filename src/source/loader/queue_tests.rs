@@ -248,3 +248,33 @@ fn of_a_queue_with_semaphores_the_readers_lock_tells_the_wait_and_not_the_place(
     let found = settled(&mut queue, &View { semaphores: Some(&empty), ..look });
     assert!(found.waiting);
 }
+
+#[test]
+fn batches_put_aside_stay_aside_when_nothing_is_missing_any_more() {
+    let mut queue = Queue::new(2, Some(false));
+    let idle: (&[u64], bool) = (&[], true);
+    settled(&mut queue, &view(&[4, 5, 6, 7], &[idle, idle], MainAt::Other));
+    // 6 and 7 came before 5 did: the loop has them. 8 and 9 are in the queue, and all work is done.
+    let said = exactly(2, &[(0, true), (0, true)]);
+    let without =
+        View { workers: None, semaphores: Some(&said), ..view(&[8, 9], &[], MainAt::Other) };
+    let found = queue.look(&without).unwrap();
+    assert_eq!((found.ready, found.bound), (2, Bound::Lower), "how many it has was not looked for");
+    let all = View { semaphores: Some(&said), ..view(&[8, 9], &[idle, idle], MainAt::Other) };
+    let found = queue.look(&all).unwrap();
+    assert_eq!((found.ready, found.bound), (4, Bound::Upper));
+    let full = exactly(4, &[(0, true), (0, true)]);
+    let found = queue.look(&View { semaphores: Some(&full), ..without }).unwrap();
+    assert_eq!((found.ready, found.bound), (4, Bound::Exact), "there can be no more");
+}
+
+#[test]
+fn batches_that_only_the_semaphore_counts_may_be_out_of_order_while_one_is_missing() {
+    let mut queue = Queue::new(2, Some(false));
+    let idle: (&[u64], bool) = (&[], true);
+    settled(&mut queue, &view(&[4, 5, 6, 7], &[idle, idle], MainAt::Other));
+    // Two are in the queue and on their way into the pipe; one worker has not finished.
+    let said = exactly(2, &[(0, true), (0, false)]);
+    let look = View { workers: None, semaphores: Some(&said), ..view(&[], &[], MainAt::Other) };
+    assert_eq!(queue.look(&look).unwrap().bound, Bound::Doubtful);
+}

@@ -11,6 +11,7 @@ use crate::source::root::Roots;
 
 use super::discover::{Group, discover};
 use super::ladder::refused;
+use super::pipes::Tools;
 use super::place::{MainAt, main_at};
 use super::proc;
 use super::queue::Pinning;
@@ -37,6 +38,7 @@ impl Trainer {
     pub(super) fn search(&mut self, shared: &mut Shared<'_>) {
         let (roots, now) = (shared.tools.roots, shared.tools.now);
         let folder = proc::folder(&roots.proc, self.pid);
+        self.searched_at = Some(now);
         let alive = proc::stat(&folder).is_ok_and(|stat| stat.start_ticks == self.start_ticks);
         if !alive {
             self.ended = true;
@@ -59,11 +61,12 @@ impl Trainer {
         let since = self.changed_at.unwrap_or(self.known_at);
         let settling = now.saturating_duration_since(since) < SETTLED;
         let more = on_rung || !complete || settling || !self.growing.is_empty();
-        // Of a rung that knows all there is, only a loader without workers could be new.
+        // Of a rung that knows all there is, only a loader without workers could be new, or a thread that
+        // takes batches: once the loop was seen inside of one, it is only that loader, and a look meets it.
         let known = on_rung && complete && self.live().all(|loader| loader.known.is_some());
         let step = match (searched, known) {
             (false, _) => step.min(500),
-            (true, true) if self.searches > SEARCH.len() => 2 * step,
+            (true, true) if self.searches > SEARCH.len() => step * if self.entered { 6 } else { 2 },
             (true, _) => step,
         };
         self.search_at = more.then(|| now + Duration::from_millis(step));
@@ -320,7 +323,9 @@ impl Trainer {
     }
 
     /// A loader's pin thread starts after its workers, so its name is looked for again.
-    pub(super) fn pins(&mut self, roots: &Roots, now: Instant) {
+    pub(super) fn pins(&mut self, tools: &mut Tools<'_>) {
+        let Tools { roots, places, now, .. } = tools;
+        let (roots, now) = (*roots, *now);
         if !self.pins_due(now) {
             return;
         }
@@ -330,7 +335,7 @@ impl Trainer {
         let polls = self.loaders.iter().any(guess) && other_polls(roots, self.pid);
         let live = self.live().count();
         for loader in self.loaders.iter_mut().filter(|loader| loader.gone.is_none()) {
-            loader.workers.slow_facts(roots, now);
+            loader.workers.slow_facts(roots, places, now);
             let Some(group) = &loader.pipes else { continue };
             let named = group.workers.iter().any(|worker| worker.named);
             loader.queue.other_polls = polls;

@@ -21,6 +21,8 @@ use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, tee};
 const CAPACITY: usize = 1 << 20;
 /// How long it stands that a process holds a pipe at a number.
 const STANDS: Duration = Duration::from_secs(1);
+/// Handles that are kept: where there are more pipes, each is named anew.
+const MOST: usize = 1024;
 /// A handle that was not needed for so long is closed.
 const FORGOTTEN: Duration = Duration::from_secs(5);
 
@@ -79,6 +81,9 @@ impl Tap {
             self.named.remove(&inode);
             let named = Named::new(link, inode, now)?;
             self.named.retain(|_, named| now.duration_since(named.checked) < FORGOTTEN);
+            if self.named.len() >= MOST {
+                self.named.clear();
+            }
             self.named.insert(inode, named);
         }
         let Some(named) = self.named.get(&inode) else { return Ok(&[]) };

@@ -165,8 +165,9 @@ impl Rung for Beside {
 
     fn look(&mut self, key: Option<u64>) -> Looked {
         let looked = self.better.look(key);
+        let Some(key) = key else { return looked };
         self.renew();
-        let waited = key.and_then(|key| self.waited(key));
+        let waited = self.waited(key);
         Looked { depth: looked.depth.map(|depth| Depth { waited, ..depth }), ..looked }
     }
 

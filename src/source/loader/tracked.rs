@@ -14,7 +14,7 @@ use super::cross::Cross;
 use super::discover::Group;
 use super::pipes::{self, Extent, Parts, Tools};
 use super::place::MainAt;
-use super::progress::{Place, Progress};
+use super::progress::{Place, Progress, Steps};
 use super::queue::Queue;
 use super::rung::{Depth, Known};
 use super::seen::Seen;
@@ -47,6 +47,10 @@ pub(super) struct Tracked {
     pub(super) gone: Option<Instant>,
     pub(super) last: Option<Seen>,
     pub(super) last_look: Option<Instant>,
+    /// The last look at the loop; not each of them is one at the queue.
+    seen_at: Option<Instant>,
+    /// The queue of the iterator that is there was read.
+    read: bool,
     pub(super) pin_thread: Option<u32>,
     pub(super) counts: Counts,
     pub(super) range: Option<(u64, u64)>,
@@ -59,35 +63,6 @@ pub(super) struct Tracked {
     wait_source: WaitSource,
     info: Option<Arc<LoaderInfo>>,
     info_at: Option<Instant>,
-}
-
-/// Batches taken over all sources that told of them, one after the other.
-#[derive(Clone, Copy, Debug, Default)]
-struct Steps {
-    sum: Option<u64>,
-    last: Option<u64>,
-    epochs: u64,
-    last_epochs: Option<u64>,
-}
-
-impl Steps {
-    /// The counts of the source that is in use.
-    fn see(&mut self, steps: Option<u64>, epochs: Option<u64>) {
-        if let Some(now) = steps {
-            let more = self.last.map_or(0, |last| now.saturating_sub(last));
-            self.sum = Some(self.sum.unwrap_or(0) + more);
-            self.last = Some(now);
-        }
-        if let Some(now) = epochs {
-            self.epochs += self.last_epochs.map_or(0, |last| now.saturating_sub(last));
-            self.last_epochs = Some(now);
-        }
-    }
-
-    /// Another source tells from now on.
-    fn switch(&mut self) {
-        (self.last, self.last_epochs) = (None, None);
-    }
 }
 
 /// What one look at the loop says of a loader.
@@ -121,6 +96,8 @@ impl Tracked {
             gone: None,
             last: None,
             last_look: None,
+            seen_at: None,
+            read: false,
             pin_thread: None,
             counts: Counts::default(),
             range: None,
@@ -173,6 +150,7 @@ impl Tracked {
         self.employ(roots, &list);
         self.verified = true;
         self.gone = None;
+        self.read &= self.known.as_ref().is_some_and(|old| old.key == known.key);
         self.cross = Cross::default();
         self.known = Some(known);
         self.info_at = None;
@@ -221,7 +199,7 @@ impl Tracked {
         wait: Wait,
     ) -> io::Result<()> {
         self.looks = self.looks.saturating_add(1);
-        self.last_look = Some(tools.now);
+        (self.last_look, self.seen_at) = (Some(tools.now), Some(tools.now));
         let sealed = self.pipes.is_none();
         let Some(main) = main.or_else(|| sealed.then_some(MainAt::Other)) else {
             self.counts.failed += wait.weight;
@@ -280,7 +258,7 @@ impl Tracked {
         wait: Wait,
     ) {
         self.looks = self.looks.saturating_add(1);
-        // One that was not read now counts on as it stood, and is no look.
+        // One that was not read now counts on as it stood.
         let read = depth.is_some();
         let depth = match depth {
             None => self.depth,
@@ -295,8 +273,10 @@ impl Tracked {
             self.counts.failed += wait.weight;
             return;
         };
+        self.seen_at = Some(tools.now);
         if read {
             self.last_look = Some(tools.now);
+            self.read = true;
             self.advance(&depth, since, tools.now);
         }
         let ready = Reading::from(depth.ready);
@@ -309,6 +289,8 @@ impl Tracked {
         let bound = if self.cross.doubt().is_some() { Bound::Doubtful } else { depth.bound };
         if read {
             self.saw(ready, wait.sources.0, bound, wait);
+        } else if let Some(last) = &mut self.last {
+            (last.at, last.waiting, last.weight) = (SystemTime::now(), wait.waiting, wait.weight);
         }
         if let Some(weight) = wait.workers {
             self.workers.begin(tools.now);
@@ -373,6 +355,19 @@ impl Tracked {
             let (low, high) = self.range.unwrap_or((ready, ready));
             self.range = Some((low.min(ready), high.max(ready)));
         }
+    }
+
+    /// What a look at this moment saw of it, if there was one and it may be shown.
+    pub(super) fn seen(&self, now: Instant) -> Option<Seen> {
+        let last = self.last.as_ref().filter(|_| self.seen_at == Some(now) && self.shown())?;
+        let read = self.last_look == Some(now);
+        let ready = if read { last.ready } else { Reading::Not(Gap::NotYet) };
+        Some(Seen { ready, ..last.clone() })
+    }
+
+    /// Whether its queue is to be read by the rung for the first time.
+    pub(super) fn unread(&self) -> bool {
+        !self.read
     }
 
     /// Who it is. The same as before while nothing changed.

@@ -29,8 +29,10 @@ const TOO_MANY: u32 = 150;
 const UNNAMED: Duration = Duration::from_secs(3);
 /// Descendants that changed again within this time change all the time.
 const CALM: Duration = Duration::from_secs(3);
-/// Searches that are skipped then: the next one comes a second later.
-const RESTLESS: usize = 2;
+/// Between two searches then: while workers come and go; while others do beside those of all loaders, which
+/// may be the next loader's; and where a look at the loop meets that one anyway.
+const RESTLESS: [Duration; 3] =
+    [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(5)];
 /// Between two checks of a rung against the pipes.
 const CHECK: Duration = Duration::from_secs(1);
 
@@ -48,6 +50,7 @@ pub(super) struct Trainer {
     /// Where its main thread was when the kernel was last asked.
     main_seen: Option<MainSeen>,
     pub(super) search_at: Option<Instant>,
+    pub(super) searched_at: Option<Instant>,
     pub(super) discovered_at: Option<Instant>,
     pub(super) pins_at: Option<Instant>,
     /// Its descriptors may not be read; so many workers are known by name.
@@ -69,6 +72,8 @@ pub(super) struct Trainer {
     next_pace: Pace,
     waits: f64,
     misses: u32,
+    /// The loop was seen inside of a loader that is known, so the thread that it runs in is.
+    pub(super) entered: bool,
     /// Since when the loop is inside of a loader that cannot be read.
     unnamed: Option<Instant>,
     checked_at: Option<Instant>,
@@ -121,6 +126,7 @@ impl Trainer {
             changed_at: None,
             main_seen: None,
             search_at: Some(now),
+            searched_at: None,
             discovered_at: None,
             pins_at: None,
             denied: None,
@@ -137,6 +143,7 @@ impl Trainer {
             next_pace: Pace::Slow,
             waits: 0.0,
             misses: 0,
+            entered: false,
             unnamed: None,
             checked_at: None,
         }
@@ -168,16 +175,37 @@ impl Trainer {
         (self.searches, self.search_at) = (0, Some(now));
     }
 
-    /// Searches again at once, as workers may have come or gone. Where that happens all the time (a
-    /// loop that starts a process each second), the searches after it keep their distance.
-    pub(super) fn family_changed(&mut self, now: Instant) {
+    /// Takes over its descendants, and searches again at once: workers may have come or gone. Where they
+    /// change all the time (a loop that starts a process each second), searches keep their distance.
+    pub(super) fn family(&mut self, descendants: BTreeSet<Pid>, now: Instant) {
+        if self.descendants == descendants {
+            return;
+        }
+        self.descendants = descendants;
         let restless = self.changed_at.is_some_and(|at| now.saturating_duration_since(at) < CALM);
         self.changed_at = Some(now);
         if let Some(rung) = self.climb.rung() {
             rung.search_anew();
         }
-        self.search_soon(now);
-        self.searches = if restless { RESTLESS } else { 0 };
+        let [coming, beside, met] = RESTLESS;
+        let distance = match (self.all_work(), self.climb.on_rung()) {
+            (false, _) => coming,
+            (true, false) => beside,
+            (true, true) => met,
+        };
+        match self.searched_at.filter(|_| restless) {
+            None => self.search_soon(now),
+            Some(before) => {
+                let next = now.max(before + distance);
+                self.search_at = Some(self.search_at.map_or(next, |at| at.min(next)));
+            }
+        }
+    }
+
+    /// Whether there are loaders, and all workers of theirs are among its descendants.
+    fn all_work(&self) -> bool {
+        let mut workers = self.live().flat_map(|loader| loader.workers.pids()).peekable();
+        workers.peek().is_some() && workers.all(|pid| self.descendants.contains(&pid))
     }
 
     /// Looks at it, if it is its turn; without a turn it is looked at in any case, and the look
@@ -195,8 +223,9 @@ impl Trainer {
                     (self.period, self.pace) = (turn.period, self.next_pace);
                 }
                 let Some(weight) = turn.weight(self.pace, &mut self.covered) else { return };
-                // A look at the workers stands for a period.
-                (weight, turn.slow.then_some((turn.slot * u64::from(SLOTS) / 10).max(1)))
+                // A look at the workers stands for a period, in tenths of a second.
+                let period = turn.slot * u64::from(SLOTS);
+                (weight, turn.slow.then_some(((period + 5) / 10).max(1)))
             }
         };
         if !self.awake() {
@@ -218,8 +247,7 @@ impl Trainer {
         self.set_pace(weights.0);
         self.check(shared);
         let now = shared.tools.now;
-        let fresh = |loader: &&Tracked| loader.last_look == Some(now) && loader.shown();
-        seen.extend(self.live().filter(fresh).filter_map(|loader| loader.last.clone()));
+        seen.extend(self.live().filter_map(|loader| loader.seen(now)));
     }
 
     /// The process is not there.
@@ -243,7 +271,9 @@ impl Trainer {
 
     fn by_rung(&mut self, shared: &mut Shared<'_>, weights: (u64, Option<u64>), main: MainSeen) {
         let now = shared.tools.now;
-        let key = self.current_key();
+        // The queue is read ten times a second, with the workers: it holds for longer than the wait does,
+        // and is spread over many pages.
+        let key = self.current_key(weights.1.is_some());
         let Some(rung) = self.climb.rung() else { return };
         let sources = (rung.ready_source(), rung.wait_source());
         *shared.looks += 1;
@@ -266,6 +296,7 @@ impl Trainer {
             self.meet(shared);
         }
         let target = self.target(shared, &seen).filter(|_| !main.stopped);
+        self.entered |= target.is_some();
         if target.is_some() {
             self.current = target;
         }
@@ -292,10 +323,9 @@ impl Trainer {
         for loader in loaders.iter_mut().filter(|loader| loader.gone.is_none()) {
             let Some(key) = loader.known.as_ref().map(|known| known.key) else { continue };
             let waiting = target == Some(loader.id);
-            // One that is not in use is read ten times a second.
             let depth = match depth {
                 Some((of, depth)) if of == key => Some(depth),
-                _ if waiting || workers.is_some() => Some(rung.depth(key)),
+                _ if waiting && loader.unread() || workers.is_some() => Some(rung.depth(key)),
                 _ => None,
             };
             let delivery = waiting && seen.delivery;
@@ -323,10 +353,12 @@ impl Trainer {
         }
     }
 
-    fn current_key(&self) -> Option<u64> {
-        let of = |loader: &Tracked| loader.known.as_ref().map(|known| known.key);
-        let current = self.live().find(|loader| Some(loader.id) == self.current);
-        current.and_then(of).or_else(|| self.live().find_map(of))
+    /// The loader to be read with the loop: the one in use, if it is time or it never was.
+    fn current_key(&self, due: bool) -> Option<u64> {
+        let known = || self.live().filter(|loader| loader.known.is_some());
+        let current = known().find(|loader| Some(loader.id) == self.current);
+        let current = current.or_else(|| known().next()).filter(|loader| due || loader.unread());
+        current.and_then(|loader| loader.known.as_ref()).map(|known| known.key)
     }
 
     fn by_key(&self, key: u64) -> Option<LoaderId> {
@@ -426,7 +458,8 @@ impl Trainer {
         let Self { climb, loaders, .. } = self;
         let Some(rung) = climb.rung() else { return };
         for loader in loaders.iter_mut().filter(|loader| loader.gone.is_none()) {
-            shared.prompt.aside(|| loader.workers.slow_facts(shared.tools.roots, now));
+            let Tools { roots, places, .. } = &mut shared.tools;
+            shared.prompt.aside(|| loader.workers.slow_facts(roots, places, now));
             let (Some(known), Some(group)) = (&loader.known, &loader.pipes) else { continue };
             pipes::tasks(group, &mut loader.workers, &mut shared.tools);
             let told = |depth: Result<Depth, Gap>| depth.ok().and_then(|depth| depth.in_pipe);

@@ -204,16 +204,17 @@ impl Workers {
     }
 
     /// What is read seldom: run-queue shares of all of them, and the open files of one.
-    pub(super) fn slow_facts(&mut self, roots: &Roots, now: Instant) {
+    pub(super) fn slow_facts(&mut self, roots: &Roots, places: &mut Places, now: Instant) {
         let due = |last: Option<Instant>, every| last.is_none_or(|at| now - at >= every);
         if due(self.share_at, SHARE_EVERY) {
             self.share_at = Some(now);
             for worker in &mut self.all {
-                // One that did not run waited for no CPU, and its threads are many files.
+                // One that did not run waited for no CPU.
                 if !std::mem::take(&mut worker.ran) {
                     continue;
                 }
-                let now = proc::schedule(&worker.folder);
+                // As the letters are: of the thread that prepares batches.
+                let now = places.schedule(worker.pid.0, &worker.folder);
                 if let (Some((run, delay)), Some((run0, delay0))) = (now, worker.schedule) {
                     let run = run.saturating_sub(run0) as f64;
                     let delay = delay.saturating_sub(delay0) as f64;

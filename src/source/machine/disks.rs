@@ -41,7 +41,7 @@ pub(super) fn parse(text: &str, whole: Option<&[Box<str>]>) -> Vec<DiskSample> {
     };
     let mut rows: Vec<DiskSample> = stats
         .iter()
-        .filter(|stat| is_whole(&stat.name) && (has_medium(&stat.name) || was_used(stat)))
+        .filter(|stat| is_whole(&stat.name) && (DiskInfo::is_medium(&stat.name) || was_used(stat)))
         .take(MOST_DISKS)
         .map(row)
         .collect();
@@ -60,13 +60,6 @@ fn is_partition_of(name: &str, disk: &str) -> bool {
         rest
     };
     !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit())
-}
-
-/// False for devices that every box has by the dozen and seldom uses.
-fn has_medium(name: &str) -> bool {
-    !["loop", "ram", "zram", "nbd", "sr", "fd"].iter().any(|kind| {
-        name.strip_prefix(kind).is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_digit()))
-    })
 }
 
 const fn was_used(stat: &DiskStat) -> bool {

@@ -14,8 +14,20 @@ use crate::source::text::clean;
 /// Threads beyond this are not looked at.
 const MOST_THREADS: usize = 128;
 
-/// Names of the threads that are there, by number: a thread keeps its own.
-pub(super) type ThreadNames = BTreeMap<u32, Box<str>>;
+/// Looks at a thread that has run after which its name is its own.
+const LOOKS: u8 = 2;
+
+/// Names of the threads that are there, by number.
+pub(super) type ThreadNames = BTreeMap<u32, ThreadName>;
+
+/// The name of a thread. It begins with that of the thread which started it, and gives itself its own
+/// once it runs; that it keeps.
+#[derive(Clone, Debug)]
+pub(super) struct ThreadName {
+    name: Box<str>,
+    /// Looks at which it had run, up to [`LOOKS`].
+    looks: u8,
+}
 
 impl Procs {
     /// A row for each of mltop's processes, and one for each name that threads of this one have.
@@ -61,7 +73,10 @@ impl Procs {
             let folder = folder.join(number.to_string());
             let Some(name) = self.thread_name(number, &folder) else { continue };
             let spent = self.thread_seconds(&folder);
-            names.insert(number, name.clone());
+            let looks = self.thread_names.get(&number).map_or(0, |known| known.looks);
+            let ran = spent.ok().is_some_and(|seconds| seconds > 0.0);
+            let looks = if ran { (looks + 1).min(LOOKS) } else { 0 };
+            names.insert(number, ThreadName { name: name.clone(), looks });
             let row = rows.entry(name.clone()).or_insert_with(|| OwnSample {
                 pid,
                 thread: name,
@@ -79,8 +94,8 @@ impl Procs {
 
     /// The name of a thread without the number that tells it from its like.
     fn thread_name(&mut self, number: u32, folder: &Path) -> Option<Box<str>> {
-        if let Some(name) = self.thread_names.get(&number) {
-            return Some(name.clone());
+        if let Some(known) = self.thread_names.get(&number).filter(|known| known.looks == LOOKS) {
+            return Some(known.name.clone());
         }
         // The first thread has the program's name, whatever that was called.
         if folder
@@ -136,6 +151,29 @@ mod tests {
             assert_eq!(row.rss_bytes, Reading::Not(Gap::NotApplicable));
         }
         drop(stop);
+        thread.join().unwrap();
+    }
+
+    #[test]
+    fn a_thread_that_was_seen_before_it_had_its_name_is_told_by_it_later() {
+        let (named, goes_on) = (std::sync::mpsc::channel::<()>(), std::sync::mpsc::channel::<()>());
+        let (begin, begun) = std::sync::mpsc::channel::<()>();
+        let thread = std::thread::spawn(move || {
+            begin.send(()).unwrap();
+            goes_on.1.recv().unwrap();
+            rustix::thread::set_name(c"late-3").unwrap();
+            begin.send(()).unwrap();
+            let _ = named.1.recv();
+        });
+        begun.recv().unwrap();
+        let mut procs = Procs::new(Roots::default());
+        let own = Pid(std::process::id());
+        let has = |rows: &[OwnSample]| rows.iter().any(|row| &*row.thread == "late");
+        assert!(!has(&procs.own_rows(&[own])));
+        goes_on.0.send(()).unwrap();
+        begun.recv().unwrap();
+        assert!(has(&procs.own_rows(&[own])));
+        drop(named.0);
         thread.join().unwrap();
     }
 

@@ -226,6 +226,12 @@ impl Read {
                 only.latencies.entry(measure).or_insert(times);
             }
         }
+        for figures in models.values_mut().filter(|_| dialect.apart) {
+            // Those that failed ended, too: a server all of whose requests fail has served some.
+            if let Some(failed) = figures.number(To::Failed).filter(|failed| *failed > 0.0) {
+                *figures.numbers.entry(To::Requests).or_default() += failed;
+            }
+        }
         models
     }
 }

@@ -29,6 +29,8 @@ pub(super) struct Metric {
 pub(super) struct Dialect {
     /// What it is called here.
     pub kind: &'static str,
+    /// What it counts as failed is not among the requests that it counts.
+    pub apart: bool,
     /// The labels that name the model.
     pub model: &'static [&'static str],
     /// Its metrics.
@@ -60,6 +62,7 @@ pub(super) static DIALECTS: [Dialect; 6] = [VLLM, SGLANG, TGI, TRITON, TORCHSERV
 
 const VLLM: Dialect = Dialect {
     kind: "vllm",
+    apart: true,
     model: &["model_name"],
     metrics: &[
         m("vllm:num_requests_running", To::Running),
@@ -82,6 +85,7 @@ const VLLM: Dialect = Dialect {
 
 const SGLANG: Dialect = Dialect {
     kind: "sglang",
+    apart: false,
     model: &["model_name", "name"],
     metrics: &[
         m("sglang:num_running_reqs", To::Running),
@@ -102,6 +106,7 @@ const SGLANG: Dialect = Dialect {
 
 const TGI: Dialect = Dialect {
     kind: "tgi",
+    apart: false,
     model: &[],
     metrics: &[
         m("tgi_batch_current_size", To::Running),
@@ -119,6 +124,7 @@ const TGI: Dialect = Dialect {
 
 const TRITON: Dialect = Dialect {
     kind: "triton",
+    apart: false,
     model: &["model"],
     metrics: &[
         m("nv_inference_pending_request_count", To::Waiting),
@@ -138,6 +144,7 @@ const TRITON: Dialect = Dialect {
 
 const TORCHSERVE: Dialect = Dialect {
     kind: "torchserve",
+    apart: false,
     model: &["model_name"],
     metrics: &[
         m("ts_inference_requests", To::Requests),
@@ -151,6 +158,7 @@ const TORCHSERVE: Dialect = Dialect {
 
 const RAY_SERVE: Dialect = Dialect {
     kind: "ray-serve",
+    apart: false,
     model: &["application"],
     metrics: &[
         m("ray_serve_num_ongoing_requests_at_replicas", To::Running),

@@ -1,12 +1,14 @@
 //! What is read once of a process, off the main thread: reading the memory map or the command line
 //! of a process that the kernel holds does not return.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::sync::Arc;
 
+use crate::model::inventory::Software;
 use crate::model::{Gap, Pid, Reading};
 use crate::source::loader::discover::{discover, field};
 use crate::source::loader::proc::{folder, read_capped};
@@ -15,6 +17,8 @@ use crate::source::root::Roots;
 use crate::source::text::clean;
 
 use super::given;
+use super::order::{Devices, Told};
+use super::software::software;
 
 const COMMAND_CAP: usize = 4096;
 const ENVIRON_CAP: usize = 256 << 10;
@@ -64,6 +68,8 @@ pub(super) struct Facts {
     pub(super) env: Reading<BTreeMap<&'static str, Box<str>>>,
     /// Whether a library of machine learning is mapped.
     pub(super) ml: Reading<bool>,
+    /// Versions of what it runs, where a library is mapped and anything of it is known.
+    pub(super) software: Option<Arc<Software>>,
     /// Whether it may yet map one: it runs Python.
     pub(super) python: bool,
     /// Whether it has a GPU's device file open.
@@ -72,10 +78,17 @@ pub(super) struct Facts {
     /// In a pid namespace below ours.
     pub(super) contained: bool,
     pub(super) cgroup: Option<Box<str>>,
-    /// Numbers of the GPUs' device files that it sees, where it has another root than mltop.
-    pub(super) devices: Option<BTreeSet<u32>>,
+    /// The device files of GPUs that it sees.
+    pub(super) devices: Devices,
     /// Workers of its loaders, by the pipes that they share with it.
     pub(super) workers: Vec<Pid>,
+}
+
+impl Facts {
+    /// What it tells of the GPUs that it can see.
+    pub(super) const fn told(&self) -> Told<'_> {
+        Told { env: &self.env, devices: &self.devices }
+    }
 }
 
 /// What to read of a process.
@@ -101,13 +114,10 @@ pub(super) fn inspect(roots: &Roots, request: &Request) -> Facts {
         args.pop();
     }
     let status = read_capped(&folder.join("status"), 8192).unwrap_or_default();
-    let (ml, python) = if request.skip_maps {
-        (Reading::Not(Gap::NotYet), true)
+    let mapped = if request.skip_maps {
+        Mapped { ml: Reading::Not(Gap::NotYet), python: true, software: None }
     } else {
-        match maps(&folder) {
-            Ok((ml, python)) => (Reading::Is(ml), python),
-            Err(error) => (Reading::Not(Gap::from(&error)), false),
-        }
+        Mapped::of(&folder, request.pid)
     };
     let loaders = match request.descendants.as_slice() {
         [] => Vec::new(),
@@ -121,22 +131,51 @@ pub(super) fn inspect(roots: &Roots, request: &Request) -> Facts {
         start_ticks: request.start_ticks,
         args,
         env: environ(&folder),
-        ml,
-        python,
-        gpu_file: python && !request.skip_files && gpu_file(&folder),
+        ml: mapped.ml,
+        software: mapped.software,
+        python: mapped.python,
+        gpu_file: mapped.python && !request.skip_files && gpu_file(&folder),
         uid: fs::metadata(&folder).ok().map(|data| data.uid()),
         contained: field(&status, "NSpid:").is_some_and(|ids| ids.split_whitespace().count() > 1),
         cgroup: cgroup_of(roots, request.pid).ok(),
-        devices: if python && !request.skip_files { devices(&folder) } else { None },
+        devices: devices(&folder, mapped.python && !request.skip_files),
         workers: loaders.flat_map(|group| group.workers).map(|worker| worker.pid).collect(),
+    }
+}
+
+/// What the list of its mappings tells of a process.
+struct Mapped {
+    ml: Reading<bool>,
+    python: bool,
+    software: Option<Arc<Software>>,
+}
+
+impl Mapped {
+    fn of(folder: &Path, pid: Pid) -> Self {
+        let text = match listed(folder) {
+            Ok(text) => text,
+            Err(error) => {
+                return Self { ml: Reading::Not(Gap::from(&error)), python: false, software: None };
+            }
+        };
+        let (ml, python) = told(&text);
+        let software = if ml { software(folder, &text, pid).map(Arc::new) } else { None };
+        Self { ml: Reading::Is(ml), python, software }
     }
 }
 
 /// Whether a library of machine learning is mapped, and whether Python is.
 pub(super) fn maps(folder: &Path) -> io::Result<(bool, bool)> {
+    listed(folder).map(|text| told(&text))
+}
+
+fn listed(folder: &Path) -> io::Result<String> {
     let bytes = read_capped(&folder.join("maps"), MAPS_CAP)?;
-    let text = String::from_utf8_lossy(&bytes);
-    Ok((LIBRARIES.iter().any(|library| text.contains(library)), text.contains("python")))
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn told(maps: &str) -> (bool, bool) {
+    (LIBRARIES.iter().any(|library| maps.contains(library)), maps.contains("python"))
 }
 
 fn gpu_file(folder: &Path) -> bool {
@@ -151,15 +190,16 @@ fn gpu_file(folder: &Path) -> bool {
     })
 }
 
-/// The device files below the process's own root. A container has those of its GPUs alone.
-fn devices(folder: &Path) -> Option<BTreeSet<u32>> {
-    let root = fs::read_link(folder.join("root")).ok()?;
+/// The device files below the process's own root, which are read where that is wanted: a container has
+/// those of its GPUs alone.
+fn devices(folder: &Path, read: bool) -> Devices {
+    let Ok(root) = fs::read_link(folder.join("root")) else { return Devices::Unknown };
     let own = fs::read_link(folder.join("ns/mnt")).ok();
     let ours = folder.parent().and_then(|proc| fs::read_link(proc.join("self/ns/mnt")).ok());
     if root == Path::new("/") && (own.is_none() || own == ours) {
-        return None;
+        return Devices::Ours;
     }
-    given::device_files(&folder.join("root/dev")).filter(|files| !files.is_empty())
+    if read { given::device_files(&folder.join("root/dev")) } else { Devices::Unknown }
 }
 
 fn environ(folder: &Path) -> Reading<BTreeMap<&'static str, Box<str>>> {

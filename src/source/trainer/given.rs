@@ -1,13 +1,16 @@
 //! Which GPUs a job was given, as the environment of its trainers and the devices of its container
 //! tell. What it works on is another matter: the driver's list of processes tells that.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::model::inventory::{GivenGpus, GpuInfo};
-use crate::model::{GpuId, Reading};
+use super::order::{
+    BY_SLURM_GIVEN, Devices, MOST, Told, by_file, by_identity, by_slurm, numbers, order,
+};
+use crate::model::GpuId;
+use crate::model::inventory::{GivenGpus, GpuInfo, Maker};
 
 /// Variables that say which GPUs a process may use.
 pub(super) const VARIABLES: &[&str] = &[
@@ -18,56 +21,39 @@ pub(super) const VARIABLES: &[&str] = &[
     "SLURM_JOB_GPUS",
     "HIP_VISIBLE_DEVICES",
     "ROCR_VISIBLE_DEVICES",
+    "GPU_DEVICE_ORDINAL",
 ];
-
-/// Entries of a list that are looked at.
-const MOST: usize = 256;
-
-/// What is known of one trainer.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Told<'a> {
-    pub(super) env: &'a Reading<BTreeMap<&'static str, Box<str>>>,
-    /// Numbers of the device files that it sees, where it sees other ones than mltop does.
-    pub(super) devices: Option<&'a BTreeSet<u32>>,
-}
-
-impl Told<'_> {
-    fn variable(&self, name: &str) -> Option<&str> {
-        self.env.as_ref().ok()?.get(name).map(|value| &**value)
-    }
-}
 
 /// The GPUs of a job, from the strongest word that there is. `None` where nothing limits it.
 pub(super) fn given(trainers: &[Told<'_>], gpus: &[Arc<GpuInfo>]) -> Option<GivenGpus> {
-    for name in ["SLURM_STEP_GPUS", "SLURM_JOB_GPUS"] {
+    let maker = trainers.iter().find_map(|told| told.maker(gpus))?;
+    for name in BY_SLURM_GIVEN {
         // The same for all ranks of a node, and numbered as the node numbers its cards.
         let list = trainers.iter().find_map(|told| told.variable(name));
-        let cards = list.map(|list| numbers(list).into_iter().filter_map(|n| by_minor(n, gpus)));
+        let cards =
+            list.map(|list| numbers(list).into_iter().filter_map(|n| by_slurm(n, maker, gpus)));
         if let Some(found) = cards.and_then(|cards| found(cards.collect(), name, "")) {
             return Some(found);
         }
     }
-    let containers = trainers.iter().filter_map(|told| told.devices);
-    let minors: BTreeSet<u32> = containers.flatten().copied().collect();
-    let cards = minors.iter().filter_map(|minor| by_minor(*minor, gpus)).collect();
-    if let Some(found) = found(cards, "devices of its container", "") {
+    if let Some(found) = found(of_containers(trainers, maker, gpus), "devices of its container", "")
+    {
         return Some(found);
     }
     let listed = trainers.iter().filter_map(|told| told.variable("NVIDIA_VISIBLE_DEVICES"));
     let words = listed.flat_map(|list| list.split(',').take(MOST)).collect::<Vec<_>>();
-    let cards = words.iter().filter_map(|word| by_word(word, gpus)).collect();
+    let cards = words.iter().filter_map(|word| by_runtime(word, gpus)).collect();
     if let Some(found) = found(cards, "NVIDIA_VISIBLE_DEVICES", "") {
         return Some(found);
     }
-    let mut seen = BTreeSet::new();
-    let mut doubts = BTreeSet::new();
+    let (mut seen, mut doubts, mut by) = (BTreeSet::new(), BTreeSet::new(), "");
     for told in trainers {
-        let list = told.variable("CUDA_VISIBLE_DEVICES")?;
-        seen.extend(visible(list, gpus));
-        doubts.extend(doubt(list, told, gpus));
+        let order = order(told, maker, gpus).filter(|order| !order.by.is_empty())?;
+        seen.extend(order.gpus);
+        doubts.extend(Some(order.doubt).filter(|doubt| !doubt.is_empty()));
+        by = order.by;
     }
-    let doubt = doubts.first().copied().unwrap_or_default();
-    found(seen, "CUDA_VISIBLE_DEVICES", doubt)
+    found(seen, by, doubts.first().copied().unwrap_or_default())
 }
 
 fn found(gpus: BTreeSet<GpuId>, by: &str, doubt: &str) -> Option<GivenGpus> {
@@ -75,151 +61,62 @@ fn found(gpus: BTreeSet<GpuId>, by: &str, doubt: &str) -> Option<GivenGpus> {
     (!gpus.is_empty()).then(|| GivenGpus { gpus, by: by.into(), doubt: doubt.into() })
 }
 
-/// The GPUs of a `CUDA_VISIBLE_DEVICES` list: numbers, or beginnings of identities that fit one GPU.
-/// It ends at its first entry that names none.
-pub(super) fn visible(list: &str, gpus: &[Arc<GpuInfo>]) -> Vec<GpuId> {
-    list.split(',').take(MOST).map_while(|word| by_word(word, gpus)).collect()
-}
-
-/// Why the numbers of a list may be other cards.
-fn doubt(list: &str, told: &Told<'_>, gpus: &[Arc<GpuInfo>]) -> Option<&'static str> {
-    let numbered = list.split(',').any(|word| word.trim().parse::<u32>().is_ok());
-    let cards = || gpus.iter().filter(|info| info.mig.is_none());
-    let alike = cards().zip(cards().skip(1)).all(|(a, b)| a.name == b.name);
-    let by_bus = told.variable("CUDA_DEVICE_ORDER") == Some("PCI_BUS_ID");
-    (numbered && !alike && !by_bus).then_some(
-        "CUDA numbers unlike cards by their speed, unless CUDA_DEVICE_ORDER is PCI_BUS_ID",
-    )
-}
-
-fn by_word(word: &str, gpus: &[Arc<GpuInfo>]) -> Option<GpuId> {
-    let word = word.trim();
-    if let Ok(number) = word.parse::<u32>() {
-        return gpus
-            .iter()
-            .map(|info| info.gpu)
-            .find(|gpu| gpu.0 == number && number < GpuId::CARDS);
-    }
-    // Container runtimes name a MIG instance by its card and its own index.
-    if let Some((card, index)) = word.split_once(':') {
-        let slice = GpuId(card.parse().ok()?).slice(index.parse().ok()?)?;
-        return gpus.iter().map(|info| info.gpu).find(|gpu| *gpu == slice);
-    }
-    if !word.starts_with("GPU-") && !word.starts_with("MIG-") {
-        return None;
-    }
-    if let Some(slice) = by_instance(word, gpus) {
-        return Some(slice);
-    }
-    let mut fit = gpus.iter().filter(|info| info.uuid.starts_with(word));
-    match (fit.next(), fit.next()) {
-        (Some(info), None) => Some(info.gpu),
+/// The cards whose device files the trainers' containers have.
+fn of_containers(trainers: &[Told<'_>], maker: Maker, gpus: &[Arc<GpuInfo>]) -> BTreeSet<GpuId> {
+    let files = trainers.iter().filter_map(|told| match (told.devices, maker) {
+        (Devices::These { nvidia, .. }, Maker::Nvidia) => Some(nvidia),
+        (Devices::These { render, .. }, Maker::Amd) => Some(render),
         _ => None,
-    }
+    });
+    files.flatten().filter_map(|number| by_file(*number, maker, gpus)).collect()
 }
 
-/// The older name of a MIG instance: `MIG-GPU-<identity of the card>/<GPU instance>/<compute instance>`.
-fn by_instance(word: &str, gpus: &[Arc<GpuInfo>]) -> Option<GpuId> {
-    let mut parts = word.strip_prefix("MIG-")?.split('/');
-    let (card, gpu, compute) = (parts.next()?, parts.next()?, parts.next()?);
-    let card = gpus.iter().find(|info| &*info.uuid == card)?.gpu;
-    let (gpu, compute) = (gpu.parse().ok()?, compute.parse().ok()?);
-    let is = |info: &&Arc<GpuInfo>| {
-        info.gpu.card() == card
-            && info.mig.as_ref().is_some_and(|mig| {
-                (mig.gpu_instance, mig.compute_instance) == (Some(gpu), Some(compute))
-            })
+/// The GPU that a container runtime is asked for: by NVIDIA's own number, by an identity, or a MIG
+/// instance by its card and its own index.
+fn by_runtime(word: &str, gpus: &[Arc<GpuInfo>]) -> Option<GpuId> {
+    let word = word.trim();
+    let of_nvidia =
+        |gpu: GpuId| gpus.iter().any(|info| info.gpu == gpu && info.maker() == Maker::Nvidia);
+    if let Ok(number) = word.parse::<u32>() {
+        return Some(GpuId(number)).filter(|gpu| number < GpuId::CARDS && of_nvidia(*gpu));
+    }
+    if let Some((card, index)) = word.split_once(':') {
+        let slice = GpuId(card.parse().ok()?).slice(index.parse().ok()?);
+        return slice.filter(|gpu| of_nvidia(*gpu));
+    }
+    by_identity(word, gpus)
+}
+
+/// The device files of GPUs in a `dev` folder. May block.
+pub(super) fn device_files(dev: &Path) -> Devices {
+    let numbers = |folder: &Path, prefix: &str| -> BTreeSet<u32> {
+        let Ok(entries) = fs::read_dir(folder) else { return BTreeSet::new() };
+        let names =
+            entries.take(4096).flatten().filter_map(|entry| entry.file_name().into_string().ok());
+        names.filter_map(|name| name.strip_prefix(prefix)?.parse().ok()).collect()
     };
-    gpus.iter().find(is).map(|info| info.gpu)
-}
-
-/// The card whose device file has this number; where numbers are not known, the one of this index.
-fn by_minor(minor: u32, gpus: &[Arc<GpuInfo>]) -> Option<GpuId> {
-    let mut cards = gpus.iter().filter(|info| info.mig.is_none());
-    let known = cards.clone().any(|info| info.modes.minor.is_some());
-    let card =
-        cards.find(
-            |info| {
-                if known { info.modes.minor == Some(minor) } else { info.gpu == GpuId(minor) }
-            },
-        );
-    card.map(|info| info.gpu)
-}
-
-/// Numbers of a list as Slurm writes it: `0,2,4-7`.
-fn numbers(list: &str) -> Vec<u32> {
-    let mut all = Vec::new();
-    for part in list.split(',').take(MOST) {
-        let word = part.trim();
-        let (first, last) = word.split_once('-').unwrap_or((word, word));
-        let (Ok(first), Ok(last)) = (first.parse::<u32>(), last.parse::<u32>()) else { continue };
-        all.extend((first..=last.min(first.saturating_add(MOST as u32))).take(MOST));
+    let (nvidia, render) = (numbers(dev, "nvidia"), numbers(&dev.join("dri"), "renderD"));
+    if nvidia.is_empty() && render.is_empty() {
+        return Devices::Unknown;
     }
-    all.truncate(MOST);
-    all
-}
-
-/// Numbers of NVIDIA's device files in a `dev` folder. May block.
-pub(super) fn device_files(dev: &Path) -> Option<BTreeSet<u32>> {
-    let entries = fs::read_dir(dev).ok()?;
-    let names =
-        entries.take(4096).flatten().filter_map(|entry| entry.file_name().into_string().ok());
-    Some(names.filter_map(|name| name.strip_prefix("nvidia")?.parse().ok()).collect())
+    Devices::These { nvidia, render }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::order::tests::{Env, cards, env};
     use super::*;
-    use crate::model::Gap;
-    use crate::model::inventory::{GpuModes, MigInfo};
+    use crate::model::{Gap, Reading};
     use proptest::prelude::*;
 
-    type Env = Reading<BTreeMap<&'static str, Box<str>>>;
-
-    /// Four cards whose files are numbered the other way round, the last cut into two instances.
-    fn cards() -> Vec<Arc<GpuInfo>> {
-        let card = |at: u32| GpuInfo {
-            gpu: GpuId(at),
-            uuid: format!("GPU-{at}{at}-a").into(),
-            name: "H100".into(),
-            modes: GpuModes { minor: Some(3 - at), ..GpuModes::default() },
-            ..GpuInfo::default()
-        };
-        let slice = |at: u32| GpuInfo {
-            gpu: GpuId(3).slice(at).unwrap(),
-            uuid: format!("MIG-{at}").into(),
-            mig: Some(MigInfo {
-                gpu_instance: Some(7 + at),
-                compute_instance: Some(0),
-                ..MigInfo::default()
-            }),
-            ..GpuInfo::default()
-        };
-        (0..4).map(card).chain((0..2).map(slice)).map(Arc::new).collect()
-    }
-
-    fn env(variables: &[(&'static str, &str)]) -> Env {
-        Reading::Is(variables.iter().map(|(name, value)| (*name, (*value).into())).collect())
-    }
-
     fn of(envs: &[Env]) -> Option<GivenGpus> {
-        let told: Vec<Told<'_>> = envs.iter().map(|env| Told { env, devices: None }).collect();
+        let told: Vec<Told<'_>> =
+            envs.iter().map(|env| Told { env, devices: &Devices::Ours }).collect();
         given(&told, &cards())
     }
 
     fn ids(given: Option<GivenGpus>) -> Vec<u32> {
         given.map(|given| given.gpus.iter().map(|gpu| gpu.0).collect()).unwrap_or_default()
-    }
-
-    #[test]
-    fn a_list_ends_at_its_first_entry_that_names_no_gpu() {
-        let seen = |list| visible(list, &cards()).iter().map(|gpu| gpu.0).collect::<Vec<_>>();
-        assert_eq!(seen("0,2,-1,1"), [0, 2]);
-        assert_eq!(seen("GPU-22, GPU-00-a"), [2, 0]);
-        assert_eq!(seen("GPU-,1"), [0_u32; 0], "that fits several");
-        assert_eq!(seen(""), [0_u32; 0]);
-        let (first, second) = (GpuId(3).slice(0).unwrap().0, GpuId(3).slice(1).unwrap().0);
-        assert_eq!(seen("MIG-1,MIG-GPU-33-a/7/0,3:1"), [second, first, second]);
     }
 
     #[test]
@@ -247,8 +144,10 @@ mod tests {
         let pod = env(&[("NVIDIA_VISIBLE_DEVICES", "GPU-11-a,GPU-33-a")]);
         assert_eq!(ids(of(std::slice::from_ref(&pod))), [1, 3]);
         assert_eq!(ids(of(&[env(&[("NVIDIA_VISIBLE_DEVICES", "all")])])), [0_u32; 0]);
-        let devices = BTreeSet::from([0, 1]);
-        let told = Told { env: &pod, devices: Some(&devices) };
+        let runtime = env(&[("NVIDIA_VISIBLE_DEVICES", "MIG-GPU-33-a/7/0,3:1")]);
+        assert_eq!(ids(of(&[runtime])), [0, 1].map(|at| GpuId(3).slice(at).unwrap().0));
+        let devices = Devices::These { nvidia: [0, 1].into(), render: [128].into() };
+        let told = Told { env: &pod, devices: &devices };
         let given = given(&[told], &cards()).unwrap();
         assert_eq!(&*given.by, "devices of its container");
         assert_eq!(ids(Some(given)), [2, 3]);
@@ -260,7 +159,7 @@ mod tests {
         cards[1] = Arc::new(GpuInfo { name: "T4".into(), ..GpuInfo::clone(&cards[1]) });
         let doubt = |variables: &[(&'static str, &str)]| {
             let env = env(variables);
-            given(&[Told { env: &env, devices: None }], &cards).unwrap().doubt
+            given(&[Told { env: &env, devices: &Devices::Ours }], &cards).unwrap().doubt
         };
         assert!(doubt(&[("CUDA_VISIBLE_DEVICES", "0")]).contains("by their speed"));
         let by_bus = [("CUDA_VISIBLE_DEVICES", "0"), ("CUDA_DEVICE_ORDER", "PCI_BUS_ID")];
@@ -271,7 +170,8 @@ mod tests {
     proptest! {
         #[test]
         fn any_list_is_read(list in "[-0-9,:/GPUMIG. ]{0,60}") {
-            let _ = (visible(&list, &cards()), numbers(&list));
+            let all = ["CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES", "SLURM_JOB_GPUS"];
+            let _ = (numbers(&list), all.map(|name| of(&[env(&[(name, &list)])])));
         }
     }
 }

@@ -9,7 +9,9 @@ mod command;
 mod facts;
 mod given;
 mod inspector;
+mod order;
 mod roles;
+mod software;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,15 +19,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::model::inventory::{
-    GivenGpus, GpuInfo, ProcInfo, Role, RunInfo, SourceState, SourceStatus,
+    GivenGpus, GpuInfo, ProcInfo, Role, RunInfo, Software, SourceState, SourceStatus,
 };
+use crate::model::sample::GpuProcSample;
 use crate::model::{Gap, Pid, Reading, RunId};
 use crate::source::machine::container_of;
 use crate::source::root::Roots;
 use crate::source::text;
 
 use facts::{Facts, Request};
-use given::Told;
 use inspector::Inspector;
 use roles::{Roles, World};
 
@@ -63,6 +65,8 @@ pub struct Found {
     pub infos: BTreeMap<Pid, Arc<ProcInfo>>,
     /// The trainers.
     pub trainers: Vec<Pid>,
+    /// What they run, as far as it is known.
+    pub software: Vec<Arc<Software>>,
     /// The loader workers of each trainer that has any.
     pub workers: BTreeMap<Pid, Vec<Pid>>,
     /// All descendants of each trainer, workers or not, other trainers and theirs excluded: what
@@ -100,6 +104,8 @@ pub struct Trainers {
     found: Arc<Found>,
     /// The table and the holders of GPUs that `found` follows from.
     table: (Vec<ProcSeen>, BTreeSet<Pid>),
+    /// Those that the kernel itself lists as having a card open, in mltop's own numbers.
+    listed: BTreeSet<Pid>,
     /// mltop sees a part of the box only, with pids of its own: those of the driver may be the host's.
     contained: bool,
     /// When that, or anything else that was known, last changed.
@@ -125,11 +131,13 @@ impl Trainers {
                 runs: Vec::new(),
                 infos: BTreeMap::new(),
                 trainers: Vec::new(),
+                software: Vec::new(),
                 workers: BTreeMap::new(),
                 descendants: BTreeMap::new(),
                 status: words::status(SourceState::Ok, "", ""),
             }),
             table: (Vec::new(), BTreeSet::new()),
+            listed: BTreeSet::new(),
             contained: words::is_contained(&roots),
             changed_at: None,
             settled: false,
@@ -137,10 +145,19 @@ impl Trainers {
         }
     }
 
+    /// Takes the pids whose open cards were found below `/proc`: these are no other processes here.
+    pub fn trust(&mut self, listed: BTreeSet<Pid>) {
+        if self.listed != listed {
+            (self.listed, self.settled) = (listed, false);
+        }
+    }
+
     /// Whether a pid that the driver tells is the process that has it here. Within a container it may
     /// be the host's number for another one, so there the process itself must hold a GPU.
     pub fn vouches_for(&self, pid: Pid) -> bool {
-        !self.contained || self.facts.get(&pid).is_some_and(|facts| facts.gpu_file)
+        !self.contained
+            || self.listed.contains(&pid)
+            || self.facts.get(&pid).is_some_and(|facts| facts.gpu_file)
     }
 
     /// Takes the process table and the pids that hold a GPU. Reads nothing itself, never blocks.
@@ -182,8 +199,12 @@ impl Trainers {
     /// The GPUs that a job was given, where anything limits it.
     pub fn given(&self, run: &RunInfo, gpus: &[Arc<GpuInfo>]) -> Option<GivenGpus> {
         let facts = run.trainers.iter().filter_map(|pid| self.facts.get(pid));
-        let told = facts.map(|facts| Told { env: &facts.env, devices: facts.devices.as_ref() });
-        given::given(&told.collect::<Vec<_>>(), gpus)
+        given::given(&facts.map(Facts::told).collect::<Vec<_>>(), gpus)
+    }
+
+    /// Fills in by which index each process counts the GPUs that it holds, where that is sure.
+    pub fn count_devices(&self, rows: &mut [GpuProcSample], gpus: &[Arc<GpuInfo>]) {
+        order::count(rows, gpus, |pid| self.facts.get(&pid).map(Facts::told));
     }
 
     /// What is known as of the last [`Self::update`].
@@ -225,6 +246,7 @@ impl Trainers {
         // A library once mapped stays so; a look that skipped the map says nothing against it.
         if let (true, Some(old)) = (read_before && !facts.ml.is(), self.facts.get(&facts.pid)) {
             facts.ml = old.ml;
+            facts.software.clone_from(&old.software);
         }
         // Shut even to us, and named by the user: taken at their word.
         if self.only == Some(facts.pid) && facts.ml == Reading::Not(Gap::Denied) {
@@ -357,7 +379,9 @@ impl Trainers {
         }
         let status = self.status(procs, (gpu_pids, strangers), &trainers);
         let descendants = below_trainers(procs, &trainers);
-        Found { runs, infos, trainers, workers, descendants, status }
+        let software =
+            trainers.iter().filter_map(|pid| self.facts.get(pid)?.software.clone()).collect();
+        Found { runs, infos, trainers, software, workers, descendants, status }
     }
 
     /// The name of a user, or the number where it has none on this box.

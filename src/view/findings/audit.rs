@@ -41,7 +41,7 @@ pub(super) fn summary(audit: &Audit) -> Vec<TextRow> {
     let role = grade_role(audit.grade);
     let grade = audit.grade.map_or_else(String::new, |grade| format!(" {}", grade.letter()));
     let left = vec![strong(format!(" Audit{grade}  "), role), span(audit.summary(), Role::Text)];
-    vec![TextRow { left, right: Line::new(), bar: Some(role), selected: false }]
+    vec![TextRow { left, bar: Some(role), ..TextRow::default() }]
 }
 
 /// The areas, one row each; beside the findings with as many lines as their words need.

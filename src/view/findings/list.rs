@@ -1,5 +1,6 @@
 //! The list of the findings: a row each, with its span over all that was watched.
 
+use crate::app::Spot;
 use crate::app::findings::finding_rows;
 use crate::diagnose::audit::gpu_time;
 use crate::fmt;
@@ -86,7 +87,7 @@ pub(super) fn list(look: &Look<'_>, width: usize, height: usize) -> Vec<TextRow>
     for finding in rows.iter().skip(first).take(room) {
         let mut row = row(look, finding, plan);
         row.selected = Some(finding.id) == chosen;
-        out.push(row);
+        out.push(row.standing_for(Spot::Finding(finding.id)));
     }
     let hidden = rows.len().saturating_sub(first + room);
     if hidden > 0

@@ -3,10 +3,10 @@
 
 use crate::model::frame::GpuRates;
 use crate::model::inventory::{GpuInfo, Role as ProcRole};
-use crate::model::sample::{GpuProcKind, GpuProcSample, GpuSample};
+use crate::model::sample::{Bound, GpuProcKind, GpuProcSample, GpuSample, IndexSource};
 use crate::model::{Frame, GpuId, Inventory, Reading};
 use crate::view::focus::Look;
-use crate::view::text::{cut, safe};
+use crate::view::text::{cut, safe, width};
 
 /// A GPU as far as the shown moment tells.
 #[derive(Clone, Copy, Debug)]
@@ -59,11 +59,29 @@ pub(super) struct User {
     pub(super) pid: u32,
     /// `train.py rank 3`, the process's own name, or that it cannot be seen.
     pub(super) name: String,
+    /// The same without its job, for where there is no room: `rank 3`.
+    pub(super) short: Option<String>,
     pub(super) bytes: Option<u64>,
     pub(super) sm: Option<f64>,
     pub(super) kind: Option<GpuProcKind>,
+    /// What the process calls the GPU, and how that is known.
+    pub(super) device: Option<(String, IndexSource)>,
     /// Whether the process is one that mltop sees.
     pub(super) seen: bool,
+}
+
+impl User {
+    /// The name that so many columns have room for.
+    pub(super) fn name_in(&self, columns: usize) -> &str {
+        self.short.as_deref().filter(|_| width(&self.name) > columns).unwrap_or(&self.name)
+    }
+}
+
+/// `cuda:3`, with a tilde where that is inferred.
+fn device(held: &GpuProcSample) -> Option<(String, IndexSource)> {
+    let (index, source) = held.device_index.zip(held.device_index_source).ok()?;
+    let mark = if source == IndexSource::Inferred { Bound::Doubtful.mark() } else { "" };
+    Some((format!("{mark}cuda:{index}"), source))
 }
 
 /// The processes on a GPU, trainers first, then by what they hold.
@@ -92,12 +110,15 @@ fn user(inventory: &Inventory, held: &GpuProcSample) -> (bool, User) {
             }
         },
     );
+    let short = info.and_then(|info| info.rank).filter(|_| name.contains(" rank "));
     let user = User {
         pid: held.pid.0,
         name,
+        short: short.filter(|_| trainer).map(|rank| format!("rank {rank}")),
         bytes: held.memory_used_bytes.ok(),
         sm: held.sm_ratio.ok(),
         kind: held.kind.ok(),
+        device: device(held),
         seen: info.is_some(),
     };
     (trainer, user)

@@ -3,6 +3,7 @@
 use crate::fmt;
 use crate::view::bar::bar;
 use crate::view::focus::Look;
+use crate::view::pcie_lane::share_of;
 use crate::view::screen::{Line, Role, TextRow, span, strong};
 use crate::view::text::{left, right};
 
@@ -121,8 +122,9 @@ pub(super) fn processes(look: &Look<'_>, card: &Card<'_>, width: u16, room: u16)
         return vec![row(vec![span(nobody(look, card), Role::Gap)])];
     }
     let room = usize::from(room);
-    let mut rows: Vec<TextRow> =
-        users.iter().take(room).map(|user| process(user, usize::from(width))).collect();
+    let device = users.iter().take(room).any(|user| user.device.is_some());
+    let row = |user| process(user, usize::from(width), device);
+    let mut rows: Vec<TextRow> = users.iter().take(room).map(row).collect();
     if users.len() > room
         && let Some(last) = rows.last_mut()
     {
@@ -140,7 +142,8 @@ fn nobody(look: &Look<'_>, card: &Card<'_>) -> &'static str {
     }
 }
 
-fn process(user: &User, columns: usize) -> TextRow {
+/// One process: `device` where there is a column for what it calls the GPU.
+fn process(user: &User, columns: usize, device: bool) -> TextRow {
     let memory = user.bytes.map(|bytes| fmt::bytes(bytes as f64));
     let sm = user.sm.map(|sm| format!("SM {}", fmt::percent(sm)));
     let kind = match user.kind {
@@ -148,13 +151,15 @@ fn process(user: &User, columns: usize) -> TextRow {
         Some(GpuProcKind::Mps) => "MPS",
         Some(GpuProcKind::Compute) | None => "",
     };
-    // Pid, memory, kind and share have fixed columns; the name has the rest.
+    // Pid, device, memory, share and kind have fixed columns; the name has the rest.
     let tail = if columns >= 50 { 8 } else { 0 };
-    let name = columns.saturating_sub(9 + 1 + 10 + 4 + tail + 1);
+    let device = if device && columns >= 54 { 9 } else { 0 };
+    let name = columns.saturating_sub(9 + 1 + device + 10 + 4 + tail + 1);
     let mut line = vec![
         span(right(&user.pid.to_string(), 9), Role::Dim),
         span(" ", Role::Dim),
-        span(left(&user.name, name), if user.seen { Role::Text } else { Role::Gap }),
+        span(left(user.name_in(name), name), if user.seen { Role::Text } else { Role::Gap }),
+        span(left(user.device.as_ref().map_or("", |(name, _)| name), device), Role::Dim),
         span(right(memory.as_deref().unwrap_or(fmt::NONE), 10), Role::GpuMemory),
     ];
     if tail > 0 {
@@ -218,7 +223,7 @@ pub(super) fn links(card: &Card<'_>, width: u16, nvlink_too: bool) -> Vec<TextRo
     let figure = |rate: Option<f64>, share: Option<f64>, mark: &str| {
         let rate = fmt::rate(rate?).trim().to_owned();
         Some(match share.filter(|_| columns >= 46) {
-            Some(share) => format!("{mark}{rate} {}", fmt::percent(share)),
+            Some(share) => format!("{mark}{rate} {}", right(&share_of(share), 4)),
             None => format!("{mark}{rate}"),
         })
     };
@@ -251,13 +256,13 @@ pub(super) fn nvlink(card: &Card<'_>, width: u16) -> Vec<TextRow> {
     let columns = usize::from(width);
     let sides = [
         (
-            "NVLink ▲ in",
+            "NVLink ▲",
             card.rate(|r| r.nvlink_rx_bytes_per_second),
             card.rate(|r| r.nvlink_rx_ratio),
             Role::PcieRx,
         ),
         (
-            "NVLink ▼ out",
+            "NVLink ▼",
             card.rate(|r| r.nvlink_tx_bytes_per_second),
             card.rate(|r| r.nvlink_tx_ratio),
             Role::PcieTx,
@@ -266,7 +271,7 @@ pub(super) fn nvlink(card: &Card<'_>, width: u16) -> Vec<TextRow> {
     let rows = sides.into_iter().map(|(label, rate, share, role)| {
         let rate = rate.map(|rate| fmt::rate(rate).trim().to_owned());
         let figure = rate.map(|rate| match share.filter(|_| columns >= 46) {
-            Some(share) => format!("{rate} {}", fmt::percent(share)),
+            Some(share) => format!("{rate} {}", right(&share_of(share), 4)),
             None => rate,
         });
         gauge(label, share, figure, columns, role)

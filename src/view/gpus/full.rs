@@ -1,7 +1,9 @@
 //! One GPU in full.
 
 use crate::fmt;
+use crate::model::inventory::Maker;
 use crate::model::metric::Unit;
+use crate::model::sample::IndexSource;
 use crate::model::{GpuId, Reading};
 use crate::view::focus::Look;
 use crate::view::screen::{Line, Role, TextRow, strong};
@@ -38,7 +40,16 @@ pub(in crate::view) fn popup(
             |bytes| fmt::bytes(bytes as f64).trim().to_owned(),
         );
         let sm = user.sm.map(|sm| format!(", SM {}", fmt::percent(sm).trim()));
-        let text = format!("{}, {memory}{}", user.name, sm.unwrap_or_default());
+        let device = user.device.as_ref().map(|(name, source)| {
+            let how = match source {
+                IndexSource::Only => "the only one that it sees",
+                IndexSource::Listed => "by its environment",
+                IndexSource::Inferred => "inferred from the order of the bus, as cards are alike",
+            };
+            format!(", its {name}: {how}")
+        });
+        let (sm, device) = (sm.unwrap_or_default(), device.unwrap_or_default());
+        let text = format!("{}, {memory}{sm}{device}", user.name);
         sheet.say(&format!("pid {}", user.pid), Some(text));
     }
     if users.is_empty() {
@@ -75,7 +86,13 @@ impl Sheet {
         self.say("compute mode", known(&modes.compute));
         self.say("MIG mode", on(modes.mig));
         self.say("ECC", on(modes.ecc));
-        self.say("device file", modes.minor.map(|minor| format!("/dev/nvidia{minor}")));
+        self.say(
+            "device file",
+            modes.minor.map(|minor| match info.maker() {
+                Maker::Nvidia => format!("/dev/nvidia{minor}"),
+                Maker::Amd | Maker::Intel => format!("/dev/dri/renderD{minor}"),
+            }),
+        );
         self.say("memory node", modes.numa_node.map(|node| node.to_string()));
     }
 

@@ -72,8 +72,9 @@ fn memory_errors(card: &Card<'_>) -> Vec<String> {
     let mut said = Vec::new();
     let set = |flag: Option<bool>| flag == Some(true);
     if let Some(count) = card.read(|row| row.ecc_uncorrected_total).filter(|count| *count > 0) {
+        let errors = if count == 1 { "memory error" } else { "memory errors" };
         said.push(format!(
-            "{count} memory errors that ECC could not correct since the driver was loaded: what was \
+            "{count} {errors} that ECC could not correct since the driver was loaded: what was \
              computed with that memory may be wrong. Restart from a checkpoint, reset the GPU."
         ));
     }

@@ -1,13 +1,15 @@
 //! All GPUs, a row each: a map of their utilization over time, and beside it their figures, so that
 //! the one that differs is seen at once.
 
+use crate::app::Spot;
 use crate::app::gpus::gpu_rows;
 use crate::fmt;
 use crate::history::Track;
-use crate::model::GpuId;
+use crate::model::{Bound, GpuId};
 use crate::view::focus::Look;
+use crate::view::gpu_lanes::percent_of;
 use crate::view::screen::{Heat, Line, Role, TextRow, span, strong};
-use crate::view::text::{left, right};
+use crate::view::text::{left, line_width, right};
 
 use super::card::{Card, User, users};
 use super::health;
@@ -92,11 +94,12 @@ impl Figure {
     }
 
     fn text(self, card: &Card<'_>) -> Option<String> {
+        let least = card.read(|row| row.usage_bound) == Some(Bound::Lower);
         Some(match self {
-            Self::Util => fmt::percent(card.read(|row| row.utilization_ratio)?),
+            Self::Util => percent_of(card.read(|row| row.utilization_ratio)?, least),
             Self::Sm => fmt::percent(card.read(|row| row.sm_active_ratio)?),
             Self::Tensor => fmt::percent(card.read(|row| row.tensor_active_ratio)?),
-            Self::Memory => fmt::percent(card.rate(|rates| rates.memory_used_ratio)?),
+            Self::Memory => percent_of(card.rate(|rates| rates.memory_used_ratio)?, least),
             Self::Power => fmt::watts(card.read(|row| row.power_watts)?),
             Self::Celsius => fmt::celsius(card.read(|row| row.temperature_celsius)?),
             Self::Pcie => fmt::rate(card.rate(|rates| rates.pcie_rx_bytes_per_second)?),
@@ -184,6 +187,7 @@ pub(super) fn figures(look: &Look<'_>, shown: &[GpuId], width: u16) -> Vec<TextR
         let room = width.saturating_sub(used);
         line.extend(state(look, &card, room));
         TextRow { left: line, selected: chosen == Some(*gpu), ..TextRow::default() }
+            .standing_for(Spot::Gpu(*gpu))
     });
     rows.collect()
 }
@@ -213,18 +217,17 @@ fn state(look: &Look<'_>, card: &Card<'_>, room: usize) -> Line {
     if !profile.is_empty() {
         line.push(span(format!("{} ", crate::view::text::cut(&profile, 12)), Role::Text));
     }
-    line.extend(who(&users));
+    let rest = room.saturating_sub(line_width(&line));
+    line.extend(who(&users, rest));
     crate::view::text::cut_line(line, room)
 }
 
-fn who(users: &[User]) -> Line {
+fn who(users: &[User], room: usize) -> Line {
     let Some(first) = users.first() else { return Line::new() };
     let role = if first.seen { Role::Text } else { Role::Gap };
-    let mut line = vec![span(first.name.clone(), role)];
-    if users.len() > 1 {
-        line.push(span(format!(" +{}", users.len() - 1), Role::Dim));
-    }
-    line
+    let more = if users.len() > 1 { format!(" +{}", users.len() - 1) } else { String::new() };
+    let name = first.name_in(room.saturating_sub(more.len()));
+    vec![span(name.to_owned(), role), span(more, Role::Dim)]
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use crate::view::focus::Look;
 use crate::view::footer::footer;
 use crate::view::header::header;
 use crate::view::pair::Pair;
-use crate::view::screen::{Area, Body, Edge, Line, Role, Rule, Screen, TextRow, span, strong};
+use crate::view::screen::{Area, Body, Edge, Line, Role, Screen, TextRow, span, strong};
 use crate::view::told;
 use crate::view::verdict::{Room, verdict};
 
@@ -67,10 +67,7 @@ pub(super) fn put(screen: &mut Screen, look: &Look<'_>) {
         let edge = if at == 0 && places.all.is_none() { Edge::Top } else { Edge::Middle };
         one_lane(screen, look, gpu, (*of, pair, edge), &places);
     }
-    let ticks = look.window.ticks(look.state, look.present());
-    let cursor = look.window.cursor.map(|column| column + 1);
-    let axis = Rule { edge: Edge::Bottom, left: Vec::new(), right: Vec::new(), ticks, cursor };
-    build::put(screen, places.axis, Body::Rule(axis));
+    build::put_axis(screen, look, places.axis);
 }
 
 /// All GPUs over time, and their figures.

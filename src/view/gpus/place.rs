@@ -1,6 +1,6 @@
 //! What stands where on the screen of the GPUs.
 
-use crate::view::pair::Pair;
+use crate::view::pair::{Pair, Pairs};
 use crate::view::screen::Area;
 
 /// Below this many columns there is no room for plots beside figures.
@@ -112,29 +112,18 @@ pub(super) fn places(width: u16, height: u16, wanted: Wanted) -> Option<Places> 
     let heights = heights(count, spare);
 
     let row = |y: u16, height: u16| Area { x: 0, y, width, height };
-    let mut y = 1 + wanted.verdict;
-    let mut pair = |height: u16| {
-        let left = left_width(width);
-        let of = |x: u16, y: u16, width: u16, height: u16| Area { x, y, width, height };
-        let right = width - left - 1;
-        let pair = Pair {
-            rule: of(0, y, left, 1),
-            plot: of(0, y + 1, left, height),
-            head: of(left + 1, y, right, 1),
-            figures: of(left + 1, y + 1, right, height),
-        };
-        y += 1 + height;
-        pair
-    };
-    let all = all.map(&mut pair);
-    let lanes = lanes.into_iter().zip(heights).map(|(lane, height)| (lane, pair(height))).collect();
+    let mut pairs = Pairs::new(width, left_width(width), 1 + wanted.verdict);
+    let all = all.map(|rows| pairs.next(rows));
+    let lanes =
+        lanes.into_iter().zip(heights).map(|(lane, height)| (lane, pairs.next(height))).collect();
+    let axis = pairs.axis();
     Some(Places {
         header: row(0, 1),
         verdict: row(1, wanted.verdict),
         all,
         lanes,
-        axis: Area { x: 0, y, width: left_width(width), height: 1 },
-        words: row(y + 1, height - y - 2),
+        axis,
+        words: row(axis.y + 1, height - axis.y - 2),
         footer: row(height - 1, 1),
     })
 }

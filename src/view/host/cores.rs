@@ -8,7 +8,7 @@ use crate::view::screen::{Line, Role, TextRow, span, strong};
 use crate::view::text::{left, right, safe, width as columns_of};
 
 /// Columns of a bar with its number and its share.
-const BAR_LEAST: usize = 14;
+const BAR_LEAST: usize = 13;
 /// Blocks of one group, so that they can be counted.
 const GROUP: usize = 8;
 /// From nothing to all.

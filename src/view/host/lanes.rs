@@ -71,7 +71,7 @@ fn memory_lane(look: &Look<'_>) -> Lane {
         let text = format!("  {} of {}", used.trim(), fmt::bytes(total as f64).trim());
         values.push(span(text, Role::Text));
     }
-    let title = vec![strong("Memory", Role::GpuMemory), span("  not available", Role::Dim)];
+    let title = vec![strong("Memory", Role::GpuMemory), span("  in use", Role::Dim)];
     Lane { title, values, body: Body::Plot(plot) }
 }
 

@@ -14,7 +14,7 @@ use super::build;
 use super::focus::Look;
 use super::footer::footer;
 use super::header::header;
-use super::screen::{Area, Body, Edge, Role, Rule, Screen, TextRow, span};
+use super::screen::{Area, Body, Edge, Role, Screen, TextRow, span};
 use super::verdict::{Room, verdict};
 
 use place::{HostLane, Places};
@@ -63,10 +63,7 @@ fn plots(screen: &mut Screen, look: &Look<'_>, places: &Places) {
         build::put(screen, pair.head, Body::Text(vec![head]));
         build::put(screen, pair.figures, Body::Text(rows));
     }
-    let ticks = look.window.ticks(look.state, look.present());
-    let cursor = look.window.cursor.map(|column| column + 1);
-    let axis = Rule { edge: Edge::Bottom, left: Vec::new(), right: Vec::new(), ticks, cursor };
-    build::put(screen, places.axis, Body::Rule(axis));
+    build::put_axis(screen, look, places.axis);
 }
 
 /// The lists below the plots, scrolled together.

@@ -2,6 +2,7 @@
 
 use crate::app::state::Recording;
 use crate::fmt;
+use crate::model::frame::GpuRates;
 use crate::model::own::{OwnRates, OwnSample};
 use crate::model::{Frame, Reading};
 use crate::view::focus::Look;
@@ -152,14 +153,15 @@ fn looks(frame: &Frame) -> Option<String> {
 }
 
 fn driver(frame: &Frame) -> Option<String> {
-    let sum = |of: fn(&crate::model::frame::GpuRates) -> Reading<f64>| {
-        frame.gpus.iter().filter_map(|gpu| of(gpu).ok()).reduce(|sum, more| sum + more)
-    };
+    type Of = fn(&GpuRates) -> Reading<f64>;
+    let told = |of: Of| frame.gpus.iter().filter_map(move |gpu| of(gpu).ok());
+    let sum = |of: Of| told(of).reduce(|sum, more| sum + more);
     let calls = sum(|gpu| gpu.driver_calls_per_second)?;
     let time = sum(|gpu| gpu.driver_ratio).map(|share| {
         format!(", {} of the time of a thread in them", fmt::fine_percent(share).trim())
     });
-    let all = frame.gpus.len();
+    // Of those that tell: a card that answers no more is asked nothing.
+    let all = told(|gpu| gpu.driver_calls_per_second).count();
     Some(format!("{calls:.0} calls a second for {all} GPUs{}.", time.unwrap_or_default()))
 }
 
@@ -202,6 +204,16 @@ fn recorder(recording: Option<Recording>, replay: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Gap;
+
+    #[test]
+    fn calls_are_told_of_the_gpus_that_are_asked() {
+        let gpu = |calls| GpuRates { driver_calls_per_second: calls, ..GpuRates::default() };
+        let gpus =
+            vec![gpu(Reading::Is(12.0)), gpu(Reading::Not(Gap::Late)), gpu(Reading::Is(8.0))];
+        let said = driver(&Frame { gpus, ..Frame::default() }).unwrap();
+        assert!(said.starts_with("20 calls a second for 2 GPUs"), "{said}");
+    }
 
     #[test]
     fn less_than_the_kernel_counts_in_a_tick_is_not_told_as_none() {

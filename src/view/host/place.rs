@@ -1,6 +1,6 @@
 //! What stands where on the screen of the box.
 
-use crate::view::pair::Pair;
+use crate::view::pair::{Pair, Pairs};
 use crate::view::screen::Area;
 
 /// Below this many columns there is no room for plots beside figures.
@@ -77,27 +77,16 @@ pub(super) fn places(width: u16, height: u16, verdict: u16) -> Option<Places> {
     let heights: Vec<u16> =
         (0..count).map(|at| plots / count + if at == 0 { plots % count } else { 0 }).collect();
     let row = |y: u16, height: u16| Area { x: 0, y, width, height };
-    let left = left_width(width);
-    let mut y = 1 + verdict;
-    let mut pair = |height: u16| {
-        let of = |x: u16, y: u16, width: u16, height: u16| Area { x, y, width, height };
-        let right = width - left - 1;
-        let pair = Pair {
-            rule: of(0, y, left, 1),
-            plot: of(0, y + 1, left, height),
-            head: of(left + 1, y, right, 1),
-            figures: of(left + 1, y + 1, right, height),
-        };
-        y += 1 + height;
-        pair
-    };
-    let lanes = lanes.into_iter().zip(heights).map(|(lane, height)| (lane, pair(height))).collect();
+    let mut pairs = Pairs::new(width, left_width(width), 1 + verdict);
+    let lanes =
+        lanes.into_iter().zip(heights).map(|(lane, height)| (lane, pairs.next(height))).collect();
+    let axis = pairs.axis();
     Some(Places {
         header: row(0, 1),
         verdict: row(1, verdict),
         lanes,
-        axis: Area { x: 0, y, width: left, height: 1 },
-        lists: row(y + 1, height - y - 2),
+        axis,
+        lists: row(axis.y + 1, height - axis.y - 2),
         footer: row(height - 1, 1),
     })
 }

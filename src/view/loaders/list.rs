@@ -1,6 +1,7 @@
 //! The list of the loaders, where there are several: the worst rank first, and of each rank the one
 //! that moves; the others are dimmed.
 
+use crate::app::Spot;
 use crate::app::loaders::{LoaderRow, loader_rows};
 use crate::fmt;
 use crate::model::{Bound, Frame, Reading};
@@ -39,7 +40,7 @@ pub(super) fn list(look: &Look<'_>, width: usize, height: usize) -> Vec<TextRow>
     for row in rows.iter().skip(first).take(room) {
         let mut text = row_text(look, frame, row, width);
         text.selected = Some(row.loader) == shown && !look.state.picked.inside;
-        out.push(text);
+        out.push(text.standing_for(Spot::Loader(row.loader)));
     }
     let hidden = rows.len().saturating_sub(first + room);
     if hidden > 0

@@ -16,7 +16,7 @@ use crate::view::focus::Look;
 use crate::view::footer::footer;
 use crate::view::header::header;
 use crate::view::lane::LaneKind;
-use crate::view::screen::{Area, Body, Edge, Line, Role, Rule, Screen, TextRow, span, strong};
+use crate::view::screen::{Area, Body, Edge, Line, Role, Screen, TextRow, span, strong};
 use crate::view::told;
 use crate::view::verdict::{Room, verdict};
 
@@ -142,10 +142,7 @@ fn worker_part(screen: &mut Screen, look: &Look<'_>, over: &Over, all: &[Worker]
             Body::Plot(plot),
         );
     }
-    let ticks = look.window.ticks(look.state, look.present());
-    let cursor = look.window.cursor.map(|column| column + 1);
-    let axis = Rule { edge: Edge::Bottom, left: Vec::new(), right: Vec::new(), ticks, cursor };
-    build::put(screen, places.axis, Body::Rule(axis));
+    build::put_axis(screen, look, places.axis);
 }
 
 /// What the colours of the workers' bars mean.

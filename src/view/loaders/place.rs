@@ -1,6 +1,6 @@
 //! What stands where on the screen of the loaders.
 
-use crate::view::pair::Pair;
+use crate::view::pair::{Pair, Pairs};
 use crate::view::screen::Area;
 
 /// Below this many columns there is no room for plots beside figures.
@@ -79,22 +79,10 @@ pub(super) fn places(width: u16, height: u16, wanted: Wanted) -> Option<Places> 
     let depth = (depth_least + rest - (wait - wait_least)).min(height * 2 / 5);
     let words = height - fixed - list - depth - wait - workers;
 
-    let left = left_width(width);
     let row = |y: u16, height: u16| Area { x: 0, y, width, height };
-    let mut y = 1 + wanted.verdict + list;
-    let mut pair = |height: u16| {
-        let of = |x: u16, y: u16, width: u16, height: u16| Area { x, y, width, height };
-        let right = width - left - 1;
-        let pair = Pair {
-            rule: of(0, y, left, 1),
-            plot: of(0, y + 1, left, height),
-            head: of(left + 1, y, right, 1),
-            figures: of(left + 1, y + 1, right, height),
-        };
-        y += 1 + height;
-        pair
-    };
-    let (depth, wait, workers) = (pair(depth), pair(wait), pair(workers));
+    let mut pairs = Pairs::new(width, left_width(width), 1 + wanted.verdict + list);
+    let (depth, wait, workers) = (pairs.next(depth), pairs.next(wait), pairs.next(workers));
+    let axis = pairs.axis();
     Some(Places {
         header: row(0, 1),
         verdict: row(1, wanted.verdict),
@@ -102,8 +90,8 @@ pub(super) fn places(width: u16, height: u16, wanted: Wanted) -> Option<Places> 
         depth,
         wait,
         workers,
-        axis: Area { x: 0, y, width: left, height: 1 },
-        words: row(y + 1, words),
+        axis,
+        words: row(axis.y + 1, words),
         footer: row(height - 1, 1),
     })
 }

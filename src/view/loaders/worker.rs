@@ -8,7 +8,7 @@ use crate::view::text::{left, safe, wrap};
 use crate::view::workers::look_of;
 
 use super::over::Over;
-use super::workers::{batch_seconds, read_size, workers};
+use super::workers::{MESSAGES, batch_seconds, mean_read, of_files, workers};
 
 /// Columns of the name of a figure.
 const NAME: usize = 22;
@@ -57,9 +57,10 @@ pub(in crate::view) fn popup(
     say("read from storage", disk, Role::DiskRead);
     let calls = shown(rate(|row| row.read_chars_per_second.ok()));
     say("returned by reads", calls.map(|rate| format!("{rate}, cached too")), Role::DiskRead);
-    let size = rates.and_then(read_size);
-    let size =
-        size.map(|bytes| format!("at least {}, ends of files counted", fmt::bytes(bytes).trim()));
+    let size = rates.and_then(mean_read).map(|mean| match of_files(mean) {
+        Some(size) => format!("at least {}, with pipes and ends of files", fmt::bytes(size).trim()),
+        None => format!("below {}, with messages of the loader", fmt::bytes(MESSAGES).trim()),
+    });
     say("mean size of a read", size, Role::DiskRead);
     let faults = rate(|row| row.major_faults_per_second.ok());
     say("faults that need I/O", faults.map(|n| format!("{}/s", fmt::count(n).trim())), Role::Text);

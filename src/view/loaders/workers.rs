@@ -1,5 +1,6 @@
 //! The workers one by one: what their time was made up of, over the shared axis, and their figures.
 
+use crate::app::Spot;
 use crate::fmt;
 use crate::history::{Bucket, Track};
 use crate::model::frame::ProcRates;
@@ -176,7 +177,7 @@ impl Figure {
             Self::Read => fmt::rate(rates?.read_bytes_per_second.ok()?),
             Self::Batch => fmt::seconds(row.batch?),
             Self::Tasks => row.worker.queued?.to_string(),
-            Self::Size => fmt::bytes(read_size(rates?)?),
+            Self::Size => fmt::bytes(of_files(mean_read(rates?)?)?),
             Self::Index => row.worker.current?.to_string(),
             Self::Calls => fmt::count(rates?.read_calls_per_second.ok()?),
             Self::Cached => fmt::rate(rates?.read_chars_per_second.ok()?),
@@ -185,15 +186,20 @@ impl Figure {
     }
 }
 
-/// Less than this on average, and reads are mostly messages between the loader's processes.
-const MESSAGES: f64 = 4096.0;
+/// Less than this on average, and reads may be mostly messages between the loader's processes, in bytes.
+pub(super) const MESSAGES: f64 = 4096.0;
+
+/// What a read call returns on average, in bytes.
+pub(super) fn mean_read(rates: &ProcRates) -> Option<f64> {
+    let (bytes, calls) = (rates.read_chars_per_second.ok()?, rates.read_calls_per_second.ok()?);
+    (calls > 0.0).then(|| bytes / calls)
+}
 
 /// The least that a read of a file returns on average. The kernel counts reads of pipes and sockets
 /// among those of files, and so it does the one at the end of each file: they add calls and hardly any
-/// bytes. `None` where they are most of it. Files that are mapped are read without calls.
-pub(super) fn read_size(rates: &ProcRates) -> Option<f64> {
-    let (bytes, calls) = (rates.read_chars_per_second.ok()?, rates.read_calls_per_second.ok()?);
-    Some(bytes / calls).filter(|&mean| calls > 0.0 && mean >= MESSAGES)
+/// bytes. `None` where they may be most of it. Files that are mapped are read without calls.
+pub(super) fn of_files(mean: f64) -> Option<f64> {
+    (mean >= MESSAGES).then_some(mean)
 }
 
 /// What the figures of one worker are made of.
@@ -250,6 +256,7 @@ pub(super) fn figures(
             line.push(span(right(text.as_deref().unwrap_or(fmt::NONE), figure.width()), role));
         }
         TextRow { left: line, selected: chosen == Some(worker.number), ..TextRow::default() }
+            .standing_for(Spot::Worker(worker.number))
     });
     rows.collect()
 }
@@ -275,11 +282,12 @@ mod tests {
             read_calls_per_second: Reading::Is(10.0),
             ..ProcRates::default()
         };
-        assert_eq!(read_size(&rates), Some(100_000.0));
+        let size = |rates: &ProcRates| mean_read(rates).and_then(of_files);
+        assert_eq!(size(&rates), Some(100_000.0));
         // A worker that has its batches from elsewhere still reads its tasks, of 13 bytes on average.
         rates.read_chars_per_second = Reading::Is(130.0);
-        assert_eq!(read_size(&rates), None);
+        assert_eq!((mean_read(&rates), size(&rates)), (Some(13.0), None));
         rates.read_calls_per_second = Reading::Is(0.0);
-        assert_eq!(read_size(&rates), None);
+        assert_eq!(mean_read(&rates), None);
     }
 }

@@ -28,7 +28,7 @@ pub(in crate::view) fn popup(
     identity(&mut sheet, look, seen);
     sheet.head("Uses");
     uses(&mut sheet, seen);
-    asked(&mut sheet, look, pid);
+    asked(&mut sheet, look, pid, seen.info.map(|info| info.start_ticks));
     sheet.close();
     let name = seen.info.map(|info| safe(&info.name)).unwrap_or_default();
     let title = format!(" Process {pid} · {} ", cut(&name, 40));
@@ -90,10 +90,14 @@ fn uses(sheet: &mut Sheet, seen: &Seen<'_>) {
 }
 
 /// What was asked of this machine, which is never recorded.
-fn asked(sheet: &mut Sheet, look: &Look<'_>, pid: Pid) {
+fn asked(sheet: &mut Sheet, look: &Look<'_>, pid: Pid, start_ticks: Option<u64>) {
     let asked = look.state.processes.look.as_ref().filter(|(asked, _)| *asked == pid);
     sheet.head("Asked when this was opened");
     match asked.map(|(_, looked)| looked) {
+        Some(Looked::Is(answer)) if start_ticks.is_some_and(|now| now != answer.start_ticks) => {
+            let text = "It was asked of an earlier process of this number, which has ended.";
+            sheet.say("", Some(text.to_owned()));
+        }
         Some(Looked::Is(answer)) => answered(sheet, answer),
         Some(Looked::Asked) => sheet.say("", Some("No answer yet.".to_owned())),
         Some(Looked::Not(gap)) => {
@@ -149,7 +153,8 @@ pub(in crate::view) fn signal(
     let info = look.inventory().and_then(|inventory| inventory.proc(asking.pid));
     let name = info.map(|info| safe(&info.name)).unwrap_or_default();
     let title = format!(" A signal to process {} · {} ", asking.pid, cut(&name, 32));
-    let mut rows = Vec::new();
+    // Where there is little room the question is seen, and the rest is not.
+    let mut rows = if asking.sure { question(asking, &name) } else { Vec::new() };
     let mut say = |text: &str, role| {
         for line in wrap(text, columns.saturating_sub(2), 3) {
             rows.push(TextRow { left: vec![span(format!(" {line}"), role)], ..TextRow::default() });
@@ -161,7 +166,6 @@ pub(in crate::view) fn signal(
         say("It is part of a training: what it has not saved may be lost.", Role::Warn);
     }
     if asking.sure {
-        rows.extend(question(asking, &name));
         return (vec![strong(title, Role::Critical)], rows);
     }
     rows.push(TextRow::default());
@@ -193,7 +197,6 @@ fn question(asking: Asking, name: &str) -> Vec<TextRow> {
     let row = |left: Line| TextRow { left, ..TextRow::default() };
     let text = format!(" Send {} to process {} ({name})?", signal.name(), asking.pid);
     vec![
-        TextRow::default(),
         row(vec![strong(text, Role::Critical)]),
         row(vec![span(format!(" {}", signal.what()), Role::Text)]),
         TextRow::default(),
@@ -203,5 +206,6 @@ fn question(asking: Asking, name: &str) -> Vec<TextRow> {
             strong("any other key", Role::Key),
             span(" do not", Role::Dim),
         ]),
+        TextRow::default(),
     ]
 }

@@ -3,18 +3,16 @@
 use std::collections::BTreeMap;
 
 use crate::app::procs::{ProcRow, Seen, role_word};
+use crate::app::{Order, Spot};
 use crate::fmt;
 use crate::model::inventory::{ProcInfo, Role as ProcRole};
 use crate::model::{Inventory, Pid};
 use crate::view::focus::Look;
-use crate::view::screen::{Line, Role, TextRow, span, strong};
+use crate::view::screen::{Line, Role, Stands, TextRow, span, strong};
 use crate::view::text::{left, right, safe};
 
 use super::columns::{Column, columns_in};
 use super::order_of;
-
-/// Levels of a tree that are drawn: what is deeper stands at the last of them.
-const DEEPEST: usize = 12;
 
 /// The heading and the rows, as many as there is room for. The chosen one is among them.
 pub(super) fn list(
@@ -41,7 +39,7 @@ pub(super) fn list(
         let Some(seen) = all.get(&row.pid) else { continue };
         let mut text = row_text(inventory, seen, row, &columns);
         text.selected = Some(row.pid) == chosen;
-        out.push(text);
+        out.push(text.standing_for(Spot::Process(row.pid)));
     }
     let below = rows.len().saturating_sub(first + room);
     let above = if first > 0 { format!("↑{first} ") } else { String::new() };
@@ -69,8 +67,14 @@ fn nothing(look: &Look<'_>) -> &'static str {
 fn heading(look: &Look<'_>, columns: &[Column]) -> TextRow {
     let processes = &look.state.processes;
     let mut line = Line::new();
+    let mut spots = Vec::new();
+    let mut from = 0;
     for column in columns {
-        let sorts = order_of(*column) == Some(processes.order);
+        let order = order_of(*column);
+        let sorts = order == Some(processes.order);
+        let next = from + column.width() as u16 + 1;
+        spots.extend(order.map(|order| (from..next, Stands::For(Spot::Column(order)))));
+        from = next;
         let text = if column.is_words() {
             left(column.head(), column.width())
         } else {
@@ -79,9 +83,10 @@ fn heading(look: &Look<'_>, columns: &[Column]) -> TextRow {
         line.push(strong(text, if sorts { Role::Accent } else { Role::Dim }));
         line.push(span(" ", Role::Dim));
     }
-    let by_name = processes.order == crate::app::Order::Name;
+    let by_name = processes.order == Order::Name;
+    spots.push((from..u16::MAX, Stands::For(Spot::Column(Order::Name))));
     line.push(strong("NAME", if by_name { Role::Accent } else { Role::Dim }));
-    TextRow { left: line, ..TextRow::default() }
+    TextRow { left: line, spots, ..TextRow::default() }
 }
 
 fn row_text(inventory: &Inventory, seen: &Seen<'_>, row: &ProcRow, columns: &[Column]) -> TextRow {
@@ -103,9 +108,8 @@ fn row_text(inventory: &Inventory, seen: &Seen<'_>, row: &ProcRow, columns: &[Co
 /// The lines of the tree before a name.
 fn branch(row: &ProcRow) -> String {
     let mut text = String::new();
-    let levels = &row.goes_on[row.goes_on.len().saturating_sub(DEEPEST)..];
-    for (at, goes_on) in levels.iter().enumerate() {
-        text.push_str(match (at + 1 == levels.len(), goes_on) {
+    for (at, goes_on) in row.goes_on.iter().enumerate() {
+        text.push_str(match (at + 1 == row.goes_on.len(), goes_on) {
             (true, true) => "├─",
             (true, false) => "└─",
             (false, true) => "│ ",

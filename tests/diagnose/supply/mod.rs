@@ -1,5 +1,6 @@
 //! What feeds the loop: each rule with what raises it, what nearly does, and what it needs to see.
 
+mod beside;
 pub(crate) mod cpu;
 pub(crate) mod epochs;
 pub(crate) mod gpu;

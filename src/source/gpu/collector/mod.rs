@@ -16,6 +16,12 @@
 //! | without GPM, in use | 25 a second on gen5 x16, 12 on gen4 x16 | the PCIe counters, before they can wrap |
 //! | on an error | 0 | the driver wakes a thread of its own |
 //!
+//! All of it is asked whether or not a screen shows it: each row goes into the history that one scrolls
+//! back through, into the flight ring, and to whoever records or looks on from elsewhere. A figure that
+//! was asked for only while its screen is open would leave a gap in all of them, and the one that tells
+//! why a card was slow (a throttle reason, an ECC count, an Xid) is the one that nobody looked at then.
+//! What depends on use is use itself: whether anybody works on the card, and what it refuses.
+//!
 //! That is 12 calls a second for a used GPU with GPM, 34 for one without on the fastest link, and 7 for
 //! an unused one. What they came to is in every row (`driver_calls_total`, `driver_seconds_total`).
 
@@ -110,6 +116,12 @@ pub(super) struct Out {
 }
 
 impl Out {
+    /// To a file that nobody hears.
+    #[cfg(test)]
+    pub(super) fn to(file: File) -> Self {
+        Self { pipe: Mutex::new(file), started: Instant::now() }
+    }
+
     /// Says one line. Nobody there to hear it ends the process.
     pub(super) fn say(&self, line: &Line) {
         let Ok(mut text) = serde_json::to_vec(line) else { return };

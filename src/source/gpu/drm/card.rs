@@ -134,14 +134,15 @@ impl Card {
     /// The maker's module for it.
     pub(super) fn watched(&self, roots: &Roots, census: &Arc<Census>) -> Box<dyn Watched> {
         match self.driver {
-            Driver::Amdgpu => Box::new(Amd::new(self, roots)),
+            Driver::Amdgpu => Box::new(Amd::new(self, roots, census)),
             Driver::Xe | Driver::I915 => Box::new(Intel::new(self, census)),
         }
     }
 
     /// Whether it can be asked now. Reads nothing that wakes it.
     pub(super) fn state(&self) -> State {
-        if fs::metadata(self.folder.join("driver")).is_err() {
+        // Unplugged, or lent to a virtual machine: another driver has it then.
+        if driver_of(&self.folder) != Some(self.driver) {
             return State::Gone;
         }
         match read(&self.folder.join("power/runtime_status")) {
@@ -211,14 +212,19 @@ fn listed(sys: &Path) -> Vec<Card> {
 
 fn card_of(folder: &Path) -> Option<Card> {
     let folder = fs::canonicalize(folder.join("device")).ok()?;
-    let driver = fs::read_link(folder.join("driver")).ok()?;
-    let driver = Driver::from_name(driver.file_name()?.to_str()?)?;
+    let driver = driver_of(&folder)?;
     let pci = folder.file_name()?.to_str().filter(|name| is_pci(name))?.to_owned();
     let number = |name: &str| hex(&folder.join(name));
     let (vendor, device) = (number("vendor")?, number("device")?);
     let revision = number("revision").unwrap_or_default();
     let (vendor, device) = (u16::try_from(vendor).ok()?, u16::try_from(device).ok()?);
     Some(Card { pci, vendor, device, revision: revision as u8, driver, folder })
+}
+
+/// The driver that a device has now, where we can read it.
+fn driver_of(folder: &Path) -> Option<Driver> {
+    let driver = fs::read_link(folder.join("driver")).ok()?;
+    Driver::from_name(driver.file_name()?.to_str()?)
 }
 
 fn is_pci(name: &str) -> bool {
@@ -302,6 +308,19 @@ impl Files {
     }
 }
 
+/// The generation of a PCIe link's speed as the kernel words it: `16.0 GT/s PCIe`.
+pub(super) fn generation(speed: &str) -> Option<u32> {
+    match speed.split_ascii_whitespace().next()? {
+        "2.5" => Some(1),
+        "5.0" | "5" => Some(2),
+        "8.0" | "8" => Some(3),
+        "16.0" | "16" => Some(4),
+        "32.0" | "32" => Some(5),
+        "64.0" | "64" => Some(6),
+        _ => None,
+    }
+}
+
 /// EPERM (not EACCES: that is a right that is missing) and EBUSY: amdgpu says so while it resets the
 /// card.
 fn means_reset(error: &io::Error) -> bool {
@@ -321,7 +340,44 @@ fn gap(error: &io::Error) -> Gap {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::symlink;
+
     use super::*;
+
+    #[test]
+    fn a_card_that_another_driver_has_is_gone() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().to_owned();
+        let card = Card {
+            folder,
+            pci: "0000:03:00.0".into(),
+            vendor: 0x8086,
+            device: 0x56a0,
+            revision: 0,
+            driver: Driver::Xe,
+        };
+        for (driver, state) in [("xe", State::Awake), ("vfio-pci", State::Gone)] {
+            let _ = fs::remove_file(root.path().join("driver"));
+            symlink(root.path().join(driver), root.path().join("driver")).unwrap();
+            assert_eq!(card.state(), state, "{driver}");
+        }
+    }
+
+    #[test]
+    fn each_speed_of_the_kernel_is_a_generation() {
+        for (speed, is) in [
+            ("2.5 GT/s PCIe", Some(1)),
+            ("5.0 GT/s PCIe", Some(2)),
+            ("8.0 GT/s PCIe", Some(3)),
+            ("16.0 GT/s PCIe", Some(4)),
+            ("32.0 GT/s PCIe", Some(5)),
+            ("64.0 GT/s PCIe", Some(6)),
+            ("Unknown", None),
+            ("", None),
+        ] {
+            assert_eq!(generation(speed), is, "{speed}");
+        }
+    }
 
     #[test]
     fn a_card_in_reset_is_told_from_one_that_we_may_not_read() {

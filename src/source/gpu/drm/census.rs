@@ -8,9 +8,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::card::{Card, State};
+use super::card::{Card, Driver, State};
 use super::clients::{Clients, Search};
 use super::engines::{Meter, Work};
+
+/// How old a look at the clients may be at least, before a read of one is thought to hang.
+const PATIENCE: Duration = Duration::from_secs(4);
+
+/// How often is looked where no sum is made of it.
+const SELDOM: Duration = Duration::from_secs(3);
 
 /// What a look found.
 #[derive(Debug)]
@@ -56,6 +62,11 @@ impl Census {
         }
     }
 
+    /// How old the latest look may be.
+    pub(super) fn patience(&self) -> Duration {
+        (self.interval * 3).max(PATIENCE)
+    }
+
     /// The latest look; `None` before the first.
     pub(super) fn latest(&self) -> Option<Arc<Count>> {
         self.lock().latest.clone()
@@ -71,8 +82,11 @@ impl Census {
             let wanted: BTreeSet<String> = awake.flat_map(nodes).collect();
             let clients = search.look(at, &wanted);
             let work = meter.take(&clients.all, at);
+            // AMD's rows do not rest on it, and who has a card open changes seldom.
+            let sums = cards.iter().any(|card| card.driver != Driver::Amdgpu);
+            let pause = if sums { self.interval } else { self.interval.max(SELDOM) };
             self.lock().latest = Some(Arc::new(Count { clients, work, at }));
-            thread::sleep(self.interval);
+            thread::sleep(pause);
         }
     }
 
@@ -86,4 +100,16 @@ fn nodes(card: &Card) -> Vec<String> {
     let Ok(entries) = fs::read_dir(card.folder.join("drm")) else { return Vec::new() };
     let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
     names.filter(|name| name.starts_with("card") || name.starts_with("renderD")).take(8).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_look_is_not_stale_before_the_next_one_is_due() {
+        let census = |seconds| Census::new(Path::new("/proc"), Duration::from_secs(seconds));
+        assert_eq!(census(1).patience(), PATIENCE);
+        assert_eq!(census(10).patience(), Duration::from_secs(30));
+    }
 }

@@ -17,6 +17,8 @@ use crate::source::loader::proc::{folder, read_capped, stat};
 /// Wait before a process that was just seen is looked through again; doubled each time.
 const SOON: Duration = Duration::from_secs(1);
 const SELDOM: Duration = Duration::from_secs(16);
+/// The same for a process that has a card open: it may open another one, and may have thousands of files.
+const AGAIN: Duration = Duration::from_secs(5);
 /// Processes that are looked at.
 const MOST_PROCESSES: usize = 1 << 16;
 /// Open files of one process that are looked through.
@@ -76,6 +78,7 @@ impl Search {
     /// The clients now. Only those of the device files that `wanted` names (`renderD128`, `card0`) are
     /// read: to read the others could wake a card that sleeps.
     pub(super) fn look(&mut self, now: Instant, wanted: &BTreeSet<String>) -> Clients {
+        let begun = Instant::now();
         let pids = self.listed();
         self.known.retain(|pid, _| pids.contains(pid));
         for pid in &pids {
@@ -84,7 +87,7 @@ impl Search {
         let mut found = BTreeMap::new();
         for (&pid, known) in &mut self.known {
             if found.len() < MOST_CLIENTS && !known.open.is_empty() {
-                read(&self.proc, pid, known, wanted, &mut found);
+                read(&self.proc, (pid, begun), known, wanted, &mut found);
             }
         }
         let mut all: Vec<Client> = found.into_values().map(|(_, client)| client).collect();
@@ -125,8 +128,7 @@ impl Search {
             known.wait = (known.wait * 2).min(SELDOM);
         } else {
             known.start_ticks = stat(&folder).map_or(u64::MAX, |stat| stat.start_ticks);
-            // It may open another card at any time.
-            known.wait = SOON;
+            known.wait = AGAIN;
         }
         known.due = now + known.wait;
     }
@@ -143,7 +145,13 @@ type Found = BTreeMap<(String, u64), (u64, Client)>;
 
 /// Reads the clients of one process. One that a parent shares with its children is the parent's: the
 /// one of them that started first.
-fn read(proc: &Path, pid: Pid, known: &mut Known, wanted: &BTreeSet<String>, found: &mut Found) {
+fn read(
+    proc: &Path,
+    (pid, begun): (Pid, Instant),
+    known: &mut Known,
+    wanted: &BTreeSet<String>,
+    found: &mut Found,
+) {
     let infos = folder(proc, pid).join("fdinfo");
     for (number, device) in &known.open {
         if !wanted.contains(device) {
@@ -154,7 +162,9 @@ fn read(proc: &Path, pid: Pid, known: &mut Known, wanted: &BTreeSet<String>, fou
             known.due = known.due.checked_sub(known.wait).unwrap_or(known.due);
             continue;
         };
+        let after = begun.elapsed();
         let Some(client) = parse(pid, &String::from_utf8_lossy(&text)) else { continue };
+        let client = Client { after, ..client };
         let key = (client.pdev.clone(), client.id);
         let first = found.get(&key).is_none_or(|(start, _)| known.start_ticks < *start);
         if first && (found.len() < MOST_CLIENTS || found.contains_key(&key)) {

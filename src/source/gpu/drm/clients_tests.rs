@@ -91,6 +91,18 @@ fn a_process_that_opens_a_card_late_is_found_within_seconds() {
 }
 
 #[test]
+fn a_process_that_opens_a_second_card_is_looked_through_again_and_not_each_second() {
+    let machine = Machine::new();
+    machine.process(70, 5);
+    machine.open(70, 3, "/dev/dri/renderD128", 1);
+    let (mut search, start) = (machine.search(), Instant::now());
+    assert_eq!(who(&search.look(start, &wanted())), [(70, 1)]);
+    machine.open(70, 4, "/dev/dri/card0", 2);
+    assert_eq!(who(&search.look(start + AGAIN / 2, &wanted())), [(70, 1)]);
+    assert_eq!(who(&search.look(start + AGAIN, &wanted())), [(70, 1), (70, 2)]);
+}
+
+#[test]
 fn what_was_closed_or_ended_is_gone() {
     let machine = Machine::new();
     machine.process(70, 5);
@@ -115,6 +127,17 @@ fn processes_of_others_are_counted_and_a_part_of_the_machine_is_said_to_be_one()
     assert!(machine.search().look(Instant::now(), &wanted()).apart);
     let hidden = Clients { hidden: 3, ..Clients::default() };
     assert!(hidden.partial());
+}
+
+#[test]
+fn each_client_has_the_moment_of_its_own_read() {
+    let machine = Machine::new();
+    machine.process(70, 5);
+    machine.process(71, 6);
+    machine.open(70, 3, "/dev/dri/renderD128", 1);
+    machine.open(71, 3, "/dev/dri/renderD128", 2);
+    let clients = machine.search().look(Instant::now(), &wanted()).all;
+    assert!(!clients[0].after.is_zero() && clients[1].after > clients[0].after, "{clients:?}");
 }
 
 #[test]

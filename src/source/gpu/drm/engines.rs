@@ -41,16 +41,18 @@ struct Seen {
 }
 
 impl Meter {
-    /// Takes the clients as they were read at `now`.
+    /// Takes the clients of a look that began at `now`: through many processes it takes a while, and a
+    /// share is of the time between two reads of its own client.
     pub(super) fn take(&mut self, clients: &[Client], now: Instant) -> Vec<Work> {
         let mut seen = BTreeMap::new();
         let mut done = Vec::new();
         for client in clients {
+            let at = now + client.after;
             for engine in &client.engines {
                 let key = (client.pdev.clone(), client.id, engine.name.clone());
                 let next = match engine.busy {
-                    Busy::Nanoseconds(busy) => Seen { busy, clock: None, at: now },
-                    Busy::Cycles { busy, total } => Seen { busy, clock: Some(total), at: now },
+                    Busy::Nanoseconds(busy) => Seen { busy, clock: None, at },
+                    Busy::Cycles { busy, total } => Seen { busy, clock: Some(total), at },
                 };
                 let (kept, share) = step(self.seen.get(&key), next, engine.capacity);
                 done.push(Work {
@@ -126,6 +128,17 @@ mod tests {
         // The card's own clock tells, however late the look is.
         assert_eq!(share(&mut meter, quarter, 4, start + 9 * second), Some(0.25));
         assert_eq!(share(&mut meter, quarter, 4, start + 10 * second), Some(0.0));
+    }
+
+    #[test]
+    fn a_share_is_of_the_time_between_the_reads_however_long_the_looks_took() {
+        let (start, second) = (Instant::now(), Duration::from_secs(1));
+        let mut meter = Meter::default();
+        let mut slow = client(Busy::Nanoseconds(0), 1);
+        slow.after = second / 2;
+        meter.take(&[slow], start);
+        let busy = Busy::Nanoseconds(500_000_000);
+        assert_eq!(share(&mut meter, busy, 1, start + second), Some(1.0));
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! The keys are those of the kernel's drm-usage-stats.rst. A client is one opening of a device file;
 //! a process may have several, and a process that was forked shares those of its parent.
 
+use std::time::Duration;
+
 use crate::model::Pid;
 
 /// Engines, and regions of memory, of one client that are looked at.
@@ -23,6 +25,8 @@ pub(super) struct Client {
     pub(super) pdev: String,
     /// Its number, which is its own within one card.
     pub(super) id: u64,
+    /// How long after the look at all clients began it was read.
+    pub(super) after: Duration,
     /// What it does with each class of engines, by name.
     pub(super) engines: Vec<Engine>,
     /// What it holds of each region of memory, by name.
@@ -158,7 +162,8 @@ impl Raw {
         let mut memory = self.memory;
         memory.retain(|region| region.total.is_some() || region.resident.is_some());
         memory.sort_by(|a, b| a.name.cmp(&b.name));
-        Some(Client { pid, driver: self.driver?, pdev: self.pdev?, id: self.id?, engines, memory })
+        let (driver, pdev, id) = (self.driver?, self.pdev?, self.id?);
+        Some(Client { pid, driver, pdev, id, after: Duration::ZERO, engines, memory })
     }
 }
 

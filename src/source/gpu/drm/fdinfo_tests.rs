@@ -103,6 +103,7 @@ fn client() -> impl Strategy<Value = Client> {
             driver,
             pdev,
             id,
+            after: Duration::ZERO,
             engines: engines
                 .into_iter()
                 .map(|(name, (capacity, busy))| Engine { name, capacity, busy })

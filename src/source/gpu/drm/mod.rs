@@ -11,6 +11,7 @@ mod clients;
 mod engines;
 mod fdinfo;
 mod intel;
+mod load;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -39,6 +40,11 @@ const SLOW: Duration = Duration::from_secs(3);
 const LOOKS: u32 = 10;
 /// Closest spacing of such looks.
 const CLOSEST: Duration = Duration::from_millis(50);
+
+/// Whether processes on the cards of a driver of this name are found by looking through them all.
+pub(super) fn by_clients(driver: &str) -> bool {
+    [card::Driver::Xe, card::Driver::I915].iter().any(|one| one.name() == driver)
+}
 
 /// Where the machine is, for mltop and its collector alike.
 pub(super) fn roots(root: Option<PathBuf>) -> Roots {
@@ -124,19 +130,12 @@ impl Reader {
 
     /// The figures of this moment, or why there are none.
     fn look(&mut self, now: Instant, out: &Out) -> Result<GpuSample, Trouble> {
-        match self.card.state() {
-            State::Awake => {}
-            State::Asleep => {
-                self.held(Vec::new(), out);
-                return Err(Trouble::asleep());
-            }
-            State::Gone => {
-                self.held(Vec::new(), out);
-                self.watched.forget();
-                return Err(Trouble::gone());
-            }
-        }
-        let row = self.watched.sample(now)?;
+        self.awake(out)?;
+        let row = match self.watched.sample(now) {
+            Ok(row) => row,
+            // A read of a card that fell asleep meanwhile is refused as one in a reset is.
+            Err(trouble) => return Err(self.awake(out).err().unwrap_or(trouble)),
+        };
         if now >= self.rare {
             self.rare = now + RARE;
             let info = self.watched.info(self.card.plain_info());
@@ -149,6 +148,22 @@ impl Reader {
             }
         }
         Ok(row)
+    }
+
+    /// Why it cannot be asked; nobody holds it then.
+    fn awake(&mut self, out: &Out) -> Result<(), Trouble> {
+        match self.card.state() {
+            State::Awake => Ok(()),
+            State::Asleep => {
+                self.held(Vec::new(), out);
+                Err(Trouble::asleep())
+            }
+            State::Gone => {
+                self.held(Vec::new(), out);
+                self.watched.forget();
+                Err(Trouble::gone())
+            }
+        }
     }
 
     fn name(&mut self, mut info: GpuInfo, out: &Out) {
@@ -183,5 +198,55 @@ fn empty_row() -> GpuSample {
     GpuSample {
         usage_source: Reading::Is(UsageSource::Driver),
         ..GpuSample::blank(GpuId(0), Gap::Unsupported)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+    use card::Driver;
+
+    /// A card that the kernel suspends while it is read: newer kernels refuse the read then.
+    struct Drowsy(PathBuf);
+
+    impl Watched for Drowsy {
+        fn info(&mut self, plain: GpuInfo) -> GpuInfo {
+            plain
+        }
+
+        fn sample(&mut self, _now: Instant) -> Result<GpuSample, Trouble> {
+            fs::write(&self.0, "suspended\n").unwrap();
+            Err(Trouble::reset())
+        }
+
+        fn held(&mut self, _now: Instant) -> Option<Vec<wire::Held>> {
+            None
+        }
+    }
+
+    #[test]
+    fn a_card_that_falls_asleep_while_it_is_read_is_not_said_to_be_reset() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("0000:03:00.0");
+        fs::create_dir_all(folder.join("power")).unwrap();
+        fs::create_dir(root.path().join("amdgpu")).unwrap();
+        symlink(root.path().join("amdgpu"), folder.join("driver")).unwrap();
+        let status = folder.join("power/runtime_status");
+        fs::write(&status, "active\n").unwrap();
+        let card = Card {
+            folder,
+            pci: "0000:03:00.0".into(),
+            vendor: 0x1002,
+            device: 0x744c,
+            revision: 0,
+            driver: Driver::Amdgpu,
+        };
+        let watched = Box::new(Drowsy(status));
+        let mut reader = Reader::new(0, card, watched, Duration::from_secs(1));
+        let out = Out::to(tempfile::tempfile().unwrap());
+        assert_eq!(reader.look(Instant::now(), &out), Err(Trouble::asleep()));
     }
 }

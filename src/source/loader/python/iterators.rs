@@ -32,7 +32,13 @@ impl Iterators {
 
     /// Makes sure of those that are known, and adds those among the objects that are not.
     pub(super) fn renew(&mut self, heap: &mut Heap, found: &[u64]) {
+        let mut recall = Recall::default();
         for mut plan in std::mem::take(&mut self.plans) {
+            // What reads as it should is where it was: to find it anew takes a thousand calls.
+            if plan.is_complete() && plan.depth(heap, &mut recall).is_ok() {
+                self.plans.push(plan);
+                continue;
+            }
             match Plan::of(heap, plan.object, plan.facts.id) {
                 Ok(new) if new.same(&plan) => plan.replace(new),
                 // Changed while it was read: that is no proof that it is gone.

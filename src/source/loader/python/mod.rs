@@ -97,7 +97,9 @@ pub struct Interpreter {
     main: Thread,
     /// Threads beside the main one that were seen to take batches.
     watched: Vec<Thread>,
-    recall: Recall,
+    /// What looks at stacks need, and what the rarer ones at queues need.
+    stacks: Recall,
+    queues: Recall,
     codes: Codes,
     iterators: Iterators,
     walk: Walk,
@@ -124,7 +126,8 @@ impl Interpreter {
             runtime,
             main,
             watched: Vec::new(),
-            recall: Recall::default(),
+            stacks: Recall::default(),
+            queues: Recall::default(),
             codes: Codes::default(),
             iterators: Iterators::default(),
             walk: Walk::default(),
@@ -226,40 +229,43 @@ impl Interpreter {
 
     /// Where an iterator's batches are.
     pub fn depth(&mut self, id: IteratorId) -> Result<Depth, Gap> {
-        self.begin()?;
-        self.iterators.depth(&mut self.heap, &mut self.recall, id)
+        self.heap.remote.allow(LOOK_CALLS);
+        self.depth_now(id)
     }
 
     /// What the training threads do.
     pub fn stack(&mut self) -> Result<StackLook, Gap> {
-        self.begin()?;
-        self.told()
+        self.look(None).stack
     }
 
-    /// [`Self::stack`] and [`Self::depth`] of one moment, in fewer calls than one after the other.
+    /// [`Self::depth`], and [`Self::stack`] right after it.
     pub fn look(&mut self, iterator: Option<IteratorId>) -> Look {
-        if let Err(gap) = self.begin() {
-            return Look { stack: Err(gap), depth: Err(gap) };
-        }
-        let depth = iterator.map_or(Err(Gap::NotApplicable), |id| {
-            self.iterators.depth(&mut self.heap, &mut self.recall, id)
-        });
-        Look { stack: self.told(), depth }
+        self.heap.remote.allow(LOOK_CALLS);
+        let depth = iterator.map_or(Err(Gap::NotApplicable), |id| self.depth_now(id));
+        self.codes.looks = self.codes.looks.wrapping_add(1);
+        let begun = self.read_anew();
+        let stack = self.in_same_program(begun).and_then(|()| self.told());
+        Look { stack, depth }
     }
 
-    /// Reads all that was needed lately.
-    fn begin(&mut self) -> Result<(), Gap> {
-        self.heap.remote.allow(LOOK_CALLS);
-        self.codes.looks = self.codes.looks.wrapping_add(1);
-        self.read_anew().or_else(|gap| {
-            self.same_program()?;
-            Err(gap)
-        })
+    fn depth_now(&mut self, id: IteratorId) -> Result<Depth, Gap> {
+        let first = stack::state(&self.heap.layout, self.main.state);
+        let begun = self.queues.begin(&mut self.heap.remote, first);
+        self.in_same_program(begun)?;
+        self.iterators.depth(&mut self.heap, &mut self.queues, id)
     }
 
     fn read_anew(&mut self) -> Result<(), Gap> {
         let first = stack::state(&self.heap.layout, self.main.state);
-        self.recall.begin(&mut self.heap.remote, first)
+        self.stacks.begin(&mut self.heap.remote, first)
+    }
+
+    /// What could not be read at all may be that of another program.
+    fn in_same_program(&mut self, read: Result<(), Gap>) -> Result<(), Gap> {
+        read.or_else(|gap| {
+            self.same_program()?;
+            Err(gap)
+        })
     }
 
     fn told(&mut self) -> Result<StackLook, Gap> {
@@ -284,7 +290,7 @@ impl Interpreter {
     }
 
     fn story(&mut self, thread: Thread) -> Result<Story, Gap> {
-        stack::story(&mut self.heap, &mut self.recall, &mut self.codes, self.root.1, thread)
+        stack::story(&mut self.heap, &mut self.stacks, &mut self.codes, self.root.1, thread)
     }
 
     /// The loader that a thread is inside.
@@ -298,8 +304,8 @@ impl Interpreter {
         };
         let mut iterator = None;
         if kind == LoaderKind::Torch {
-            let Self { heap, recall, codes, iterators, .. } = self;
-            let object = stack::first_argument(heap, recall, frame);
+            let Self { heap, stacks, codes, iterators, .. } = self;
+            let object = stack::first_argument(heap, stacks, frame);
             iterator = object.ok().and_then(|object| iterators.at(heap, object, codes.looks));
         }
         let inline = iterator.as_ref().is_some_and(|facts| facts.num_workers == 0);

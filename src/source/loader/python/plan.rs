@@ -126,6 +126,11 @@ impl Plan {
         Ok(plan)
     }
 
+    /// Whether all that can be known of the iterator is: the length of an epoch is not between two epochs.
+    pub(super) fn is_complete(&self) -> bool {
+        self.facts.epoch_batches.is_some() || self.facts.iterable == Some(true)
+    }
+
     /// Whether two plans are of one iterator: a new one at the same address has new queues.
     pub(super) fn same(&self, other: &Self) -> bool {
         let (a, b) = (&self.queues, &other.queues);

@@ -41,6 +41,8 @@ struct Held {
 #[derive(Debug, Default)]
 pub(super) struct Recall {
     wanted: Vec<Wanted>,
+    /// What the look began with: it is at hand in any case.
+    first: Option<Piece>,
     /// Those of `wanted` that are sorted by address; the later ones are not.
     known: usize,
     held: Vec<Held>,
@@ -60,6 +62,7 @@ impl Recall {
         self.wanted.truncate(KEPT);
         self.wanted.sort_unstable_by_key(|wanted| wanted.piece.at);
         self.known = self.wanted.len();
+        self.first = Some(first);
         self.pieces.clear();
         self.pieces.push(first);
         for Wanted { piece, .. } in &self.wanted {
@@ -111,7 +114,7 @@ impl Recall {
         self.pieces.clear();
         let mut total = 0;
         for &piece in pieces {
-            if !self.refresh(piece) {
+            if self.first != Some(piece) && !self.refresh(piece) {
                 self.wanted.push(Wanted { piece, age: 0 });
             }
             if self.find(piece).is_none() {

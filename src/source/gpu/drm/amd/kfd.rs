@@ -87,6 +87,11 @@ impl Kfd {
         Some(held)
     }
 
+    /// Whether a process computes by this driver, on this card or another.
+    pub(super) fn knows(&self, pid: u32) -> bool {
+        self.folder.join(format!("proc/{pid}")).exists()
+    }
+
     /// Bytes that a process holds (`vram_<gpu_id>`); `None` where it does not use the card.
     fn held_by(&mut self, pid: u32) -> Option<u64> {
         let mut all = None;

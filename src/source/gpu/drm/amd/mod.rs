@@ -10,22 +10,30 @@
 //! | link | `current_link_speed`, `max_link_width` … | Documentation/ABI/testing/sysfs-bus-pci |
 //! | replays | `pcie_replay_count` | amdgpu_device.c |
 //! | memory errors | `ras/umc_err_count` | amdgpu_ras.c |
-//! | processes | `/sys/class/kfd/kfd/proc` | kfd_process.c |
+//! | processes that compute by ROCm | `/sys/class/kfd/kfd/proc` | kfd_process.c |
+//! | other processes, their memory and engines | fdinfo `drm-*-vram`, `drm-engine-*` | Documentation/gpu/drm-usage-stats.rst |
 //!
 //! `pcie_bw` is never read: the driver counts for a whole second inside the read.
+//!
+//! Each of these reads starts anew the time after which the kernel may put the card to sleep. A card that
+//! may sleep, does nothing and has nobody's memory is therefore read once in 30 s; who computes on it shows
+//! without touching it.
 
 mod hwmon;
 mod kfd;
 mod metrics;
 mod throttle;
 
-use std::path::PathBuf;
-use std::time::Instant;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::super::check;
 use super::super::wire::Held;
-use super::card::{Card, Files, Trouble, Watched};
-use super::empty_row;
+use super::card::{Card, Files, Trouble, Watched, generation};
+use super::census::Census;
+use super::{empty_row, load};
 use crate::model::inventory::GpuInfo;
 use crate::model::sample::GpuSample;
 use crate::model::{Gap, Reading};
@@ -35,12 +43,18 @@ use kfd::Kfd;
 use metrics::Table;
 use throttle::Throttle;
 
+/// How often a card is read that may sleep, and that nobody is seen to use.
+const RARE: Duration = Duration::from_secs(30);
 /// Memory in use above which somebody may be training.
 const IN_USE_BYTES: u64 = 256 << 20;
 
 /// One AMD card.
 pub(super) struct Amd {
     device: u16,
+    pci: String,
+    folder: PathBuf,
+    /// Who has it open: ROCm's work does not count in there, and graphics' does not in the other.
+    census: Arc<Census>,
     files: Files,
     hwmon: Hwmon,
     kfd: Kfd,
@@ -50,6 +64,8 @@ pub(super) struct Amd {
     memory_busy: Looks,
     throttle: Throttle,
     in_use: bool,
+    /// The last row and when it was read, where the kernel may put the card to sleep.
+    last: Option<(Instant, GpuSample)>,
     rows: u64,
     rare: GpuSample,
 }
@@ -79,9 +95,13 @@ impl Looks {
 }
 
 impl Amd {
-    pub(super) fn new(card: &Card, roots: &Roots) -> Self {
+    pub(super) fn new(card: &Card, roots: &Roots, census: &Arc<Census>) -> Self {
+        census.add(card);
         Self {
             device: card.device,
+            pci: card.pci.clone(),
+            folder: card.folder.clone(),
+            census: Arc::clone(census),
             files: Files::new(card.folder.clone()),
             hwmon: Hwmon::default(),
             kfd: Kfd::new(roots, &card.pci),
@@ -90,6 +110,7 @@ impl Amd {
             memory_busy: Looks::default(),
             throttle: Throttle::default(),
             in_use: false,
+            last: None,
             rows: 0,
             rare: empty_row(),
         }
@@ -175,12 +196,14 @@ impl Amd {
     }
 
     fn fill_link(&mut self, row: &mut GpuSample) {
-        let mut generation = |name: &str| match self.files.text(self.port.join(name)) {
-            Ok(text) => Reading::from_option(generation(&text), Gap::Failed),
+        let mut speed = |name: &str| match self.files.text(self.port.join(name)) {
+            Ok(text) => {
+                Reading::from_option(generation(&text), Gap::Unsupported).and_then(check::link_gen)
+            }
             Err(gap) => Reading::Not(gap),
         };
-        row.pcie_link_gen = generation("current_link_speed");
-        row.pcie_link_gen_max = generation("max_link_speed");
+        row.pcie_link_gen = speed("current_link_speed");
+        row.pcie_link_gen_max = speed("max_link_speed");
         let mut lanes =
             |name: &str| self.files.number::<u32>(self.port.join(name)).and_then(check::link_width);
         row.pcie_link_width = lanes("current_link_width");
@@ -218,10 +241,18 @@ impl Watched for Amd {
         info.multiprocessors = self.kfd.compute_units();
         info.modes.ecc = self.rare.ecc_uncorrected_total.is().then_some(true);
         info.modes.numa_node = self.files.number::<u32>("numa_node").ok();
+        info.modes.minor = render_node(&self.folder);
         info
     }
 
-    fn sample(&mut self, _now: Instant) -> Result<GpuSample, Trouble> {
+    fn sample(&mut self, now: Instant) -> Result<GpuSample, Trouble> {
+        if let Some((at, row)) = &self.last
+            && now.saturating_duration_since(*at) < RARE
+            && !self.in_use
+            && self.kfd.held().is_none_or(|held| held.is_empty())
+        {
+            return Ok(row.clone());
+        }
         if self.rows.is_multiple_of(10) {
             self.read_rare();
         }
@@ -243,11 +274,26 @@ impl Watched for Amd {
         let (reads, spent) = self.files.cost();
         row.driver_calls_total = Reading::Is(reads);
         row.driver_seconds_total = Reading::Is(spent.as_secs_f64());
+        let sleepy = self.files.text("power/control").is_ok_and(|word| word == "auto");
+        self.last = sleepy.then(|| (now, row.clone()));
         Ok(row)
     }
 
-    fn held(&mut self, _now: Instant) -> Option<Vec<Held>> {
-        self.kfd.held()
+    fn held(&mut self, now: Instant) -> Option<Vec<Held>> {
+        let computes = self.kfd.held();
+        let stale = self.census.patience();
+        let count = self.census.latest();
+        let count = count.filter(|count| now.saturating_duration_since(count.at) < stale);
+        let Some(count) = count else { return computes };
+        // ROCm's processes open every card: the compute driver knows which of them they use.
+        let mut others = load::held(&self.pci, &count.clients, &count.work);
+        others.retain(|one| !self.kfd.knows(one.pid));
+        if computes.is_none() && others.is_empty() && count.clients.partial() {
+            return None;
+        }
+        others.extend(computes.unwrap_or_default());
+        others.sort_by_key(|one| one.pid);
+        Some(others)
     }
 
     fn wants_looks(&self) -> bool {
@@ -266,6 +312,7 @@ impl Watched for Amd {
         self.memory_busy = Looks::default();
         self.throttle = Throttle::default();
         self.hwmon = Hwmon::default();
+        self.last = None;
         self.rows = 0;
     }
 }
@@ -275,9 +322,16 @@ fn either<T>(file: Reading<T>, table: Reading<T>) -> Reading<T> {
     if table.is() { file.or(table) } else { file }
 }
 
+/// The number of the card's render node, as in `/dev/dri/renderD128`.
+fn render_node(folder: &Path) -> Option<u32> {
+    let entries = fs::read_dir(folder.join("drm")).ok()?;
+    let mut names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    names.find_map(|name| name.strip_prefix("renderD")?.parse().ok())
+}
+
 /// AMD cards carry a switch of their own: the link that training shares is that of its upper port.
 fn slot_port(card: &Card) -> PathBuf {
-    let vendor = |folder: &std::path::Path| Files::new(folder.to_owned()).text("vendor");
+    let vendor = |folder: &Path| Files::new(folder.to_owned()).text("vendor");
     let mut port = card.folder.clone();
     while let Some(parent) = port.parent() {
         if vendor(parent).as_deref() != Ok("0x1002") {
@@ -286,19 +340,6 @@ fn slot_port(card: &Card) -> PathBuf {
         port = parent.to_owned();
     }
     port
-}
-
-/// `16.0 GT/s PCIe` as a generation.
-fn generation(speed: &str) -> Option<u64> {
-    match speed.split(' ').next()?.trim_end_matches(".0") {
-        "2.5" => Some(1),
-        "5" => Some(2),
-        "8" => Some(3),
-        "16" => Some(4),
-        "32" => Some(5),
-        "64" => Some(6),
-        _ => None,
-    }
 }
 
 /// The highest of lines such as `1: 2100Mhz *`.
@@ -345,9 +386,6 @@ mod tests {
 
     #[test]
     fn the_kernel_s_words_are_read() {
-        assert_eq!(generation("16.0 GT/s PCIe"), Some(4));
-        assert_eq!(generation("2.5 GT/s PCIe"), Some(1));
-        assert_eq!(generation("Unknown"), None);
         assert_eq!(highest_mhz("0: 500Mhz *\n1: 1700Mhz\n"), Some(1700));
         assert_eq!(highest_mhz(""), None);
         assert_eq!(errors("ue: 1\nce: 23\n", "ce"), Some(23));

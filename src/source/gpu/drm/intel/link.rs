@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use super::super::super::check;
-use super::super::card::Files;
+use super::super::card::{Files, generation};
 use crate::model::sample::GpuSample;
 use crate::model::{Gap, Reading};
 
@@ -71,38 +71,4 @@ fn upper_port(files: &mut Files, own: &Path) -> Option<PathBuf> {
     };
     let below_a_root = upper.parent().is_some_and(|root| root.join("vendor").exists());
     (bridge(lower) && bridge(upper) && below_a_root).then(|| upper.to_owned())
-}
-
-/// The generation of a speed as the kernel words it: `16.0 GT/s PCIe`.
-fn generation(speed: &str) -> Option<u32> {
-    match speed.split_ascii_whitespace().next()? {
-        "2.5" => Some(1),
-        "5.0" | "5" => Some(2),
-        "8.0" | "8" => Some(3),
-        "16.0" | "16" => Some(4),
-        "32.0" | "32" => Some(5),
-        "64.0" | "64" => Some(6),
-        _ => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_speed_of_the_kernel_is_a_generation() {
-        for (speed, is) in [
-            ("2.5 GT/s PCIe", Some(1)),
-            ("5.0 GT/s PCIe", Some(2)),
-            ("8.0 GT/s PCIe", Some(3)),
-            ("16.0 GT/s PCIe", Some(4)),
-            ("32.0 GT/s PCIe", Some(5)),
-            ("64.0 GT/s PCIe", Some(6)),
-            ("Unknown", None),
-            ("", None),
-        ] {
-            assert_eq!(generation(speed), is, "{speed}");
-        }
-    }
 }

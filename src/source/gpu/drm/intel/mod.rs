@@ -16,7 +16,6 @@
 
 mod clocks;
 mod link;
-mod load;
 mod sensors;
 
 use std::fs;
@@ -31,6 +30,7 @@ use super::super::check;
 use super::super::wire::Held;
 use super::card::{Card, Files, Trouble, Watched};
 use super::census::{Census, Count};
+use super::load;
 use crate::model::inventory::GpuInfo;
 use crate::model::sample::GpuSample;
 use crate::model::{Gap, Reading};
@@ -39,8 +39,6 @@ use crate::model::{Gap, Reading};
 const SLOW: Duration = Duration::from_secs(3);
 /// How often limits are read, and all of a card that may sleep.
 const RARE: Duration = Duration::from_secs(30);
-/// How old a look at the clients may be.
-const STALE: Duration = Duration::from_secs(4);
 
 /// Product names by PCI device id, of the cards that people train on; others go by their id.
 const NAMES: [(u16, &str); 15] = [
@@ -78,6 +76,8 @@ pub(super) struct Intel {
     rare: Option<Instant>,
     /// Whether the kernel may put the card to sleep.
     sleepy: bool,
+    /// It went away: its driver may number its files otherwise when it is back.
+    lost: bool,
 }
 
 impl Intel {
@@ -89,8 +89,7 @@ impl Intel {
 
     fn beside(card: &Card, census: &Arc<Census>) -> Self {
         let mut files = Files::new(card.folder.clone());
-        let nodes = entries(&card.folder.join("drm"), "card");
-        let node = nodes.into_iter().next().unwrap_or_else(|| card.folder.clone());
+        let node = node(&card.folder);
         Self {
             pci: card.pci.clone(),
             device: card.device,
@@ -105,7 +104,17 @@ impl Intel {
             slow: None,
             rare: None,
             sleepy: true,
+            lost: false,
         }
+    }
+
+    /// Finds its files anew.
+    fn find(&mut self) {
+        self.node = node(&self.folder);
+        self.clocks = Clocks::find(&self.folder, &self.node);
+        self.sensors = Sensors::find(&mut self.files, &self.folder);
+        self.link = Link::find(&mut self.files, &self.folder);
+        self.lost = false;
     }
 
     /// Reads the card, and takes what its clients do from `count`.
@@ -132,7 +141,8 @@ impl Intel {
             self.clocks.fast(files, row);
             self.sensors.fast(files, row, now);
         }
-        let fresh = count.filter(|count| now.saturating_duration_since(count.at) < STALE);
+        let stale = self.census.patience();
+        let fresh = count.filter(|count| now.saturating_duration_since(count.at) < stale);
         if let Some(count) = fresh {
             load::fill(&mut self.row, &self.pci, &count.clients, &count.work);
         } else {
@@ -200,6 +210,9 @@ impl Watched for Intel {
     }
 
     fn sample(&mut self, now: Instant) -> Result<GpuSample, Trouble> {
+        if self.lost {
+            self.find();
+        }
         let count = self.census.latest();
         self.read(count.as_deref(), now);
         Ok(self.row.clone())
@@ -207,15 +220,20 @@ impl Watched for Intel {
 
     fn held(&mut self, now: Instant) -> Option<Vec<Held>> {
         let count = self.census.latest()?;
-        let fresh = now.saturating_duration_since(count.at) < STALE;
+        let fresh = now.saturating_duration_since(count.at) < self.census.patience();
         fresh.then(|| load::held(&self.pci, &count.clients, &count.work))
     }
 
     fn forget(&mut self) {
         self.row = super::empty_row();
-        self.sensors.forget();
-        (self.slow, self.rare) = (None, None);
+        (self.slow, self.rare, self.lost) = (None, None, true);
     }
+}
+
+/// The `cardN` of a device.
+fn node(folder: &Path) -> PathBuf {
+    let nodes = entries(&folder.join("drm"), "card");
+    nodes.into_iter().next().unwrap_or_else(|| folder.to_owned())
 }
 
 /// What lies in a folder under names that begin so, in their order.

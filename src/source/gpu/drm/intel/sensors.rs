@@ -75,11 +75,6 @@ impl Sensors {
         };
     }
 
-    /// The card went away: its energy is counted anew.
-    pub(super) fn forget(&mut self) {
-        self.before = None;
-    }
-
     /// Temperatures.
     pub(super) fn slow(&self, files: &mut Files, row: &mut GpuSample) {
         row.temperature_celsius = celsius(files, self.package.iter());

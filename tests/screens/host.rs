@@ -1,38 +1,18 @@
-//! The screen of the box, driven as the program drives it: keys and ticks in, screens out.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should stop")]
+//! The screen of the box.
 
-#[path = "common/box_figures.rs"]
-mod boxes;
-#[path = "common/frames.rs"]
-mod frames;
-#[path = "common/paint.rs"]
-mod paint;
-#[path = "common/program.rs"]
-mod program;
-
-use frames::{Dress, World};
+use crate::frames::{Dress, World};
+use crate::program::{Program, assert_inside};
+use crate::{DOWN, ESC, LEFT, assert_says, assert_sound, boxes};
 use mltop::app::{Cost, Key, KeyCode, Msg, Recording, ScreenKind};
-use mltop::export::text;
-use mltop::ui::{Depth, Glyphs, Styles, Theme, picture};
 use mltop::view::screen::Body;
-use program::{Program, assert_inside, spans};
 use proptest::prelude::*;
 
-const DOWN: Key = Key::plain(KeyCode::Down);
-const ESC: Key = Key::plain(KeyCode::Esc);
-const LEFT: Key = Key::plain(KeyCode::Left);
 const PAGE_DOWN: Key = Key::plain(KeyCode::PageDown);
 
 fn opened(dress: Dress, ticks: u64) -> Program {
     let mut program = Program::after(World { dress: Some(dress), ..World::default() }, ticks);
     program.keys("6");
     program
-}
-
-fn assert_says(text: &str, parts: &[&str]) {
-    for part in parts {
-        assert!(text.contains(part), "no '{part}' in\n{text}");
-    }
 }
 
 #[test]
@@ -175,11 +155,6 @@ proptest! {
             program.key(key);
             assert_inside(&program.screen(size.0, size.1));
         }
-        let screen = program.screen(size.0, size.1);
-        for (text, _) in spans(&screen) {
-            prop_assert!(!text.chars().any(|c| c.is_control() || c == '\u{202e}'), "{:?}", text);
-        }
-        let styles = Styles::new(Theme::default(), Depth::None, Glyphs::Ascii);
-        prop_assert!(text(&picture(&screen, &styles)).is_ascii());
+        assert_sound(&program.screen(size.0, size.1));
     }
 }

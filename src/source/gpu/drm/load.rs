@@ -1,22 +1,24 @@
-//! How busy a card is and what is held of it, which no file tells: the sum over its clients.
+//! How busy a card is and what is held of it, as its clients tell: the sum over them where no file
+//! tells it of the card (Intel), and who they are (all).
 //!
 //! A sum over those that may be looked at is the least that there is. Where nothing of a card is to be
 //! seen and something may be hidden, that is no 0 but nothing known.
 
 use std::collections::BTreeMap;
 
-use super::super::super::wire::Held;
-use super::super::clients::Clients;
-use super::super::engines::Work;
-use super::super::fdinfo::Client;
+use super::super::check;
+use super::super::wire::Held;
+use super::clients::Clients;
+use super::engines::Work;
+use super::fdinfo::Client;
 use crate::model::sample::{Bound, GpuProcKind, GpuSample, UsageSource};
 use crate::model::{Gap, Pid, Reading};
 
-/// The classes of engines, as i915 and xe name them.
-const COMPUTE: [&str; 2] = ["compute", "ccs"];
-const RENDER: [&str; 2] = ["render", "rcs"];
-const COPY: [&str; 2] = ["copy", "bcs"];
-const VIDEO: [&str; 2] = ["video", "vcs"];
+/// The classes of engines, as the drivers name them: i915, xe, and where it has them amdgpu.
+const COMPUTE: &[&str] = &["compute", "ccs"];
+const RENDER: &[&str] = &["render", "rcs", "gfx"];
+const COPY: &[&str] = &["copy", "bcs"];
+const VIDEO: &[&str] = &["video", "vcs"];
 
 /// Fills in what the clients of the card `pdev` tell.
 pub(super) fn fill(row: &mut GpuSample, pdev: &str, clients: &Clients, work: &[Work]) {
@@ -25,10 +27,12 @@ pub(super) fn fill(row: &mut GpuSample, pdev: &str, clients: &Clients, work: &[W
     if ours.is_empty() && clients.partial() {
         return unknown(row, Gap::Denied);
     }
-    row.compute_engine_ratio = share(&work, COMPUTE);
-    row.render_engine_ratio = share(&work, RENDER);
-    row.copy_engine_ratio = share(&work, COPY);
-    row.decoder_ratio = share(&work, VIDEO);
+    // Without a client there is no work.
+    let of = |names| if ours.is_empty() { Reading::Is(0.0) } else { share(&work, names) };
+    row.compute_engine_ratio = of(COMPUTE);
+    row.render_engine_ratio = of(RENDER);
+    row.copy_engine_ratio = of(COPY);
+    row.decoder_ratio = of(VIDEO);
     // Kernels run on the compute engines, and on cards without one, or by older libraries, on the
     // render engine. The two share their units: the sum could count one of them twice.
     row.utilization_ratio = most(row.compute_engine_ratio, row.render_engine_ratio);
@@ -63,14 +67,13 @@ fn most(a: Reading<f64>, b: Reading<f64>) -> Reading<f64> {
     }
 }
 
-/// The share of a class of engines that worked, over all clients.
-fn share(work: &[&Work], names: [&str; 2]) -> Reading<f64> {
+/// The share of a class of engines that worked, over all clients that there are.
+fn share(work: &[&Work], names: &[&str]) -> Reading<f64> {
     let ours = || work.iter().filter(|work| names.contains(&&*work.engine));
     if ours().next().is_none() {
-        // Without a client there is no work. With clients, and none that names the class, the card does
-        // not have it.
-        let gap = Reading::Not(Gap::Unsupported);
-        return if work.is_empty() { Reading::Is(0.0) } else { gap };
+        // Where none names the class, the card does not have it; where none names any, the driver does
+        // not tell, as i915 where the card's firmware hands out the work.
+        return Reading::Not(Gap::Unsupported);
     }
     let told: Vec<f64> = ours().filter_map(|work| work.share).collect();
     if told.is_empty() {
@@ -97,7 +100,7 @@ fn used(ours: &[&Client], row: &GpuSample) -> Reading<u64> {
     used.and_then(|used| match row.memory_total_bytes {
         // Buffers that clients share are each one's: the sum may come to more than there is.
         Reading::Is(total) => Reading::Is(used.min(total)),
-        Reading::Not(_) => super::super::super::check::memory(used),
+        Reading::Not(_) => check::memory(used),
     })
 }
 
@@ -129,7 +132,7 @@ pub(super) fn held(pdev: &str, clients: &Clients, work: &[Work]) -> Vec<Held> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::fdinfo::Region;
+    use super::super::fdinfo::Region;
     use super::*;
 
     const CARD: &str = "0000:03:00.0";
@@ -202,6 +205,15 @@ mod tests {
         let idle = row(&Clients::default(), &[]);
         assert_eq!(idle.utilization_ratio, Reading::Is(0.0));
         assert_eq!(idle.memory_used_bytes, Reading::Is(0));
+    }
+
+    #[test]
+    fn clients_whose_driver_tells_of_no_engines_are_not_idle() {
+        let clients = Clients { all: vec![client(7, 1, 100)], ..Clients::default() };
+        let row = row(&clients, &[]);
+        assert_eq!(row.utilization_ratio, Reading::Not(Gap::Unsupported));
+        assert_eq!(row.memory_used_bytes, Reading::Is(200));
+        assert_eq!(held(CARD, &clients, &[])[0].sm, None);
     }
 
     #[test]

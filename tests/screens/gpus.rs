@@ -1,29 +1,13 @@
-//! The screen of the GPUs, driven as the program drives it: keys and ticks in, screens out.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should stop")]
+//! The screen of the GPUs.
 
-#[path = "common/gpu_figures.rs"]
-mod cards;
-#[path = "common/frames.rs"]
-mod frames;
-#[path = "common/paint.rs"]
-mod paint;
-#[path = "common/program.rs"]
-mod program;
-
-use frames::{Dress, World};
+use crate::frames::{Dress, World};
+use crate::program::{Program, assert_inside};
+use crate::{DOWN, ENTER, ESC, LEFT, UP, assert_says, assert_sound, cards, colourless};
 use mltop::app::{Key, KeyCode, Overlay, ScreenKind};
-use mltop::export::text;
 use mltop::model::GpuId;
-use mltop::ui::{Depth, Glyphs, Styles, Theme, picture};
+use mltop::ui::Glyphs;
 use mltop::view::screen::Body;
-use program::{Program, assert_inside};
 use proptest::prelude::*;
-
-const ENTER: Key = Key::plain(KeyCode::Enter);
-const ESC: Key = Key::plain(KeyCode::Esc);
-const DOWN: Key = Key::plain(KeyCode::Down);
-const UP: Key = Key::plain(KeyCode::Up);
-const LEFT: Key = Key::plain(KeyCode::Left);
 
 fn opened(gpus: u32, dress: Dress, ticks: u64) -> Program {
     let world = World { gpus, dress: Some(dress), ..World::default() };
@@ -32,19 +16,13 @@ fn opened(gpus: u32, dress: Dress, ticks: u64) -> Program {
     program
 }
 
-fn assert_says(text: &str, parts: &[&str]) {
-    for part in parts {
-        assert!(text.contains(part), "no '{part}' in\n{text}");
-    }
-}
-
 #[test]
 fn eight_gpus_stand_in_a_map_with_their_figures_and_one_of_them_with_its_lanes() {
     let mut program = opened(8, cards::hoppers, 110);
     for (width, height) in [(200, 50), (120, 36), (80, 24)] {
         let shown = program.text(width, height);
         assert_says(&shown, &["GPUs", "GPU util", "GPU mem", "UTIL", "MEM", "POWER", "Health"]);
-        assert_says(&shown, &["60s", "q quit", "1 lanes"]);
+        assert_says(&shown, &["60s", "q quit", "2 GPUs"]);
         let heat =
             program.screen(width, height).parts.into_iter().find_map(|part| match part.body {
                 Body::Heat(heat) => Some(heat.rows.len()),
@@ -108,6 +86,31 @@ fn gpus_that_a_job_was_given_and_does_not_use_are_named() {
     let mut program = opened(4, cards::hoppers, 110);
     let shown = program.text(200, 50);
     assert_says(&shown, &["works on GPU 0-3: GPU 4-7 without work of it"]);
+}
+
+#[test]
+fn each_process_is_told_by_which_number_it_knows_the_card() {
+    let mut program = opened(8, cards::hoppers, 110);
+    program.key(DOWN);
+    program.key(DOWN);
+    assert_says(&program.text(200, 50), &["~cuda:1"]);
+    assert_says(&program.text(120, 36), &["~cuda:1"]);
+    program.key(ENTER);
+    for _ in 0..60 {
+        program.key(DOWN);
+    }
+    assert_says(&program.text(160, 44), &["its ~cuda:1: inferred from the order of the bus"]);
+}
+
+#[test]
+fn a_sum_over_those_who_may_be_seen_is_marked_as_the_least() {
+    let mut program = opened(2, cards::least, 110);
+    let shown = program.text(160, 44);
+    assert_says(&shown, &["now ≥", "Utilization and memory in use are inferred, and the least"]);
+    let row = shown.lines().find(|line| line.contains("▸0")).unwrap();
+    assert_eq!(row.matches('≥').count(), 2, "utilization and memory: {row}");
+    let exact = opened(2, cards::hoppers, 110).text(160, 44);
+    assert!(!exact.contains("now ≥") && exact.contains("now "), "{exact}");
 }
 
 #[test]
@@ -187,8 +190,7 @@ fn without_a_gpu_the_screen_says_why() {
 fn ascii_and_no_colour_keep_map_and_bars() {
     let mut program = opened(8, cards::hoppers, 110);
     let screen = program.screen(140, 44);
-    let plain = Styles::new(Theme::default(), Depth::None, Glyphs::Ascii);
-    let shown = text(&picture(&screen, &plain));
+    let shown = colourless(&screen, Glyphs::Ascii);
     assert!(shown.is_ascii(), "{shown}");
     assert_says(&shown, &["SM active   #", "GPUs"]);
     // Half used and hardly used are told apart in the map.
@@ -203,7 +205,7 @@ proptest! {
         size in (0..220u16, 0..70u16),
         gpus in prop_oneof![Just(0u32), 1..9u32, Just(40)],
         dress in proptest::sample::select(vec![
-            cards::hoppers as Dress, cards::bare, cards::ill, cards::sliced,
+            cards::hoppers as Dress, cards::bare, cards::ill, cards::sliced, cards::least,
         ]),
         ticks in prop_oneof![Just(0), 1..3u64, Just(40)],
         keys in "[-+ejkgTx? 123]{0,8}",
@@ -217,12 +219,6 @@ proptest! {
             program.key(key);
             assert_inside(&program.screen(size.0, size.1));
         }
-        let screen = program.screen(size.0, size.1);
-        assert_inside(&screen);
-        for glyphs in [Glyphs::Ascii, Glyphs::Unicode] {
-            let styles = Styles::new(Theme::default(), Depth::None, glyphs);
-            let shown = text(&picture(&screen, &styles));
-            prop_assert!(glyphs == Glyphs::Unicode || shown.is_ascii());
-        }
+        assert_sound(&program.screen(size.0, size.1));
     }
 }

@@ -1,41 +1,20 @@
-//! The screen of the processes, driven as the program drives it: keys and ticks in, screens out.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should stop")]
-
-#[path = "common/box_figures.rs"]
-mod boxes;
-#[path = "common/frames.rs"]
-mod frames;
-#[path = "common/paint.rs"]
-mod paint;
-#[path = "common/program.rs"]
-mod program;
+//! The screen of the processes.
 
 use std::sync::Arc;
 
-use frames::{Dress, World};
+use crate::frames::{Dress, World};
+use crate::program::{Program, assert_inside};
+use crate::{DOWN, ENTER, ESC, UP, assert_says, assert_sound, boxes, colourless};
 use mltop::app::{Effect, Feed, Key, KeyCode, Looked, Msg, Order, Overlay, ScreenKind, Signal};
-use mltop::export::text;
 use mltop::model::process::{ProcessLook, ResourceLimit, Variable};
 use mltop::model::{Gap, Pid, Reading};
-use mltop::ui::{Depth, Glyphs, Styles, Theme, picture};
-use program::{Program, assert_inside, spans};
+use mltop::ui::Glyphs;
 use proptest::prelude::*;
-
-const ENTER: Key = Key::plain(KeyCode::Enter);
-const ESC: Key = Key::plain(KeyCode::Esc);
-const DOWN: Key = Key::plain(KeyCode::Down);
-const UP: Key = Key::plain(KeyCode::Up);
 
 fn opened(dress: Dress, ticks: u64) -> Program {
     let mut program = Program::after(World { dress: Some(dress), ..World::default() }, ticks);
     program.keys("4");
     program
-}
-
-fn assert_says(text: &str, parts: &[&str]) {
-    for part in parts {
-        assert!(text.contains(part), "no '{part}' in\n{text}");
-    }
 }
 
 /// The screen with the process of this pid chosen.
@@ -184,6 +163,12 @@ fn a_process_in_full_has_what_is_recorded_and_what_this_machine_answers() {
     let shown = program.text(120, 70);
     assert_says(&shown, &["1024 files, at most 4096", "113", "-5", "667 (1000 is ended first)"]);
     assert_says(&shown, &["HF_TOKEN", "***", "RANK", "secrets hidden", "--lr 1e-3"]);
+    // Nor is one about another process that had its number before.
+    let looked = Looked::Is(Arc::new(ProcessLook { start_ticks: 6, ..answer(41_207) }));
+    program.send(Msg::Looked { pid: Pid(41_207), looked });
+    let shown = program.text(120, 60);
+    assert_says(&shown, &["an earlier process of this number"]);
+    assert!(!shown.contains("--lr 1e-3"), "{shown}");
     program.send(Msg::Looked { pid: Pid(41_207), looked: Looked::Not(Gap::Denied) });
     assert_says(&program.text(120, 60), &["Nothing to be had of it: no permission."]);
     program.key(DOWN);
@@ -239,6 +224,35 @@ fn anything_but_a_yes_sends_nothing() {
 }
 
 #[test]
+fn no_yes_is_taken_to_a_question_that_cannot_be_seen() {
+    let mut program = chosen(41_207);
+    program.send(Msg::Resize(60, 11));
+    program.keys("K");
+    assert_eq!(program.state.overlay, None);
+    assert_says(&program.text(120, 36), &["no signals: the question before one takes 60x12"]);
+    // On the smallest terminal that has room, the one that is chosen and all of the question are seen.
+    for (at, signal) in Signal::ALL.into_iter().enumerate() {
+        let mut program = chosen(41_207);
+        program.text(60, 12);
+        program.keys("K");
+        for _ in 0..at {
+            program.key(DOWN);
+        }
+        assert_says(&program.text(60, 12), &[signal.name()]);
+        program.key(ENTER);
+        let question = format!("Send {} to process 41207 (python)?", signal.name());
+        assert_says(&program.text(60, 12), &[&question, "y send it", "any other key do not"]);
+    }
+    // It may become smaller while the question stands.
+    let mut program = chosen(41_207);
+    program.keys("K");
+    program.key(ENTER);
+    program.send(Msg::Resize(120, 5));
+    program.keys("y");
+    assert!(sent(&program).is_empty());
+}
+
+#[test]
 fn there_are_no_signals_read_only_nor_in_a_recording_nor_to_nobody() {
     let mut program = chosen(41_207);
     program.state.readonly = true;
@@ -273,8 +287,7 @@ fn there_are_no_signals_read_only_nor_in_a_recording_nor_to_nobody() {
 #[test]
 fn ascii_keeps_the_tree() {
     let mut program = opened(boxes::full, 20);
-    let plain = Styles::new(Theme::default(), Depth::None, Glyphs::Ascii);
-    let shown = text(&picture(&program.screen(140, 44), &plain));
+    let shown = colourless(&program.screen(140, 44), Glyphs::Ascii);
     assert!(shown.is_ascii(), "{shown}");
     assert_says(&shown, &["+-", "pt_data_worker"]);
 }
@@ -297,13 +310,7 @@ proptest! {
             program.key(key);
             assert_inside(&program.screen(size.0, size.1));
         }
-        let screen = program.screen(size.0, size.1);
-        assert_inside(&screen);
-        for (text, _) in spans(&screen) {
-            prop_assert!(!text.chars().any(|c| c.is_control() || c == '\u{202e}'), "{:?}", text);
-        }
-        let styles = Styles::new(Theme::default(), Depth::None, Glyphs::Ascii);
-        prop_assert!(text(&picture(&screen, &styles)).is_ascii());
+        assert_sound(&program.screen(size.0, size.1));
         prop_assert!(sent(&program).is_empty(), "no key of these is a yes");
     }
 }
