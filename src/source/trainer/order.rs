@@ -108,7 +108,10 @@ impl Order {
     pub(super) fn index(&self, gpu: GpuId, held: &BTreeSet<GpuId>) -> Option<(u64, IndexSource)> {
         let seen: BTreeSet<GpuId> = self.gpus.iter().copied().collect();
         // Where only its number is in doubt, the one that it can see is the one that it holds.
-        let same = *held == seen || !matches!(self.doubt, "" | UNSEEN);
+        let same = match self.doubt {
+            "" => *held == seen,
+            doubt => doubt != UNSEEN,
+        };
         if self.gpus.len() == 1 && held.len() == 1 && same {
             return held.contains(&gpu).then_some((0, IndexSource::Only));
         }
