@@ -40,6 +40,14 @@ impl Mean {
         self.seconds += other.seconds;
     }
 
+    const fn kept(self) -> [f32; 2] {
+        [self.sum as f32, self.seconds as f32]
+    }
+
+    fn of_kept([sum, seconds]: [f32; 2]) -> Self {
+        Self { sum: f64::from(sum), seconds: f64::from(seconds) }
+    }
+
     pub(super) fn get(self) -> Option<f64> {
         (self.seconds > 0.0).then(|| self.sum / self.seconds)
     }
@@ -133,12 +141,65 @@ impl Part {
     }
 }
 
+/// A part that is complete, in half the memory: there are 60 for each GPU and rule.
+#[derive(Clone, Debug)]
+struct Kept {
+    from_ms: i64,
+    means: [[f32; 2]; 9],
+    seconds: [f32; 4],
+    slowed: [f32; 4],
+    memory: Option<[f32; 2]>,
+}
+
+impl From<Part> for Kept {
+    fn from(part: Part) -> Self {
+        let Part { util, sm, tensor, dram, power, clock, celsius, blocked, main_runs, .. } = part;
+        let means = [util, sm, tensor, dram, power, clock, celsius, blocked, main_runs];
+        let seconds = [part.seconds, part.any_slowed, part.slow_read, part.steps];
+        Self {
+            from_ms: part.from_ms,
+            means: means.map(Mean::kept),
+            seconds: seconds.map(|value| value as f32),
+            slowed: part.slowed.map(|value| value as f32),
+            memory: part.memory.map(|(most, total)| [most as f32, total as f32]),
+        }
+    }
+}
+
+impl From<&Kept> for Part {
+    fn from(kept: &Kept) -> Self {
+        let means = kept.means.map(Mean::of_kept);
+        let [util, sm, tensor, dram, power, clock, celsius, blocked, main_runs] = means;
+        let [seconds, any_slowed, slow_read, steps] = kept.seconds.map(f64::from);
+        let memory = kept.memory.map(|[most, total]| (f64::from(most), f64::from(total)));
+        let (from_ms, slowed) = (kept.from_ms, kept.slowed.map(f64::from));
+        Self {
+            from_ms,
+            seconds,
+            util,
+            sm,
+            tensor,
+            dram,
+            power,
+            clock,
+            celsius,
+            slowed,
+            any_slowed,
+            slow_read,
+            memory,
+            steps,
+            blocked,
+            main_runs,
+        }
+    }
+}
+
 /// The parts of one window.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Window {
     making: Part,
     start: Option<u64>,
-    made: VecDeque<Part>,
+    made: VecDeque<Kept>,
 }
 
 impl Window {
@@ -166,7 +227,7 @@ impl Window {
             return false;
         }
         self.start = Some(stamp.mono_ms);
-        self.made.push_back(std::mem::take(&mut self.making));
+        self.made.push_back(std::mem::take(&mut self.making).into());
         while self.made.len() > (window / part).ceil() as usize {
             self.made.pop_front();
         }
@@ -180,13 +241,13 @@ impl Window {
             return None;
         }
         let mut sum = Part { from_ms: self.made.front()?.from_ms, ..Part::default() };
-        self.made.iter().for_each(|part| sum.merge(part));
+        self.parts().for_each(|part| sum.merge(&part));
         Some(sum)
     }
 
     /// The parts, the oldest first.
-    pub(super) fn parts(&self) -> impl Iterator<Item = &Part> {
-        self.made.iter()
+    pub(super) fn parts(&self) -> impl Iterator<Item = Part> + '_ {
+        self.made.iter().map(Part::from)
     }
 }
 

@@ -80,8 +80,8 @@ pub(crate) fn rising(tick: u64, sample: &mut Sample, frame: &mut Frame) {
 /// A hundred looks a second at the loop, and as many at each of its eight workers.
 fn loader(tick: u64, row: &mut LoaderSample) {
     let starved = |tick| wait_at(tick) > 0.1;
-    let workers = |starves: f64, else_: f64| {
-        count(tick, move |tick| 800.0 * if starved(tick) { starves } else { else_ })
+    let workers = |starved_share: f64, fed_share: f64| {
+        count(tick, move |tick| 800.0 * if starved(tick) { starved_share } else { fed_share })
     };
     row.samples_total = count(tick, |_| 100.0);
     row.failed_total = Reading::Is(0);

@@ -146,7 +146,7 @@ fn a_quota_counts_for_the_training_in_its_control_group_alone() {
 fn small_reads_count_for_the_training_whose_workers_read() {
     let (found, others) = first_loader(Load::cpu(0.4), &|own, _, frame| {
         let (files, size) = (3000.0, 20.0 * 1024.0);
-        for rates in frame.procs.iter_mut() {
+        for rates in &mut frame.procs {
             let each = if own.contains(&rates.pid) { files / 8.0 } else { 0.0 };
             rates.read_bytes_per_second = Reading::Is(each * size);
             rates.read_chars_per_second = Reading::Is(each * size);
