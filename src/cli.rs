@@ -71,7 +71,7 @@ pub struct Watch {
 
 /// How screens look.
 #[derive(Clone, Debug, Args)]
-#[command(mut_arg("ascii", self::switch), mut_arg("no_mouse", self::switch))]
+#[command(mut_args(|arg| if is_switch(&arg) { switch(arg) } else { arg }))]
 pub struct Look {
     /// Colours: dark, light, or auto by the terminal's COLORFGBG.
     #[arg(long, value_name = "NAME", default_value = "auto", env = "MLTOP_THEME", global = true)]
@@ -284,6 +284,11 @@ fn with(command: Command, defaults: &[(&[&str], &str, &str)]) -> Command {
         }
     });
     command.mut_subcommands(|sub| with(sub, defaults))
+}
+
+/// Which flags of the look can also be turned off. The whole command is asked.
+fn is_switch(arg: &Arg) -> bool {
+    ["ascii", "no_mouse"].contains(&arg.get_id().as_str())
 }
 
 /// A flag that can also be turned off, where the configuration or the environment turned it on:

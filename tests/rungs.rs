@@ -145,8 +145,8 @@ fn of_two_loaders_the_pipes_tell_the_depth_of_the_idle_one_as_a_bound() {
         let training = start(&python, folder.path(), &args);
         let pipes = Watched::new(&training, Ladder::default());
         let semaphores = Watched::new(&training, by_semaphores());
-        for plain in [&pipes, &semaphores] {
-            for workers in [3, 2] {
+        for workers in [3, 2] {
+            for plain in [&pipes, &semaphores] {
                 plain.until("the other loader in front, and a depth of the idle one", |rows| {
                     let [front, idle] = rows else { return false };
                     // What it put aside when it was left is in no queue.

@@ -95,7 +95,9 @@ mod tests {
                 }))
                 .collect();
             let mut values = Values::new(most);
-            pushed.iter().for_each(|value| values.push(*value));
+            for value in &pushed {
+                values.push(*value);
+            }
             let kept = &pushed[pushed.len().saturating_sub(most.max(1))..];
             prop_assert_eq!(values.len(), kept.len());
             let bits = |value: f32| value.to_bits();

@@ -99,7 +99,7 @@ fn each_process_is_told_by_which_number_it_knows_the_card() {
     for _ in 0..60 {
         program.key(DOWN);
     }
-    assert_says(&program.text(160, 44), &["its ~cuda:1: inferred from the order of the bus"]);
+    assert_says(&program.text(160, 44), &["its ~cuda:1: inferred from the order"]);
 }
 
 #[test]
