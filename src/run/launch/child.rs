@@ -117,7 +117,11 @@ impl Running {
             command.pre_exec(move || before.thread_set_mask().map_err(io::Error::from));
         }
         match command.spawn() {
-            Ok(child) => Ok(Self { child, signals, witness }),
+            Ok(child) => {
+                // From here on its ranks may be looked at.
+                files::make_room();
+                Ok(Self { child, signals, witness })
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Err(missing(program)),
             Err(error) => {
                 let program = program.to_string_lossy().into_owned();
