@@ -56,6 +56,18 @@ fn every_tick_is_read_as_it_was_written() {
 }
 
 #[test]
+fn what_is_read_ahead_is_the_same_and_no_more_than_is_taken() {
+    let made = Made::of(3, 100, 1000);
+    let (session, _) = SessionFile::open(&made.path).unwrap();
+    let span = (START_MONO_MS + 15_000, START_MONO_MS + 95_500);
+    let read: Vec<_> = session.samples(span.0, span.1).collect();
+    let ahead = session.read_ahead(span, |samples| samples.collect::<Vec<_>>());
+    assert_eq!(ahead, read);
+    let first = session.read_ahead(span, |samples| samples.next());
+    assert_eq!(first.as_ref(), read.first());
+}
+
+#[test]
 fn any_moment_is_found_with_the_tick_before_it_and_the_one_after() {
     let made = Made::of(5, 60, 1000);
     let (session, _) = SessionFile::open(&made.path).unwrap();

@@ -13,6 +13,7 @@
 //! [`Writer`] has a thread of its own; [`SessionFile`] holds the index of a file and the few groups that
 //! were looked at last, however long the file is (`container`).
 
+mod ahead;
 mod columns;
 mod container;
 pub mod decode;

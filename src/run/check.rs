@@ -106,8 +106,9 @@ fn recorded(file: &Path, wanted: &cli::Check, settings: &Settings) -> Result<Jud
     let mut taken = Taken::new(&settings, wanted.watch.pid);
     let mut pipeline = Pipeline::new(settings.clone());
     let (first, last) = recorded.file.span();
-    let samples = recorded.file.samples(first.mono_ms, last.mono_ms);
-    pipeline.play(samples, |pipeline, frame, changes| taken.take(pipeline, frame, changes));
+    recorded.file.read_ahead((first.mono_ms, last.mono_ms), |samples| {
+        pipeline.play(samples, |pipeline, frame, changes| taken.take(pipeline, frame, changes));
+    });
     taken.finish(&pipeline);
     if let Some(pid) = wanted.watch.pid.filter(|pid| !taken.trainers.contains(pid)) {
         return Err(Error::Record(no_trainer(pid, &recorded.name, &taken.trainers)));

@@ -27,8 +27,10 @@ fn windows(path: &Path, settings: &Settings) -> Result<Windows, Error> {
     let recorded = Recorded::open(path)?;
     let mut windows = Windows::new(&recorded.name);
     let (first, last) = recorded.file.span();
-    let samples = recorded.file.samples(first.mono_ms, last.mono_ms);
-    Pipeline::new(recorded.settings(settings)).play(samples, |_, frame, _| windows.push(frame));
+    let mut pipeline = Pipeline::new(recorded.settings(settings));
+    recorded.file.read_ahead((first.mono_ms, last.mono_ms), |samples| {
+        pipeline.play(samples, |_, frame, _| windows.push(frame));
+    });
     windows.finish();
     Ok(windows)
 }

@@ -39,11 +39,12 @@ fn of(recorded: &Recorded, wanted: &cli::Part, settings: &Settings) -> Result<Re
     let settings = recorded.settings(settings);
     let mut gather = Gather::new(about, *part.start(), &settings);
     let (first, last) = file.span();
-    let samples = file.samples(first.mono_ms, last.mono_ms);
-    let samples = samples.take_while(|sample| sample.stamp.unix_ms <= *part.end());
     let mut pipeline = Pipeline::new(settings);
-    pipeline.play(samples, |pipeline, frame, changes| {
-        gather.push(frame, changes, pipeline.engine.verdicts());
+    file.read_ahead((first.mono_ms, last.mono_ms), |samples| {
+        let samples = samples.take_while(|sample| sample.stamp.unix_ms <= *part.end());
+        pipeline.play(samples, |pipeline, frame, changes| {
+            gather.push(frame, changes, pipeline.engine.verdicts());
+        });
     });
     gather.renew(&pipeline.engine);
     let mut report = gather.finish(&file.events());

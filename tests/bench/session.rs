@@ -179,7 +179,7 @@ fn recorder_cpu() -> Duration {
 }
 
 /// CPU time of this process.
-pub(crate) fn cpu() -> Duration {
+fn cpu() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }

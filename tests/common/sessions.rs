@@ -177,7 +177,8 @@ impl Made {
     /// Its samples.
     pub(crate) fn samples(&self) -> Vec<Sample> {
         let whole = Arc::new(self.inventory());
-        let fewer = Arc::new(Self { gpus: self.gpus.saturating_sub(1), ..self.clone() }.inventory());
+        let fewer =
+            Arc::new(Self { gpus: self.gpus.saturating_sub(1), ..self.clone() }.inventory());
         let mut ranks = vec![Rank::default(); self.gpus as usize];
         let mut read_bytes = 0;
         let mut samples = Vec::new();

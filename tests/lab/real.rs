@@ -45,7 +45,12 @@ const fn quiet(name: &'static str, may: &'static [&'static str]) -> Real {
 /// All of them.
 pub(crate) const ALL: &[Real] = &[
     Real { limits: &[Limit::ReadBytes(20_000_000)], ..starved("disk", 2, "DISK-BOUND") },
-    Real { limits: &[Limit::ReadBytes(20_000_000)], ..starved("disk-4-workers", 4, "DISK-BOUND") },
+    // Not beside another that reads the same files: each would wait for the reads of the other.
+    Real {
+        limits: &[Limit::ReadBytes(20_000_000)],
+        alone: true,
+        ..starved("disk-4-workers", 4, "DISK-BOUND")
+    },
     Real {
         limits: &[Limit::Reads(400)],
         may: &["SMALL-FILES"],

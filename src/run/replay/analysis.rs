@@ -135,26 +135,28 @@ impl Work {
     /// False where nobody listens any more.
     fn go_through(&mut self, from_ms: u64, to_ms: u64) -> bool {
         let mut reported = Instant::now();
-        let Self { file, pipeline, places, findings, .. } = self;
-        for sample in file.samples(from_ms, to_ms) {
-            let (frame, changes) = pipeline.push(Arc::clone(&sample));
-            for change in changes {
-                note(findings, change);
-            }
-            let at_ms = frame.sample.stamp.mono_ms;
-            let mut places = places.lock().unwrap_or_else(PoisonError::into_inner);
-            places.offer(at_ms, &pipeline.engine, &sample);
-            drop(places);
-            if reported.elapsed() >= REPORT {
-                if self.sender.is_closed() {
-                    return false;
+        let Self { file, pipeline, places, findings, sender, overview } = self;
+        file.read_ahead((from_ms, to_ms), |samples| {
+            for sample in samples {
+                let (frame, changes) = pipeline.push(Arc::clone(&sample));
+                for change in changes {
+                    note(findings, change);
                 }
-                let whole = whole(file, findings, pipeline.engine.watched(), &self.overview, false);
-                let _ = self.sender.send(Arc::new(whole));
-                reported = Instant::now();
+                let at_ms = frame.sample.stamp.mono_ms;
+                let mut places = places.lock().unwrap_or_else(PoisonError::into_inner);
+                places.offer(at_ms, &pipeline.engine, &sample);
+                drop(places);
+                if reported.elapsed() >= REPORT {
+                    if sender.is_closed() {
+                        return false;
+                    }
+                    let whole = whole(file, findings, pipeline.engine.watched(), overview, false);
+                    let _ = sender.send(Arc::new(whole));
+                    reported = Instant::now();
+                }
             }
-        }
-        true
+            true
+        })
     }
 
     fn report(&self, complete: bool) -> bool {
