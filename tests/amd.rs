@@ -4,11 +4,11 @@
 
 #[path = "common/kernel_cards.rs"]
 mod kernel_cards;
+#[path = "common/watched_cards.rs"]
+mod watched_cards;
 
-use std::ffi::OsString;
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::channel;
 use std::thread::{self, sleep};
@@ -21,10 +21,8 @@ use mltop::source::gpu::{GpuLook, Gpus};
 use rustix::fs::{FileType, Mode, mknodat};
 
 use kernel_cards::{Cards, MI210, MI300X, RX7900, mi210, mi300x, power_cycles, rx7900xtx};
+use watched_cards::{DEADLINE, FAST, until, watch};
 
-/// Longer than anything here takes, on the slowest machine.
-const DEADLINE: Duration = Duration::from_mins(1);
-const FAST: Duration = Duration::from_millis(200);
 const GIB: u64 = 1 << 30;
 
 /// A file that never ends: who reads it waits for ever.
@@ -40,22 +38,12 @@ struct Rig {
 
 impl Rig {
     fn new(cards: &Cards) -> Self {
-        let env: [(OsString, OsString); 1] = [("MLTOP_GPU_ROOT".into(), cards.root().into())];
-        let exe = Path::new(env!("CARGO_BIN_EXE_mltop"));
-        Self { gpus: Gpus::start_with_env(exe, FAST, &env) }
+        Self { gpus: watch(cards.root(), &[]) }
     }
 
     /// Waits for a look that is as wanted.
-    fn until(&self, mut wanted: impl FnMut(&GpuLook) -> bool) -> GpuLook {
-        let begun = Instant::now();
-        loop {
-            let look = self.gpus.look(Instant::now());
-            if wanted(&look) {
-                return look;
-            }
-            assert!(begun.elapsed() < DEADLINE, "never came: {look:#?}");
-            sleep(Duration::from_millis(20));
-        }
+    fn until(&self, wanted: impl FnMut(&GpuLook) -> bool) -> GpuLook {
+        until(&self.gpus, wanted)
     }
 }
 

@@ -3,11 +3,11 @@
 
 #[path = "common/intel_cards.rs"]
 mod intel_cards;
+#[path = "common/watched_cards.rs"]
+mod watched_cards;
 
-use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -18,10 +18,7 @@ use mltop::model::{Gap, Pid, Reading};
 use mltop::source::gpu::{GpuLook, Gpus};
 
 use intel_cards::{A770_I915, A770_XE, FLEX_170, Kind, MAX_1100, MAX_1550, Machine, PID};
-
-/// Longer than anything here takes, on the slowest machine.
-const DEADLINE: Duration = Duration::from_mins(1);
-const FAST: Duration = Duration::from_millis(200);
+use watched_cards::{FAST, until, watch};
 
 struct Rig {
     machine: Machine,
@@ -34,22 +31,12 @@ impl Rig {
     }
 
     fn on(machine: Machine) -> Self {
-        let root: (OsString, OsString) = ("MLTOP_GPU_ROOT".into(), machine.root().into());
-        let exe = Path::new(env!("CARGO_BIN_EXE_mltop"));
-        Self { gpus: Gpus::start_with_env(exe, FAST, &[root]), machine }
+        Self { gpus: watch(machine.root(), &[]), machine }
     }
 
     /// Waits for a look that is as wanted.
     fn until(&self, wanted: impl Fn(&GpuLook) -> bool) -> GpuLook {
-        let begun = Instant::now();
-        loop {
-            let look = self.gpus.look(Instant::now());
-            if wanted(&look) {
-                return look;
-            }
-            assert!(begun.elapsed() < DEADLINE, "never came: {look:#?}");
-            sleep(Duration::from_millis(20));
-        }
+        until(&self.gpus, wanted)
     }
 
     /// The row of the card once all of it was read, with its look.

@@ -6,6 +6,8 @@
 mod kernel_cards;
 #[path = "common/standin.rs"]
 mod standin;
+#[path = "common/watched_cards.rs"]
+mod watched_cards;
 
 use std::ffi::OsString;
 use std::fs;
@@ -14,8 +16,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, channel};
-use std::thread::{self, sleep};
-use std::time::{Duration, Instant};
+use std::thread;
+use std::time::Instant;
 
 use mltop::model::inventory::{GpuInfo, SourceState};
 use mltop::model::sample::{Bound, GpuProcKind, GpuSample, UsageSource};
@@ -24,10 +26,8 @@ use mltop::source::gpu::{GpuLook, Gpus};
 use serde_json::{Value, json};
 
 use kernel_cards::{Cards, MI210, RX7900, mi210, rx7900xtx};
+use watched_cards::{DEADLINE, until, watch};
 
-/// Longer than anything here takes, on the slowest machine.
-const DEADLINE: Duration = Duration::from_mins(1);
-const FAST: Duration = Duration::from_millis(200);
 const MLTOP: &str = env!("CARGO_BIN_EXE_mltop");
 /// Behind the ports of its own switch.
 const ARC: &str = "pci0000:80/0000:80:01.0/0000:83:00.0";
@@ -70,23 +70,12 @@ struct Rig {
 
 impl Rig {
     fn new(cards: &Cards, more: &[(&str, OsString)]) -> Self {
-        let root: (OsString, OsString) = ("MLTOP_GPU_ROOT".into(), cards.root().into());
-        let more = more.iter().map(|(name, value)| (OsString::from(name), value.clone()));
-        let env: Vec<(OsString, OsString)> = [root].into_iter().chain(more).collect();
-        Self { gpus: Gpus::start_with_env(Path::new(MLTOP), FAST, &env) }
+        Self { gpus: watch(cards.root(), more) }
     }
 
     /// Waits for a look that is as wanted.
-    fn until(&self, mut wanted: impl FnMut(&GpuLook) -> bool) -> GpuLook {
-        let begun = Instant::now();
-        loop {
-            let look = self.gpus.look(Instant::now());
-            if wanted(&look) {
-                return look;
-            }
-            assert!(begun.elapsed() < DEADLINE, "never came: {look:#?}");
-            sleep(Duration::from_millis(20));
-        }
+    fn until(&self, wanted: impl FnMut(&GpuLook) -> bool) -> GpuLook {
+        until(&self.gpus, wanted)
     }
 }
 

@@ -30,6 +30,7 @@ use mltop::app::{Key, KeyCode};
 use mltop::export::text;
 use mltop::ui::{Depth, Glyphs, Styles, Theme, picture};
 use mltop::view::Screen;
+use mltop::view::screen::Body;
 use program::{assert_inside, spans};
 
 const ENTER: Key = Key::plain(KeyCode::Enter);
@@ -42,6 +43,15 @@ fn assert_says(text: &str, parts: &[&str]) {
     for part in parts {
         assert!(text.contains(part), "no '{part}' in\n{text}");
     }
+}
+
+/// Where the cursor stands in each plot, in columns from its left edge.
+fn cursors(screen: &Screen) -> Vec<Option<u16>> {
+    let plots = screen.parts.iter().filter_map(|part| match &part.body {
+        Body::Plot(plot) => Some(plot.cursor),
+        _ => None,
+    });
+    plots.collect()
 }
 
 /// The screen without a colour.

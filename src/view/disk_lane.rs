@@ -41,14 +41,15 @@ pub(super) fn disk(look: &Look<'_>) -> Lane {
         Chosen::None => return without(look, title, "no disk found"),
     };
     title.push(word(&format!("  {name}"), Role::Dim));
-    match chosen {
-        Chosen::Busiest(_, Reads::Some) => {
-            title.push(span("  the busiest; loader's files not located", Role::Dim));
-        }
-        Chosen::Busiest(_, Reads::Nothing) => {
-            title.push(span("  no disk reads; loader's files not located", Role::Dim));
-        }
-        Chosen::Loader(_) | Chosen::Remote(_) | Chosen::None => {}
+    let why = match chosen {
+        Chosen::Busiest(_, Reads::Some) => Some("  the busiest"),
+        Chosen::Busiest(_, Reads::Nothing) => Some("  no disk reads"),
+        Chosen::Loader(_) | Chosen::Remote(_) | Chosen::None => None,
+    };
+    if let Some(why) = why {
+        // Apart, so that a narrow screen still says that it is not known to be the loader's.
+        title.push(span(why, Role::Dim));
+        title.push(span("; loader's files not located", Role::Dim));
     }
     let of = Track::DiskRead(name.into());
     let points = look.points(&of);

@@ -2,7 +2,7 @@
 
 use crate::frames::{Dress, World};
 use crate::program::{Program, assert_inside};
-use crate::{DOWN, ESC, LEFT, assert_says, assert_sound, boxes};
+use crate::{DOWN, ESC, LEFT, assert_says, assert_sound, boxes, cursors};
 use mltop::app::{Cost, Key, KeyCode, Msg, Recording, ScreenKind};
 use mltop::view::screen::Body;
 use proptest::prelude::*;
@@ -115,15 +115,7 @@ fn lists_scroll_to_their_end_and_come_back() {
 fn the_plots_share_the_cursor_of_the_lanes() {
     let mut program = opened(boxes::full, 110);
     program.key(LEFT);
-    let screen = program.screen(140, 44);
-    let cursors: Vec<_> = screen
-        .parts
-        .iter()
-        .filter_map(|part| match &part.body {
-            Body::Plot(plot) => Some(plot.cursor),
-            _ => None,
-        })
-        .collect();
+    let cursors = cursors(&program.screen(140, 44));
     assert!(cursors.len() == 3 && cursors.iter().all(|one| one.is_some() && *one == cursors[0]));
 }
 

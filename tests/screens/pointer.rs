@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use crate::frames::{Dress, World};
 use crate::paint::paint;
 use crate::program::{Program, assert_inside};
-use crate::{ENTER, LEFT, boxes, cards};
+use crate::{ENTER, LEFT, boxes, cards, cursors};
 use mltop::app::{Effect, Key, KeyCode, Msg, Order, Overlay, Press, ScreenKind, Spot};
 use mltop::view::pointed;
 use mltop::view::screen::Body;
@@ -89,15 +89,7 @@ fn a_click_on_a_lane_puts_the_cursor_into_the_column_that_was_clicked() {
         let mut program = opened(boxes::full, keys);
         let (x, y) = cell_of(&mut program, "60s");
         press(&mut program, Press::Click, (x + 3, y - 1));
-        let screen = program.screen(SIZE.0, SIZE.1);
-        let columns: Vec<Option<u16>> = screen
-            .parts
-            .iter()
-            .filter_map(|part| match &part.body {
-                Body::Plot(plot) => Some(plot.cursor),
-                _ => None,
-            })
-            .collect();
+        let columns = cursors(&program.screen(SIZE.0, SIZE.1));
         assert!(!columns.is_empty(), "{keys}");
         assert!(columns.iter().all(|at| *at == Some(x + 2)), "{keys}: {columns:?}, not {}", x + 2);
         // It goes along with the pointer.
