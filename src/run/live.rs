@@ -430,5 +430,8 @@ enum Flow {
 
 /// Seconds that this machine's clock is east of Greenwich.
 pub(super) fn utc_offset_seconds() -> i32 {
-    jiff::Zoned::now().offset().seconds()
+    let offset = jiff::Zoned::now().offset().seconds();
+    // The names of all zones were read for it, and nobody asks for them again.
+    jiff::tz::db().reset();
+    offset
 }
