@@ -21,8 +21,19 @@ use super::line::MAX_ROWS;
 /// The tick before a moment's, where there is one, and the moment's own.
 pub type Pair = (Option<Arc<Sample>>, Arc<Sample>);
 
+/// A group is complete early with so many ticks in so much text: the packer looks back no farther, be it
+/// at the group's own text or at its base, and a longer text takes as much more memory to be packed.
+const ENOUGH_TICKS: usize = 10;
+const ENOUGH_TEXT: usize = 1 << WINDOW_LOG;
+
 /// How many groups stay unpacked: a tick and the one before it may lie in two.
 const UNPACKED: usize = 2;
+
+/// With so many entries, the packer's table holds most places of a base and of the group on it: the one
+/// that its level has for short texts forgets most of the base, and a third more is left of a group.
+const PLACES_LOG: u32 = 16;
+/// Matches are of so many bytes at least: shorter ones fit by chance where figures are.
+const MIN_MATCH: u32 = 7;
 
 /// Groups that are packed with the same one as their base. Names and most figures of five minutes are
 /// alike, and a group that only says what differs from its base is a third smaller.
@@ -67,14 +78,18 @@ struct Packed {
 }
 
 impl Packed {
-    /// The packer is not kept: idle, it would hold more memory than ten minutes of a session.
-    fn new(text: &str, base: Option<&Arc<Self>>) -> io::Result<Self> {
-        let dictionary = base.map(|base| base.text()).transpose()?.unwrap_or_default();
-        let mut compressor = Compressor::with_dictionary(LEVEL, &dictionary)?;
-        compressor.set_parameter(CParameter::WindowLog(WINDOW_LOG))?;
-        let bytes = compressor.compress(text.as_bytes())?;
+    /// `None` where there is no packer. It is not kept: idle, it would hold more memory than ten minutes
+    /// of a session.
+    fn new(text: &str, base: Option<&Arc<Self>>) -> Option<Self> {
+        let before = base.map(|base| base.text()).transpose().ok()?.unwrap_or_default();
+        let mut packer: Compressor<'_> = Compressor::new(LEVEL).ok()?;
+        packer.set_parameter(CParameter::WindowLog(WINDOW_LOG)).ok()?;
+        packer.set_parameter(CParameter::HashLog(PLACES_LOG)).ok()?;
+        packer.set_parameter(CParameter::MinMatch(MIN_MATCH)).ok()?;
+        packer.context_mut().ref_prefix(&before).ok()?;
+        let bytes = packer.compress(text.as_bytes()).ok()?;
         // Copied, as the packer's buffer has pages of its own, which it keeps when it is shortened.
-        Ok(Self { bytes: Box::from(&*bytes), text_len: text.len(), base: base.map(Arc::clone) })
+        Some(Self { bytes: Box::from(&*bytes), text_len: text.len(), base: base.map(Arc::clone) })
     }
 
     /// Our own bytes, packed in this process: the length is to be trusted.
@@ -195,6 +210,7 @@ impl Groups {
             && (now.saturating_sub(open.first.mono_ms) >= GROUP_MS
                 || now < open.last.mono_ms
                 || open.text_len() >= MAX_TEXT
+                || open.ticks >= ENOUGH_TICKS && open.text_len() >= ENOUGH_TEXT
                 || self.open_rows + rows(next) > MAX_ROWS)
     }
 
@@ -219,9 +235,9 @@ impl Groups {
             && *uses < ON_ONE_BASE
         {
             *uses += 1;
-            return Packed::new(text, Some(base)).ok().map(Arc::new);
+            return Packed::new(text, Some(base)).map(Arc::new);
         }
-        let packed = Arc::new(Packed::new(text, None).ok()?);
+        let packed = Arc::new(Packed::new(text, None)?);
         self.base = Some((Arc::clone(&packed), 1));
         Some(packed)
     }
@@ -330,5 +346,62 @@ impl Groups {
             group.unpack(&mut unpacked);
             unpacked.samples
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Pid;
+    use crate::model::sample::ProcSample;
+
+    /// Groups with `ticks` of so many processes, `apart_ms` apart, and the longest text of an open one.
+    fn pushed(ticks: u64, procs: u32, apart_ms: u64) -> (Groups, usize) {
+        let mut groups = Groups::default();
+        let mut longest = 0;
+        for seq in 0..ticks {
+            let procs = (0..procs).map(|pid| ProcSample { pid: Pid(pid), ..ProcSample::default() });
+            let (unix_ms, mono_ms) = (1_760_000_000_000, 50_000 + seq * apart_ms);
+            groups.push(&Sample {
+                seq,
+                stamp: Stamp { unix_ms, mono_ms },
+                procs: procs.collect(),
+                ..Sample::default()
+            });
+            longest = longest.max(groups.open.text_len());
+        }
+        (groups, longest)
+    }
+
+    #[test]
+    fn fast_ticks_wait_in_no_more_text_than_the_packer_looks_back() {
+        let (groups, longest) = pushed(200, 100, 10);
+        assert!(longest > ENOUGH_TEXT / 2 && longest < ENOUGH_TEXT * 2, "{longest}");
+        let texts: usize = groups.closed.iter().map(Group::text_len).sum();
+        assert!(groups.closed.len() > 2 && texts > 2 * ENOUGH_TEXT, "{texts} {}", groups.len());
+        let read: Vec<u64> = groups.samples().map(|sample| sample.seq).collect();
+        assert!(read.into_iter().eq(0..200));
+    }
+
+    /// Names stand at the start of a group: with fewer ticks they would be most of it.
+    #[test]
+    fn long_ticks_a_second_apart_share_a_group_all_the_same() {
+        let (groups, longest) = pushed(10, 400, 1000);
+        assert!(longest > ENOUGH_TEXT && longest < MAX_TEXT, "{longest}");
+        assert_eq!((groups.len(), groups.ticks()), (1, 10));
+    }
+
+    #[test]
+    fn a_group_on_a_base_is_read_again_and_says_only_what_differs() {
+        let (groups, _) = pushed(100, 100, 1000);
+        let packed = |at: usize| match &groups.closed[at].body {
+            Body::Packed(packed) => Arc::clone(packed),
+            Body::Text(text) => unreachable!("not packed: {text}"),
+        };
+        let (base, on_it) = (packed(0), packed(5));
+        assert!(base.base.is_none() && Arc::ptr_eq(&base, on_it.base.as_ref().unwrap()));
+        assert!(on_it.bytes.len() < base.bytes.len() / 2);
+        let seqs = |at| groups.unpacked(at).iter().map(|sample| sample.seq).collect::<Vec<_>>();
+        assert_eq!(seqs(5), (50..60).collect::<Vec<_>>());
     }
 }
