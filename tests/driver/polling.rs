@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 use crate::scene::{Call, Scene};
 use crate::standin;
-use crate::table::Table;
+use crate::table::{Table, figure};
 
 /// Calls a second on a GPU at the usual interval, as `source::gpu::collector` promises: on one in use
 /// with GPM, on one in use without GPM over sixteen lanes of the fourth generation, on an unused one.
@@ -58,6 +60,7 @@ fn the_driver_is_asked_as_little_as_is_promised() {
     let table = Table::of(&lines, 4);
     rows_are_new(&table);
     the_energy_is_seldom_asked_for(&table);
+    the_utilization_is_a_mean(&table);
     let inits = calls.iter().filter(|call| call.function.starts_with("nvmlInit")).count();
     assert_eq!(inits, 1);
     let rates = rates(&calls);
@@ -86,6 +89,19 @@ fn the_energy_is_seldom_asked_for(table: &Table<'_>) {
     assert_eq!(table.all("energy_joules_total", 1).len(), table.ticks().len());
     assert!(table.all("energy_joules_total", 0).len() <= 1);
     assert_eq!(table.all("power_watts", 0).len(), table.ticks().len());
+}
+
+/// The utilization is of all the time since the tick before, not of the driver's last sample.
+fn the_utilization_is_a_mean(table: &Table<'_>) {
+    let of = |tick: &Value, column: &str| figure(tick, column, 0);
+    let pairs = table.ticks().iter().filter_map(|tick| {
+        Some((of(tick, "utilization_ratio")?, of(tick, "utilization_mean_ratio")?))
+    });
+    let pairs: Vec<(f64, f64)> = pairs.collect();
+    assert!(pairs.len() >= 3, "{pairs:?}");
+    for (told, mean) in pairs {
+        assert!((told - mean).abs() < 0.002, "{told} of a mean of {mean}");
+    }
 }
 
 fn by_function(calls: &[Call], gpu: usize) -> BTreeMap<&str, usize> {
