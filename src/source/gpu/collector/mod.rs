@@ -23,7 +23,10 @@
 //! What depends on use is use itself: whether anybody works on the card, and what it refuses.
 //!
 //! That is 14 calls a second for a used GPU with GPM, 36 for one without on the fastest link, and 9 for
-//! an unused one. What they came to is in every row (`driver_calls_total`, `driver_seconds_total`).
+//! an unused one. What they came to is in every row (`driver_calls_total`, `driver_seconds_total`): on an
+//! H200 in use (driver 580.159.04) 4 ms of each second. The dearest there are the buffered samples (1.8 ms),
+//! the times of thermal throttling (0.9), the shares of processes (1.9, every 3 s); it was 13 ms with the
+//! energy (3.2 to 14) each second.
 
 mod asleep;
 mod device;

@@ -246,7 +246,7 @@ mod tests {
             driver: Driver::Amdgpu,
         };
         let watched = Box::new(Drowsy(status));
-        let mut reader = Reader::new(0, card, watched, Duration::from_secs(1));
+        let mut reader = Reader::new(0, card, watched, Grid::from_now(Duration::from_secs(1)));
         let out = Out::to(tempfile::tempfile().unwrap());
         assert_eq!(reader.look(Instant::now(), &out), Err(Trouble::asleep()));
     }
