@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use crate::scene::{Call, Scene};
 use crate::standin;
+use crate::table::Table;
 
 /// Calls a second on a GPU at the usual interval, as `source::gpu::collector` promises: on one in use
 /// with GPM, on one in use without GPM over sixteen lanes of the fourth generation, on an unused one.
-const GPM: f64 = 12.0;
-const COUNTERS: f64 = 9.0 + 12.0;
-const UNUSED: f64 = 7.0;
+const GPM: f64 = 14.0;
+const COUNTERS: f64 = 11.0 + 12.0;
+const UNUSED: f64 = 9.0;
 /// What a window of seconds may hold more than its part of what is asked every three.
 const EDGE: f64 = 2.0;
 
@@ -33,7 +34,7 @@ fn the_driver_is_asked_as_little_as_is_promised() {
         gpu 2 model=a100-80\ngpu 3 model=h100 mig=3g.40gb\n\
         proc gpu=0 pid=3000000 mem=1\nproc gpu=1 pid=3000001 mem=1\n";
     let scene = Scene::new(&standin::build("full"), script);
-    scene.stream(8);
+    let lines = scene.stream(8);
     let calls = scene.calls();
     let count = |function: &str, gpu: usize| {
         calls.iter().filter(|call| call.function == function && call.gpu == Some(gpu)).count()
@@ -54,6 +55,9 @@ fn the_driver_is_asked_as_little_as_is_promised() {
         assert!(count("nvmlDeviceGetComputeRunningProcesses_v3", gpu) <= most, "GPU {gpu}");
         assert!(count("nvmlDeviceGetGraphicsRunningProcesses_v3", gpu) <= 2, "GPU {gpu}");
     }
+    let table = Table::of(&lines, 4);
+    rows_are_new(&table);
+    the_energy_is_seldom_asked_for(&table);
     let inits = calls.iter().filter(|call| call.function.starts_with("nvmlInit")).count();
     assert_eq!(inits, 1);
     let rates = rates(&calls);
@@ -66,6 +70,22 @@ fn the_driver_is_asked_as_little_as_is_promised() {
         } + EDGE;
         assert!(rate <= most, "GPU {gpu}: {rate} calls a second: {:#?}", by_function(&calls, gpu));
     }
+}
+
+/// Each row is read just before the tick that shows it, not just after the tick before.
+fn rows_are_new(table: &Table<'_>) {
+    for gpu in 0..4 {
+        let mut ages = table.all("age_seconds", gpu);
+        ages.sort_by(f64::total_cmp);
+        assert!(ages[ages.len() / 2] < 0.5, "GPU {gpu}: {ages:?} s old");
+    }
+}
+
+/// Milliseconds each time: where the power is a mean over a second, the energy tells little more.
+fn the_energy_is_seldom_asked_for(table: &Table<'_>) {
+    assert_eq!(table.all("energy_joules_total", 1).len(), table.ticks().len());
+    assert!(table.all("energy_joules_total", 0).len() <= 1);
+    assert_eq!(table.all("power_watts", 0).len(), table.ticks().len());
 }
 
 fn by_function(calls: &[Call], gpu: usize) -> BTreeMap<&str, usize> {
