@@ -106,13 +106,11 @@ fn plain_case(name: &str, python: &Path, mode: &str, workers: u32) {
 
 #[test]
 fn the_depth_of_a_plain_loader_is_right_within_a_batch_with_every_torch() {
-    alone(|| {
-        for (name, python) in interpreters() {
-            for (mode, workers) in [("starved", 2), ("healthy", 4), ("bursty", 8)] {
-                plain_case(name, &python, mode, workers);
-            }
+    for (name, python) in interpreters() {
+        for (mode, workers) in [("starved", 2), ("healthy", 4), ("bursty", 8)] {
+            alone(|| plain_case(name, &python, mode, workers));
         }
-    });
+    }
 }
 
 #[test]
@@ -142,8 +140,8 @@ fn a_queue_of_32_is_followed_up_and_down_and_a_constant_guess_is_not_enough() {
 
 #[test]
 fn the_wait_of_the_loop_is_never_overstated() {
-    alone(|| {
-        for (name, python) in interpreters() {
+    for (name, python) in interpreters() {
+        alone(|| {
             let args = ["--mode", "starved", "--workers", "2", "--seconds", "4"];
             let (seen, row, truth) = observe(&python, &args);
             let ratio = seen.iter().filter(|look| look.waiting).count() as f64 / seen.len() as f64;
@@ -154,42 +152,42 @@ fn the_wait_of_the_loop_is_never_overstated() {
             assert_eq!(row.wait_bound, Reading::Is(Bound::Lower));
             let counted = row.wait_samples_total.ok().unwrap();
             assert!(counted <= row.samples_total.ok().unwrap());
-        }
-    });
+        });
+    }
+}
+
+fn pinned_case(name: &str, python: &Path, mode: &str) {
+    let args = ["--mode", mode, "--workers", "2", "--pin", "--seconds", "4"];
+    let (seen, row, truth) = observe(python, &args);
+    let newer = truth.torch.split('.').map_while(|part| part.parse::<u32>().ok());
+    if newer.collect::<Vec<_>>() >= vec![2, 5] {
+        assert!(truth.pin_thread, "torch {} has no pin thread", truth.torch);
+        assert_eq!(row.pinned, Reading::Is(true));
+    }
+    // Once it is known to pin, what is read is the complement.
+    let known: Vec<Seen> =
+        seen.into_iter().filter(|look| look.source == ReadySource::Complement).collect();
+    let found = of(&truth, &known);
+    println!("{name} pinned {mode}, torch {}: {found:?}", truth.torch);
+    if truth.pin_thread || mode == "healthy" {
+        assert!(found.looks > 30, "{found:?}");
+        assert!(found.within_one >= 0.9, "{found:?}");
+        assert!(found.mean >= found.true_mean - 0.3, "no upper bound: {found:?}");
+    }
+    for look in &known {
+        assert_ne!(look.bound, Bound::Exact);
+        let full = truth.around(look.at).is_some_and(|(a, b)| a >= 4.0 && b >= 4.0);
+        assert!(!full || look.ready.ok() > Some(0), "reads empty when full: {look:?}");
+    }
 }
 
 #[test]
 fn a_pinning_loader_is_an_upper_bound_and_never_reads_empty_when_full() {
-    alone(|| {
-        for (name, python) in interpreters() {
-            for mode in ["healthy", "starved"] {
-                let args = ["--mode", mode, "--workers", "2", "--pin", "--seconds", "4"];
-                let (seen, row, truth) = observe(&python, &args);
-                let newer = truth.torch.split('.').map_while(|part| part.parse::<u32>().ok());
-                if newer.collect::<Vec<_>>() >= vec![2, 5] {
-                    assert!(truth.pin_thread, "torch {} has no pin thread", truth.torch);
-                    assert_eq!(row.pinned, Reading::Is(true));
-                }
-                // Once it is known to pin, what is read is the complement.
-                let known: Vec<Seen> = seen
-                    .into_iter()
-                    .filter(|look| look.source == ReadySource::Complement)
-                    .collect();
-                let found = of(&truth, &known);
-                println!("{name} pinned {mode}, torch {}: {found:?}", truth.torch);
-                if truth.pin_thread || mode == "healthy" {
-                    assert!(found.looks > 30, "{found:?}");
-                    assert!(found.within_one >= 0.9, "{found:?}");
-                    assert!(found.mean >= found.true_mean - 0.3, "no upper bound: {found:?}");
-                }
-                for look in &known {
-                    assert_ne!(look.bound, Bound::Exact);
-                    let full = truth.around(look.at).is_some_and(|(a, b)| a >= 4.0 && b >= 4.0);
-                    assert!(!full || look.ready.ok() > Some(0), "reads empty when full: {look:?}");
-                }
-            }
+    for (name, python) in interpreters() {
+        for mode in ["healthy", "starved"] {
+            alone(|| pinned_case(name, &python, mode));
         }
-    });
+    }
 }
 
 #[test]

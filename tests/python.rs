@@ -193,30 +193,25 @@ fn case(name: &str, python: &Path, args: &[&str], depth_is_known: bool) {
 
 #[test]
 fn depth_and_wait_are_right_on_every_python() {
-    alone(|| {
-        let folder = tempfile::tempdir().unwrap();
-        for (name, python) in all_pythons(folder.path()) {
-            case(&name, &python, &["--mode", "bursty", "--workers", "3"], true);
-        }
-    });
+    let folder = tempfile::tempdir().unwrap();
+    for (name, python) in all_pythons(folder.path()) {
+        alone(|| case(&name, &python, &["--mode", "bursty", "--workers", "3"], true));
+    }
 }
 
 #[test]
 fn depth_and_wait_are_right_for_loaders_that_are_kept_differently_in_memory() {
-    alone(|| {
-        if let Some((name, python)) = interpreters().into_iter().next() {
-            let kinds: &[(&[&str], bool)] = &[
-                (&["--mode", "bursty", "--workers", "4", "--pin"], true),
-                (&["--mode", "bursty", "--inline"], true),
-                (&["--mode", "bursty", "--iterable"], true),
-                (&["--mode", "bursty", "--persistent", "--epoch", "40"], true),
-                (&["--mode", "starved", "--workers", "0"], false),
-            ];
-            for (args, depth_is_known) in kinds {
-                case(name, &python, args, *depth_is_known);
-            }
-        }
-    });
+    let Some((name, python)) = interpreters().into_iter().next() else { return };
+    let kinds: &[(&[&str], bool)] = &[
+        (&["--mode", "bursty", "--workers", "4", "--pin"], true),
+        (&["--mode", "bursty", "--inline"], true),
+        (&["--mode", "bursty", "--iterable"], true),
+        (&["--mode", "bursty", "--persistent", "--epoch", "40"], true),
+        (&["--mode", "starved", "--workers", "0"], false),
+    ];
+    for (args, depth_is_known) in kinds {
+        alone(|| case(name, &python, args, *depth_is_known));
+    }
 }
 
 /// `tests/bench/python.sh` runs it.

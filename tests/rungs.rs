@@ -38,8 +38,8 @@ fn full(rows: &[LoaderSample]) -> bool {
 
 #[test]
 fn memory_and_semaphores_know_a_loader_however_its_workers_were_started() {
-    alone(|| {
-        for (name, python) in interpreters() {
+    for (name, python) in interpreters() {
+        alone(|| {
             for context in ["fork", "spawn", "forkserver"] {
                 let folder = tempfile::tempdir().unwrap();
                 let args = ["--mode", "healthy", "--workers", "2", "--ctx", context];
@@ -70,14 +70,14 @@ fn memory_and_semaphores_know_a_loader_however_its_workers_were_started() {
                 assert_eq!((row.workers, row.capacity), (Reading::Is(2), Reading::Is(4)), "{what}");
                 assert!(row.wait_samples_total.ok() < row.samples_total.ok(), "{what}");
             }
-        }
-    });
+        });
+    }
 }
 
 #[test]
 fn a_loader_that_pins_is_known_by_both() {
-    alone(|| {
-        for (name, python) in interpreters() {
+    for (name, python) in interpreters() {
+        alone(|| {
             let folder = tempfile::tempdir().unwrap();
             let args = ["--mode", "healthy", "--workers", "2", "--pin"];
             let training = start(&python, folder.path(), &args);
@@ -93,14 +93,14 @@ fn a_loader_that_pins_is_known_by_both() {
             });
             let what = format!("{name}: {row:?} {info:?}");
             assert_eq!(row.ready_source, Reading::Is(ReadySource::Semaphore), "{what}");
-        }
-    });
+        });
+    }
 }
 
 #[test]
 fn without_workers_there_is_a_wait_and_no_depth() {
-    alone(|| {
-        for (name, python) in interpreters() {
+    for (name, python) in interpreters() {
+        alone(|| {
             let folder = tempfile::tempdir().unwrap();
             let training = start(&python, folder.path(), &["--mode", "slow", "--workers", "0"]);
             let memory = Watched::new(&training, by_memory());
@@ -115,8 +115,8 @@ fn without_workers_there_is_a_wait_and_no_depth() {
             assert_eq!(row.capacity, Reading::Not(Gap::NotApplicable), "{what}");
             assert_eq!(row.wait_source, Reading::Is(WaitSource::Stack), "{what}");
             assert_eq!(&*info.kind, "pytorch", "{what}");
-        }
-    });
+        });
+    }
 }
 
 #[test]

@@ -23,6 +23,7 @@ use mltop::record::{Encoder, SessionInfo, read};
 
 const RENEW: &str = "MLTOP_REGENERATE=1 cargo test --test screenshots";
 const RECORDING: &str = "src/demo/demo.mltop.zst";
+const REAL: &str = "tests/sessions/h200-training.mltop.jsonl.zst";
 
 /// What is seen at which moment of the recording, over how long a time axis.
 const STARVED: (&str, &str, &str) = ("starved", "78s", "60s");
@@ -56,6 +57,14 @@ fn picture_of(session: &Path, scene: (&str, &str, &str), screen: &str, size: &st
     let kept_bytes = fs::read(&kept).unwrap_or_default();
     let same = kept_bytes == fs::read(&made).unwrap();
     assert!(same, "{} is not what render makes now; look at it anew: {RENEW}", kept.display());
+}
+
+#[test]
+fn the_pictures_of_a_real_card_are_current() {
+    let session = Path::new(env!("CARGO_MANIFEST_DIR")).join(REAL);
+    for (name, screen) in [("h200", "1"), ("h200-gpu", "2")] {
+        picture_of(&session, (name, "54s", "60s"), screen, "120x36", "dark");
+    }
 }
 
 #[test]

@@ -58,6 +58,9 @@ const CLEAR_CUT: f64 = 2.0;
 const UNCLEAR_HOLD: f64 = 2.0;
 /// Parts of the short window and of the others in each of which one that is not clear must show.
 const PARTS: (u32, u32) = (2, 3);
+/// Where the newest part of the window has less than half of the waiting, the shortage is ending.
+const NEWEST: f64 = 0.1;
+const FADED: f64 = 0.5;
 /// Cause and worst rank are left as they are unless another is worse by this much.
 const WORSE: f64 = 0.05;
 /// A change of the blocked share that is worth a line in the session.
@@ -230,7 +233,9 @@ impl Watch {
                 // While it fades, the words stay those of the time when it was true.
                 let Some(id) = self.id.filter(|_| raises) else { return };
                 let lost = lost(scene, run, worst.loss);
-                if let Some(said) = self.say(scene, run, trainer, &worst) {
+                let fades = fades(trainer, stamp.mono_ms, &worst);
+                let said = (!fades).then(|| self.say(scene, run, trainer, &worst)).flatten();
+                if let Some(said) = said {
                     let tell = (worst.blocked - self.told).abs() >= TELL;
                     if tell {
                         self.told = worst.blocked;
@@ -370,6 +375,14 @@ fn lasts(trainer: &Trainer, now_ms: u64, timing: Timing, settings: &Settings) ->
     })
 }
 
+/// Whether the window reaches into a time after the shortage, as where the training ends: a mean over
+/// both is true of neither.
+fn fades(trainer: &Trainer, now_ms: u64, worst: &Judged) -> bool {
+    let newest = Glance::of(trainer.recent(now_ms, NEWEST * worst.timing.window));
+    let blocked = newest.and_then(|glance| glance.blocked);
+    blocked.is_none_or(|blocked| blocked < FADED * worst.blocked)
+}
+
 fn words_of(
     scene: &Scene<'_>,
     run: RunId,
@@ -465,11 +478,15 @@ fn measured(trainer: &Trainer, worst: &Judged, limit: f64) -> Vec<Evidence> {
 fn gain(trainer: &Trainer, loss: Loss) -> String {
     let faster = |lost: f64| 1.0 / (1.0 - lost.min(0.9));
     let over = if loss.middle() > 0.9 { "more than " } else { "" };
-    let middle = format!("up to {over}{:.1}× faster if fed", faster(loss.middle()));
+    let middle = format!("{over}{:.1}× faster if fed", faster(loss.middle()));
+    // Between bounds that lie apart the middle is no limit: a loop on an H200 that waited while its
+    // last kernels still ran came out at the upper bound.
+    if loss.gpu.is_some() && loss.high - loss.low >= 0.10 {
+        let (low, high) = (faster(loss.low), faster(loss.high));
+        return format!("about {middle} (between {low:.1}× and {high:.1}×)");
+    }
+    let middle = format!("up to {middle}");
     match loss.gpu {
-        Some(_) if loss.high - loss.low >= 0.10 => {
-            format!("{middle} (between {:.1}× and {:.1}×)", faster(loss.low), faster(loss.high))
-        }
         Some(_) => middle,
         None if !trainer.box_has_gpu => {
             format!("{middle} (no GPU was seen: the loop's wait alone)")

@@ -32,7 +32,7 @@ section! {
     /// health) is not applicable to an instance.
     GpuSample, "gpus" {
         gpu: GpuId => Id, None, 0, "Index in the vendor's library, and behind NVIDIA's the place by PCI address; of a MIG instance, 128 + 16 × its card + its own index.";
-        utilization_ratio: Reading<f64> => Gauge, Ratio, 3, "Share of the last sampling period in which at least one kernel ran (NVML utilization.gpu; of AMD the mean of gpu_busy_percent, the firmware's busy share of the moment, over the looks of a second). Says nothing about how much of the GPU it used.";
+        utilization_ratio: Reading<f64> => Gauge, Ratio, 3, "Share of time in which at least one kernel ran: since the look before by the samples that the driver keeps, else in its last sampling period, of a fifth of a second to one (NVML utilization.gpu; of AMD the mean of gpu_busy_percent, the firmware's busy share of the moment, over the looks of a second). Says nothing about how much of the GPU it used.";
         memory_controller_ratio: Reading<f64> => Gauge, Ratio, 3, "Share of the last sampling period in which device memory was read or written (NVML utilization.memory; of AMD mem_busy_percent).";
         sm_active_ratio: Reading<f64> => Gauge, Ratio, 3, "Mean share of multiprocessors with at least one warp (GPM SM_UTIL).";
         sm_occupancy_ratio: Reading<f64> => Gauge, Ratio, 3, "Resident warps of the possible ones (GPM SM_OCCUPANCY).";
@@ -41,9 +41,9 @@ section! {
         memory_used_bytes: Reading<u64> => Gauge, Bytes, 0, "Device memory in use, without what the driver reserves where the driver tells them apart.";
         memory_total_bytes: Reading<u64> => Gauge, Bytes, 0, "Device memory.";
         memory_reserved_bytes: Reading<u64> => Gauge, Bytes, 0, "Device memory that the driver keeps for itself (R510 and later).";
-        power_watts: Reading<f64> => Gauge, Watts, 1, "Power draw at the moment of the read; where the driver tells only its average, that.";
+        power_watts: Reading<f64> => Gauge, Watts, 1, "Power draw (NVML power usage): since Ampere its mean over the second before, on older cards and on A100 and A30 that of the moment; of AMD the average where it is told.";
         power_limit_watts: Reading<f64> => Gauge, Watts, 1, "Power limit in force.";
-        energy_joules_total: Reading<f64> => Counter, Joules, 1, "Energy since the driver was loaded.";
+        energy_joules_total: Reading<f64> => Counter, Joules, 1, "Energy since the driver was loaded; every 30 s alone where the power is a mean, since it takes the driver milliseconds.";
         temperature_celsius: Reading<f64> => Gauge, Celsius, 0, "Temperature of the GPU die.";
         sm_clock_hertz: Reading<u64> => Gauge, Hertz, 0, "Clock of the multiprocessors.";
         sm_clock_max_hertz: Reading<u64> => Gauge, Hertz, 0, "Highest clock of the multiprocessors.";

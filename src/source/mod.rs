@@ -3,6 +3,7 @@
 pub mod beside;
 pub mod elsewhere;
 pub mod gpu;
+pub mod grid;
 pub mod loader;
 pub mod machine;
 pub mod mounts;

@@ -14,6 +14,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 use super::elsewhere::Elsewhere;
 use super::gpu::{GpuLook, Gpus};
+use super::grid::Grid;
 use super::loader::Loaders;
 use super::machine::{Cgroups, Machine, ProcStat, Procs, cgroup_of, container_of};
 use super::root::Roots;
@@ -67,15 +68,16 @@ impl Sampler {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let thread = thread::Builder::new().name("sampler".into()).spawn(move || {
-            let interval = plan.interval;
+            let ticks = match &plan.gpus {
+                GpuFeed::Drivers(gpus) => gpus.ticks(),
+                GpuFeed::Simulated(_) => Grid::from_now(plan.interval),
+            };
             let mut sources = Sources::new(plan);
-            let mut due = Instant::now();
             while !stopped.load(Ordering::Relaxed) {
                 if !sink(Arc::new(sources.tick())) {
                     break;
                 }
-                due = next_tick(due, interval, Instant::now());
-                sleep_until(due, &stopped);
+                sleep_until(ticks.next(Instant::now()), &stopped);
             }
             sources.abandon();
         })?;
@@ -91,12 +93,6 @@ impl Drop for Sampler {
             thread.thread().unpark();
         }
     }
-}
-
-/// The next tick on the grid; ticks that are missed are left out, not caught up with.
-fn next_tick(due: Instant, interval: Duration, now: Instant) -> Instant {
-    let next = due + interval;
-    if next > now { next } else { now + interval }
 }
 
 fn sleep_until(due: Instant, stopped: &AtomicBool) {
@@ -429,15 +425,6 @@ mod tests {
         assert_eq!(listed(&look("xe")), BTreeSet::from([Pid(7), Pid(8)]));
         // NVIDIA's driver tells by itself who works on a card.
         assert_eq!(computing(&look("570.86")), BTreeSet::from([Pid(7), Pid(8)]));
-    }
-
-    #[test]
-    fn a_missed_tick_is_left_out_and_not_caught_up_with() {
-        let start = Instant::now();
-        let second = Duration::from_secs(1);
-        assert_eq!(next_tick(start, second, start), start + second);
-        let late = start + 5 * second;
-        assert_eq!(next_tick(start, second, late), late + second);
     }
 
     #[test]

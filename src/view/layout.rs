@@ -29,7 +29,7 @@ pub(super) struct Layout {
 /// ```text
 ///  header     mltop  box-7 · 4×H100 80GB            ● LIVE 1s   mltop 0.6% 9 MiB   14:02:31
 ///  verdict   ▌STARVED · DISK-BOUND  train.py waits for data 41 % of the time …
-///            ▌  up to 1.7× faster if fed · …                                    [Enter] why
+///            ▌  about 1.7× faster if fed · …                                    [Enter] why
 ///  lane      ┌ GPU util ───────────────────────────────────────── now 31%  mean 58% ┐  rule
 ///            │100                                                                   │  plot
 ///  lane      ├ GPU mem ─────────────────────────────────── 31.2 GiB of 80 GiB  39% ─┤  rule

@@ -149,7 +149,7 @@ fn check(session: &Path) -> Option<i32> {
     command.output().unwrap().status.code()
 }
 
-/// `up to 2.0× faster if fed (between 1.8× and 2.1×)`: the promise and its bound.
+/// `about 2.0× faster if fed (between 1.8× and 2.1×)`: the promise and its bound.
 fn numbers(gain: &str) -> Option<(f64, f64)> {
     let factors: Vec<f64> =
         gain.split('×').filter_map(|part| part.rsplit([' ', '(']).next()?.parse().ok()).collect();
@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn a_promise_is_read_with_its_bound() {
-        let range = "up to 2.0× faster if fed (between 1.8× and 2.1×)";
+        let range = "about 2.0× faster if fed (between 1.8× and 2.1×)";
         assert_eq!(numbers(range), Some((2.0, 2.1)));
         assert_eq!(numbers("up to 1.7× faster if fed"), Some((1.7, 1.7)));
         assert_eq!(numbers("nothing"), None);

@@ -8,6 +8,7 @@ import queue
 import sys
 import threading
 import time
+from multiprocessing.util import Finalize
 
 SHAPE = sys.argv[1]
 
@@ -86,6 +87,17 @@ class Numbers(Dataset):
         return i
 
 
+class Lingering(Numbers):
+    """Its workers take a while to end."""
+
+    ending = None
+
+    def __getitem__(self, i):
+        if self.ending is None:
+            self.ending = Finalize(None, time.sleep, (0.1,), exitpriority=1)
+        return super().__getitem__(i)
+
+
 class Bar:
     """A loop hidden in an object, which no frame shows."""
 
@@ -111,14 +123,14 @@ class Heavy:
         return time.sleep, (0.06,)
 
 
-def loader(batches=100_000, workers=2, collate=list):
-    return DataLoader(Numbers(batches), batch_size=4, num_workers=workers, collate_fn=collate)
+def loader(batches=100_000, workers=2, collate=list, dataset=Numbers):
+    return DataLoader(dataset(batches), batch_size=4, num_workers=workers, collate_fn=collate)
 
 
 def epochs():
     n = 0
     while True:
-        for _ in loader(20):
+        for _ in loader(20, dataset=Lingering):
             n += 1
             if n == 3:
                 print("ready", flush=True)

@@ -3,11 +3,14 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use mltop::model::sample::Activity as Main;
 use mltop::model::{Gap, Pid};
 use mltop::source::Roots;
+use mltop::source::loader::memory;
 use mltop::source::loader::python::{
     Activity, Budget, Interpreter, LoaderKind, Part, Refusal, StackLook,
 };
+use mltop::source::loader::rung::Inside;
 use rustix::process::Signal;
 
 use super::script::Script;
@@ -144,6 +147,33 @@ fn each_epochs_new_iterator_takes_the_place_of_the_one_before() {
                     }
                 }
                 (seen.len() >= 4).then_some(())
+            });
+        }
+    });
+}
+
+#[test]
+fn workers_that_end_inside_of_next_are_no_wait_for_data() {
+    alone(|| {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, python) in ends(folder.path()) {
+            let script = Script::start(&python, "shapes.py", &["epochs"]);
+            let pid = Pid(script.pid());
+            let mut interpreter = attach(&script);
+            let mut rung = (memory::step().attach)(&Roots::default(), pid).unwrap();
+            let ending = |look: StackLook| look.inside.is_some_and(|of| of.part == Part::Ending);
+            let mut seen = 0;
+            until("workers that end", || {
+                let before = interpreter.stack().is_ok_and(ending);
+                let main = rung.look(None).main;
+                let main = main.ok().filter(|_| before && interpreter.stack().is_ok_and(ending))?;
+                assert_eq!(
+                    (main.inside, main.activity),
+                    (Inside::No, Some(Main::Workers)),
+                    "{name}"
+                );
+                seen += 1;
+                (seen >= 5).then_some(())
             });
         }
     });

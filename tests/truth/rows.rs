@@ -164,11 +164,11 @@ pub(crate) fn short() -> Vec<Row> {
     use Kind::{Forkserver, NoWorkers, Pinned, Plain};
     let of = Row::new;
     vec![
-        of("newest", "starved", Plain, (2, 2)),
         of("newest", "bursty", Pinned, (4, 8)),
+        of("debian", "starved", Pinned, (2, 2)),
+        of("newest", "starved", Plain, (2, 2)),
         of("newest", "healthy", Forkserver, (2, 2)),
         of("newest", "starved", NoWorkers, (0, 2)),
         of("debian", "bursty", Plain, (4, 8)),
-        of("debian", "starved", Pinned, (2, 2)),
     ]
 }

@@ -16,6 +16,7 @@ use super::GpuLook;
 use super::board::Board;
 use super::wire::MOST_LINE;
 use crate::model::Pid;
+use crate::source::grid::Grid;
 
 /// First wait before a collector that died is started again; doubled each time.
 const BACKOFF_FIRST: Duration = Duration::from_secs(1);
@@ -33,8 +34,8 @@ pub(super) struct Recipe {
     pub(super) exe: PathBuf,
     /// The driver's word, which is the source's name as well.
     pub(super) driver: &'static str,
-    /// Time between two rows.
-    pub(super) interval: Duration,
+    /// When mltop ticks, and so the time between two rows.
+    pub(super) ticks: Grid,
     /// Whether there is anything that it could collect, and the words for where there is not.
     pub(super) needed: Option<Needed>,
     /// Variables for the collector alone.
@@ -76,7 +77,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Collector {
     /// Starts it. Returns at once: a thread of its own does the rest.
     pub(super) fn start(recipe: Recipe) -> Self {
-        let board = Board::new(recipe.driver, recipe.interval, Instant::now());
+        let board = Board::new(recipe.driver, recipe.ticks.interval(), Instant::now());
         let shared =
             Arc::new(Shared { board: Mutex::new(board), child: Mutex::new(Life::default()) });
         let (stop, stopped) = channel();
@@ -169,7 +170,8 @@ impl Shared {
         let mut child = Command::new(&recipe.exe)
             .arg("__collect")
             .arg(recipe.driver)
-            .arg(recipe.interval.as_millis().to_string())
+            .arg(recipe.ticks.interval().as_millis().to_string())
+            .arg(recipe.ticks.word())
             .envs(recipe.env.iter().map(|(name, value)| (name, value)))
             .current_dir("/")
             .stdin(Stdio::piped())

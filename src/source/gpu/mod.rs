@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 use crate::model::inventory::{GpuInfo, SourceState, SourceStatus};
 use crate::model::sample::{GpuProcSample, GpuSample};
 use crate::model::{GpuId, Pid};
+use crate::source::grid::Grid;
 use link::{Collector, Needed, Recipe};
 
 /// The collector that asks NVIDIA's library.
@@ -33,6 +34,7 @@ const DRM: &str = "drm";
 pub struct Gpus {
     nvml: Collector,
     drm: Collector,
+    ticks: Grid,
     /// How far the numbers of the second driver's cards had to give way to those of the first.
     shift: AtomicU32,
 }
@@ -72,10 +74,11 @@ impl Gpus {
     /// The same, with variables for the collectors alone, as `LD_LIBRARY_PATH` for a driver in an
     /// unusual place.
     pub fn start_with_env(exe: &Path, interval: Duration, env: &[(OsString, OsString)]) -> Self {
+        let ticks = Grid::from_now(interval);
         let recipe = |driver, needed| Recipe {
             exe: exe.to_owned(),
             driver,
-            interval,
+            ticks,
             needed,
             env: env.to_vec(),
         };
@@ -85,8 +88,14 @@ impl Gpus {
         Self {
             nvml: Collector::start(recipe(NVML, None)),
             drm: Collector::start(recipe(DRM, Some(needed))),
+            ticks,
             shift: AtomicU32::new(0),
         }
+    }
+
+    /// When to look: the collectors read just before these moments.
+    pub const fn ticks(&self) -> Grid {
+        self.ticks
     }
 
     /// What is known now. Never blocks: figures that are too old are [`Gap::Late`], with their age.

@@ -87,7 +87,10 @@ impl Memory {
     }
 
     fn inside(&mut self, inside: Option<python::Inside>) -> Inside {
-        let Some(inside) = inside else { return Inside::No };
+        // Workers that end are no wait for data, no more than those that start.
+        let Some(inside) = inside.filter(|inside| inside.part != Part::Ending) else {
+            return Inside::No;
+        };
         match (inside.iterator, inside.kind) {
             (Some(id), _) => Inside::Of(u64::from(id.0)),
             (None, LoaderKind::Torch) => Inside::Unnamed,

@@ -289,8 +289,8 @@ impl Tracked {
         let bound = if self.cross.doubt().is_some() { Bound::Doubtful } else { depth.bound };
         if read {
             self.saw(ready, wait.sources.0, bound, wait);
-        } else if let Some(last) = &mut self.last {
-            (last.at, last.waiting, last.weight) = (SystemTime::now(), wait.waiting, wait.weight);
+        } else {
+            self.saw_loop(wait.waiting, wait.weight);
         }
         if let Some(weight) = wait.workers {
             self.workers.begin(tools.now);
@@ -308,9 +308,11 @@ impl Tracked {
 
     /// A look at the loop while the loader that it used is gone: the time counts all the same. Inside of
     /// an iterator that cannot be read yet, it waits for that one's first batch.
-    pub(super) fn between_epochs(&mut self, waiting: bool, weight: u64) {
+    pub(super) fn between_epochs(&mut self, waiting: bool, weight: u64, now: Instant) {
         if self.gone.is_some() && self.started {
             self.counts.look(None, waiting, false, weight);
+            self.seen_at = Some(now);
+            self.saw_loop(waiting, weight);
         }
     }
 
@@ -354,6 +356,13 @@ impl Tracked {
         if let Reading::Is(ready) = ready {
             let (low, high) = self.range.unwrap_or((ready, ready));
             self.range = Some((low.min(ready), high.max(ready)));
+        }
+    }
+
+    /// Keeps what a look at the loop alone saw.
+    fn saw_loop(&mut self, waiting: bool, weight: u64) {
+        if let Some(last) = &mut self.last {
+            (last.at, last.waiting, last.weight) = (SystemTime::now(), waiting, weight);
         }
     }
 

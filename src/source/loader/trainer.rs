@@ -247,7 +247,7 @@ impl Trainer {
         self.set_pace(weights.0);
         self.check(shared);
         let now = shared.tools.now;
-        seen.extend(self.live().filter_map(|loader| loader.seen(now)));
+        seen.extend(self.loaders.iter().filter_map(|loader| loader.seen(now)));
     }
 
     /// The process is not there.
@@ -339,7 +339,7 @@ impl Trainer {
         // Between two epochs the loader in use is gone for a while; the loop starts its workers then.
         if let Some(loader) = loaders.iter_mut().find(|loader| *current == Some(loader.id)) {
             loader.counts.main(&seen, weight);
-            loader.between_epochs(seen.inside != Inside::No && !stopped, weight);
+            loader.between_epochs(seen.inside != Inside::No && !stopped, weight, now);
         }
         let front = self.live().max_by_key(|loader| loader.moved_at).map(|loader| loader.id);
         let gone = front.is_some()

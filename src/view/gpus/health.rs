@@ -91,6 +91,9 @@ fn memory_errors(card: &Card<'_>) -> Vec<String> {
     said
 }
 
+/// From this share of the highest clock on, what holds it costs nothing worth a remedy.
+const FULL_CLOCK: f64 = 0.95;
+
 /// Why the clocks are where they are.
 fn clocks(card: &Card<'_>) -> Option<String> {
     let bits = card.read(|row| row.throttle_reasons)?;
@@ -109,7 +112,16 @@ fn clocks(card: &Card<'_>) -> Option<String> {
         if also.is_empty() { String::new() } else { format!(" (also: {})", also.join(", ")) };
     let later = if unknown == 0 { String::new() } else { format!(" (and bits {unknown:#x})") };
     let measured = power.or(heat).unwrap_or_default();
-    Some(format!("Clocks {}{also}{later}{measured}. {}", first.meaning, first.remedy))
+    // An H200 between the bursts of a starved loop: the limit holds, and there is nothing to hold.
+    let full = card.rate(|rates| rates.sm_clock_ratio).filter(|ratio| *ratio >= FULL_CLOCK);
+    let remedy = full.map_or_else(
+        || first.remedy.to_owned(),
+        |ratio| {
+            let percent = fmt::percent(ratio);
+            format!("At {} of its highest, the clock loses next to nothing.", percent.trim_start())
+        },
+    );
+    Some(format!("Clocks {}{also}{later}{measured}. {remedy}", first.meaning))
 }
 
 /// What was looked at and found well.

@@ -17,6 +17,7 @@ use super::{Out, driver};
 use crate::model::inventory::GpuInfo;
 use crate::model::sample::{Bound, GpuSample, PcieSource, UsageSource};
 use crate::model::{Gap, GpuId, Reading};
+use crate::source::grid::Grid;
 
 /// How often what changes within seconds is read.
 const SLOW: Duration = Duration::from_secs(3);
@@ -34,7 +35,7 @@ pub(super) fn watch(
     nvml: &'static Nvml,
     index: u32,
     (driver, events): (&str, &Events),
-    interval: Duration,
+    reads: Grid,
     out: &Out,
 ) {
     loop {
@@ -43,14 +44,14 @@ pub(super) fn watch(
                 let device = Arc::new(device);
                 // The thread of the events goes on as long as the process does.
                 let _ = events.send((index, Arc::clone(&device)));
-                let mut gpu = Gpu::new(Asker::new(nvml, device), index, interval);
+                let mut gpu = Gpu::new(Asker::new(nvml, device), index, reads);
                 let trouble = gpu.run(driver, out);
                 gpu.part(out);
                 trouble
             }
             Err(error) => no_handle(&error),
         };
-        mourn(index, &trouble, interval, out);
+        mourn(index, &trouble, reads, out);
     }
 }
 
@@ -63,7 +64,7 @@ fn no_handle(error: &NvmlError) -> (Gap, String) {
 }
 
 /// Says for a while that the GPU is gone, without asking it.
-fn mourn(index: u32, trouble: &(Gap, String), interval: Duration, out: &Out) {
+fn mourn(index: u32, trouble: &(Gap, String), reads: Grid, out: &Out) {
     let until = Instant::now() + RETRY;
     while Instant::now() < until {
         out.say(&Line::Row {
@@ -72,14 +73,14 @@ fn mourn(index: u32, trouble: &(Gap, String), interval: Duration, out: &Out) {
             cells: wire::cells(&GpuSample::blank(GpuId(index), trouble.0)),
             trouble: trouble.1.clone(),
         });
-        thread::sleep(interval);
+        thread::sleep(reads.next(Instant::now()).saturating_duration_since(Instant::now()));
     }
 }
 
 struct Gpu {
     asker: Asker,
     index: u32,
-    interval: Duration,
+    reads: Grid,
     row: GpuSample,
     meter: Meter,
     snapshots: Option<Snapshots>,
@@ -91,11 +92,11 @@ struct Gpu {
 }
 
 impl Gpu {
-    fn new(asker: Asker, index: u32, interval: Duration) -> Self {
+    fn new(asker: Asker, index: u32, reads: Grid) -> Self {
         Self {
             asker,
             index,
-            interval,
+            reads,
             row: GpuSample {
                 usage_source: Reading::Is(UsageSource::Driver),
                 usage_bound: Reading::Is(Bound::Exact),
@@ -135,7 +136,7 @@ impl Gpu {
                     self.name(driver, out);
                 }
                 self.say(out);
-                fast = next_on_grid(fast, self.interval, Instant::now());
+                fast = self.reads.next(Instant::now());
             } else {
                 self.poll(out);
             }
@@ -147,7 +148,8 @@ impl Gpu {
     }
 
     fn sleep(&self, fast: Instant) {
-        let poll = self.counts().then(|| self.meter.next(self.interval, self.in_use())).flatten();
+        let poll =
+            self.counts().then(|| self.meter.next(self.reads.interval(), self.in_use())).flatten();
         let until = poll.map_or(fast, |poll| poll.min(fast));
         thread::sleep(until.saturating_duration_since(Instant::now()));
     }
@@ -255,7 +257,7 @@ impl Gpu {
     }
 
     fn snapshot(&mut self, most: f64) {
-        let (device, interval) = (Arc::clone(&self.asker.device), self.interval);
+        let (device, interval) = (Arc::clone(&self.asker.device), self.reads.interval());
         let snapshots =
             self.snapshots.get_or_insert_with(|| Snapshots::start(device, most, interval));
         let (rx, tx) = snapshots.rates(Instant::now());
@@ -334,25 +336,5 @@ impl Gpu {
                 trouble: String::new(),
             });
         }
-    }
-}
-
-/// The next moment on the grid that lies ahead: what was missed is not made up for.
-fn next_on_grid(last: Instant, interval: Duration, now: Instant) -> Instant {
-    let next = last + interval;
-    if next > now { next } else { now + interval }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_look_that_took_long_is_not_followed_by_a_burst() {
-        let start = Instant::now();
-        let second = Duration::from_secs(1);
-        assert_eq!(next_on_grid(start, second, start), start + second);
-        let late = start + second * 5;
-        assert_eq!(next_on_grid(start, second, late), late + second);
     }
 }

@@ -4,7 +4,6 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
 
 use nvml_wrapper::Nvml;
 use nvml_wrapper::error::NvmlError;
@@ -12,6 +11,7 @@ use nvml_wrapper::error::NvmlError;
 use super::super::wire::{Line, PROTOCOL};
 use super::{Out, asleep, device, events};
 use crate::model::{Gap, GpuId};
+use crate::source::grid::Grid;
 
 /// Why an error leaves a reading without a value.
 pub(super) fn gap(error: &NvmlError) -> Gap {
@@ -32,7 +32,7 @@ pub(super) fn gap(error: &NvmlError) -> Gap {
 }
 
 /// Opens the library and starts a thread for each GPU. Does not return where the driver hangs.
-pub(super) fn start(out: &Arc<Out>, interval: Duration) {
+pub(super) fn start(out: &Arc<Out>, reads: Grid) {
     asleep::wait(out);
     let nvml = match open() {
         // For the life of the process: closing the library would pull the code from under the threads,
@@ -51,7 +51,7 @@ pub(super) fn start(out: &Arc<Out>, interval: Duration) {
         let (out, driver, events) = (Arc::clone(out), driver.clone(), events.clone());
         let started = thread::Builder::new()
             .name(format!("gpu{index}"))
-            .spawn(move || device::watch(nvml, index, (&driver, &events), interval, &out));
+            .spawn(move || device::watch(nvml, index, (&driver, &events), reads, &out));
         if started.is_err() {
             super::leave();
         }

@@ -28,7 +28,6 @@ pub(super) const NVLINK_TX: u32 = 138;
 pub(super) const NVLINK_RX: u32 = 139;
 pub(super) const C2C_LINKS: u32 = 170;
 pub(super) const C2C_SPEED: u32 = 172;
-pub(super) const POWER_INSTANT: u32 = 186;
 pub(super) const PCIE_TX: u32 = 197;
 pub(super) const PCIE_RX: u32 = 198;
 

@@ -9,11 +9,14 @@ use nvml_wrapper::error::NvmlError;
 use nvml_wrapper::{Device, Nvml};
 
 use super::super::check;
-use super::fields::{self, ENERGY, PCIE_RX, PCIE_TX, POWER_INSTANT};
+use super::fields::{self, ENERGY, PCIE_RX, PCIE_TX};
 use super::gpm::{self, Gpm, Look, Wanted};
 use super::{driver, lists, raw};
 use crate::model::sample::GpuSample;
 use crate::model::{Gap, Reading};
+
+/// How often the energy is read where the power is a mean.
+const SELDOM: Duration = Duration::from_secs(30);
 
 /// The calls that may turn out not to be supported, and are then left alone for a while.
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +59,9 @@ pub(super) struct Asker {
     fields_refused: BTreeSet<u32>,
     gpm: Gpm,
     buffered: Buffered,
+    /// Whether the driver's power is a mean over a second, and when the energy was last read beside it.
+    power_is_mean: bool,
+    energy_at: Option<Instant>,
     /// The link to a Grace CPU: whether there is one.
     pub(super) c2c: bool,
     /// Fans of the card.
@@ -104,6 +110,10 @@ pub(super) struct Traffic {
 
 impl Asker {
     pub(super) fn new(nvml: &'static Nvml, device: Arc<Device<'static>>) -> Self {
+        let power_is_mean = device.cuda_compute_capability().is_ok_and(|of| {
+            // Since Ampere, but for its first chip (nvml.h on nvmlDeviceGetPowerUsage).
+            of.major > 8 || (of.major == 8 && of.minor > 0)
+        });
         Self {
             nvml,
             device,
@@ -111,6 +121,8 @@ impl Asker {
             fields_refused: BTreeSet::new(),
             gpm: Gpm::default(),
             buffered: Buffered::default(),
+            power_is_mean,
+            energy_at: None,
             c2c: false,
             fans: 0,
             others: Vec::new(),
@@ -178,7 +190,10 @@ impl Asker {
         let soon = traffic.gpm_soon || traffic.stands;
         let wanted = counters && traffic.gpm.is_none() && !soon;
         let nvlink = !nvlink_known && !soon;
-        traffic.counters = self.power_and_counts(row, wanted, nvlink);
+        self.power(row);
+        traffic.counters = self.counts(row, wanted, nvlink);
+        let nvml = self.nvml;
+        row.throttle_reasons = self.ask(Call::Reasons, |gpu| raw::clock_reasons(nvml, gpu));
         row.sm_clock_hertz =
             self.ask(Call::SmClock, |gpu| gpu.clock_info(Clock::SM)).and_then(check::clock);
         if in_use {
@@ -209,14 +224,21 @@ impl Asker {
         row.memory_used_bytes = old.and_then(|(total, used)| check::memory_used(used, total));
     }
 
-    /// Power, energy and what is counted beside them, and the byte counters where they are wanted.
-    fn power_and_counts(
-        &mut self,
-        row: &mut GpuSample,
-        counters: bool,
-        nvlink: bool,
-    ) -> Option<Counted> {
-        let mut ids = vec![ENERGY, POWER_INSTANT, fields::POWER_THROTTLE, fields::THERMAL_THROTTLE];
+    fn power(&mut self, row: &mut GpuSample) {
+        let milliwatts = self.ask(Call::Power, Device::power_usage);
+        let limit = row.power_limit_watts;
+        row.power_watts = milliwatts.and_then(|mw| check::power(f64::from(mw) / 1e3, limit));
+    }
+
+    /// Energy, times of throttling, and the byte counters where they are wanted.
+    fn counts(&mut self, row: &mut GpuSample, counters: bool, nvlink: bool) -> Option<Counted> {
+        let mut ids = vec![fields::POWER_THROTTLE, fields::THERMAL_THROTTLE];
+        // The dearest figure of all, and only needed for a mean that the power is not already.
+        let energy = !self.power_is_mean || self.energy_at.is_none_or(|at| at.elapsed() >= SELDOM);
+        if energy {
+            ids.push(ENERGY);
+            self.energy_at = Some(Instant::now());
+        }
         if counters {
             ids.extend([PCIE_TX, PCIE_RX]);
         }
@@ -224,15 +246,8 @@ impl Asker {
             ids.extend([fields::NVLINK_RX, fields::NVLINK_TX]);
         }
         let values = self.fields(&ids);
-        let milliwatts = match values.of(POWER_INSTANT) {
-            Reading::Not(Gap::Unsupported) => {
-                self.ask(Call::Power, Device::power_usage).map(u64::from)
-            }
-            other => other,
-        };
-        let limit = row.power_limit_watts;
-        row.power_watts = milliwatts.and_then(|mw| check::power(mw as f64 / 1e3, limit));
         let millijoules = match values.of(ENERGY) {
+            _ if !energy => Reading::Not(Gap::NotApplicable),
             Reading::Not(Gap::Unsupported) => {
                 self.ask(Call::Energy, Device::total_energy_consumption)
             }
@@ -359,6 +374,11 @@ impl Asker {
         self.buffered.seen = newest;
         // The first look gets what lies before it.
         if since > 0 {
+            // The driver's own figure is the newest sample alone, a fifth of a second of an H200.
+            if !ratios.is_empty() {
+                let mean = ratios.iter().sum::<f64>() / ratios.len() as f64;
+                row.utilization_ratio = Reading::Is(mean);
+            }
             self.buffered.samples += ratios.len() as u64;
             self.buffered.idle += ratios.iter().filter(|ratio| **ratio == 0.0).count() as u64;
             self.buffered.sum += ratios.iter().sum::<f64>();

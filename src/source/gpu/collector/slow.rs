@@ -19,11 +19,9 @@ impl Asker {
     /// Health, clocks, the link, and who holds memory. `in_use`: whether somebody may work on it; what
     /// tells how it is worked on is not asked of an unused card.
     pub(super) fn slow(&mut self, row: &mut GpuSample, in_use: bool) -> Reading<Vec<Held>> {
-        let nvml = self.nvml;
         row.temperature_celsius = self
             .ask(Call::Temperature, |gpu| gpu.temperature(TemperatureSensor::Gpu))
             .and_then(check::temperature);
-        row.throttle_reasons = self.ask(Call::Reasons, |gpu| raw::clock_reasons(nvml, gpu));
         row.memory_clock_hertz =
             self.ask(Call::MemoryClock, |gpu| gpu.clock_info(Clock::Memory)).and_then(check::clock);
         self.link_gen(row);

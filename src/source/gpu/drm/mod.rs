@@ -23,6 +23,7 @@ use super::wire::{self, Line, MOST_PROCS, PROTOCOL};
 use crate::model::inventory::GpuInfo;
 use crate::model::sample::{GpuSample, UsageSource};
 use crate::model::{Gap, GpuId, Reading};
+use crate::source::grid::Grid;
 use crate::source::root::Roots;
 pub(super) use card::present;
 use card::{Card, State, Trouble, Watched};
@@ -52,9 +53,9 @@ pub(super) fn roots(root: Option<PathBuf>) -> Roots {
 }
 
 /// Watches every card for ever. Returns only where there is none.
-pub(super) fn start(out: &Arc<Out>, interval: Duration) {
+pub(super) fn start(out: &Arc<Out>, reads: Grid) {
     let roots = roots(std::env::var_os(ROOT).map(PathBuf::from));
-    let census = Census::new(&roots.proc, interval);
+    let census = Census::new(&roots.proc, reads.interval());
     let first = card::first_index(&roots.sys);
     let mut known: Vec<Card> = Vec::new();
     let mut said = false;
@@ -78,7 +79,7 @@ pub(super) fn start(out: &Arc<Out>, interval: Duration) {
             let out = Arc::clone(out);
             let started = thread::Builder::new()
                 .name(format!("gpu{index}"))
-                .spawn(move || Reader::new(index, card, watched, interval).run(&out));
+                .spawn(move || Reader::new(index, card, watched, reads).run(&out));
             if started.is_err() {
                 super::collector::leave();
             }
@@ -92,16 +93,16 @@ struct Reader {
     index: u32,
     card: Card,
     watched: Box<dyn Watched>,
-    interval: Duration,
+    reads: Grid,
     info: Option<GpuInfo>,
     rare: Instant,
     slow: Instant,
 }
 
 impl Reader {
-    fn new(index: u32, card: Card, watched: Box<dyn Watched>, interval: Duration) -> Self {
+    fn new(index: u32, card: Card, watched: Box<dyn Watched>, reads: Grid) -> Self {
         let now = Instant::now();
-        Self { index, card, watched, interval, info: None, rare: now, slow: now }
+        Self { index, card, watched, reads, info: None, rare: now, slow: now }
     }
 
     fn run(&mut self, out: &Out) {
@@ -112,8 +113,8 @@ impl Reader {
             let begun = Instant::now();
             let row = self.look(begun, out);
             self.say(row, out);
-            let until = begun + self.interval;
-            let apart = (self.interval / LOOKS).max(CLOSEST);
+            let until = self.reads.next(Instant::now());
+            let apart = (self.reads.interval() / LOOKS).max(CLOSEST);
             loop {
                 let left = until.saturating_duration_since(Instant::now());
                 if left <= apart {
@@ -245,7 +246,7 @@ mod tests {
             driver: Driver::Amdgpu,
         };
         let watched = Box::new(Drowsy(status));
-        let mut reader = Reader::new(0, card, watched, Duration::from_secs(1));
+        let mut reader = Reader::new(0, card, watched, Grid::from_now(Duration::from_secs(1)));
         let out = Out::to(tempfile::tempfile().unwrap());
         assert_eq!(reader.look(Instant::now(), &out), Err(Trouble::asleep()));
     }

@@ -35,6 +35,8 @@ pub enum Part {
     Delivery,
     /// Prepares the batch itself, without workers.
     Inline,
+    /// Ends its workers: the epoch is over, and there is no batch to wait for.
+    Ending,
     /// The loader's own code cannot be seen into.
     Unknown,
 }

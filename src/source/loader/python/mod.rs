@@ -311,8 +311,7 @@ impl Interpreter {
         let inline = iterator.as_ref().is_some_and(|facts| facts.num_workers == 0);
         let part = match kind {
             LoaderKind::Torch if inline || story.fetches => Part::Inline,
-            // At the end of an epoch it waits for its workers to end.
-            LoaderKind::Torch if story.activity == Some(Activity::StoppingWorkers) => Part::Unknown,
+            LoaderKind::Torch if story.activity == Some(Activity::StoppingWorkers) => Part::Ending,
             LoaderKind::Torch => waits,
             // Whether what sleeps there sleeps for a batch is only known of the loaders above.
             LoaderKind::Grain if story.asleep => Part::QueueEmpty,

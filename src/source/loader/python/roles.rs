@@ -22,10 +22,13 @@ pub(super) enum Role {
     Validates,
 }
 
+/// The loader of torchdata that can be saved in the middle of an epoch.
+const STATEFUL: &str = "stateful_dataloader/stateful_dataloader.py";
+
 /// Functions by the end of their file's path. An empty name stands for every function of the file.
 const FUNCTIONS: &[(&str, &str, Role)] = &[
     ("torch/utils/data/dataloader.py", "__next__", Role::Next(LoaderKind::Torch)),
-    ("stateful_dataloader/stateful_dataloader.py", "__next__", Role::Next(LoaderKind::Torch)),
+    (STATEFUL, "__next__", Role::Next(LoaderKind::Torch)),
     ("tensorflow/python/data/ops/iterator_ops.py", "__next__", Role::Next(LoaderKind::TfData)),
     ("ffcv/loader/epoch_iterator.py", "__next__", Role::Next(LoaderKind::Ffcv)),
     ("data/_utils/fetch.py", "fetch", Role::Fetch),
@@ -39,6 +42,8 @@ const FUNCTIONS: &[(&str, &str, Role)] = &[
     ("torch/utils/data/dataloader.py", "_get_iterator", does(Activity::StartingWorkers)),
     ("torch/utils/data/dataloader.py", "_reset", does(Activity::StartingWorkers)),
     ("torch/utils/data/dataloader.py", "_shutdown_workers", does(Activity::StoppingWorkers)),
+    (STATEFUL, "_get_iterator", does(Activity::StartingWorkers)),
+    (STATEFUL, "_shutdown_workers", does(Activity::StoppingWorkers)),
     ("torch/nn/modules/module.py", "_call_impl", does(Activity::Forward)),
     ("torch/_tensor.py", "backward", does(Activity::Backward)),
     ("torch/autograd/__init__.py", "backward", does(Activity::Backward)),
