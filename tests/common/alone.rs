@@ -9,7 +9,7 @@ static BOX: RwLock<()> = RwLock::new(());
 /// How often a live process is looked at before a miss is a fault and not a disturbance.
 pub(crate) const TRIES: u32 = 3;
 
-/// For as long as it is held, so many trainings are looked at as a try may have beside it.
+/// The right to look at a training, for as long as it is held.
 #[expect(dead_code, reason = "they are held, not read")]
 pub(crate) enum Room {
     Shared(RwLockReadGuard<'static, ()>),
