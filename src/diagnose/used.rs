@@ -79,6 +79,8 @@ uses! {
     rx;
     /// The same in bytes a second.
     rx_bytes;
+    /// Share of the multiprocessors of that GPU which were active.
+    sm;
     /// Whether the link of a GPU that works is below what GPU and slot can do: 0 or 1.
     slow_link;
 }
@@ -222,6 +224,7 @@ impl UseTick {
             let Some(share) = rates.pcie_rx_ratio.ok().map(|share| share as f32) else { continue };
             if self.rx.is_none_or(|most| share > most) {
                 self.rx = Some(share);
+                self.sm = gpu.sm_active_ratio.ok().map(|active| active as f32);
                 self.rx_bytes = rates.pcie_rx_bytes_per_second.ok().map(|bytes| bytes as f32);
             }
             // A link slows down while its GPU idles.

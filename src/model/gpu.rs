@@ -32,7 +32,7 @@ section! {
     /// health) is not applicable to an instance.
     GpuSample, "gpus" {
         gpu: GpuId => Id, None, 0, "Index in the vendor's library, and behind NVIDIA's the place by PCI address; of a MIG instance, 128 + 16 × its card + its own index.";
-        utilization_ratio: Reading<f64> => Gauge, Ratio, 3, "Share of time in which at least one kernel ran: since the look before by the samples that the driver keeps, else in its last sampling period, of a fifth of a second to one (NVML utilization.gpu; of AMD the mean of gpu_busy_percent, the firmware's busy share of the moment, over the looks of a second). Says nothing about how much of the GPU it used.";
+        utilization_ratio: Reading<f64> => Gauge, Ratio, 3, "Share of time in which at least one kernel ran, or a copy: since the look before by the samples that the driver keeps, else in its last sampling period, of a fifth of a second to one (NVML utilization.gpu; of AMD the mean of gpu_busy_percent, the firmware's busy share of the moment, over the looks of a second). Says nothing about how much of the GPU it used.";
         memory_controller_ratio: Reading<f64> => Gauge, Ratio, 3, "Share of the last sampling period in which device memory was read or written (NVML utilization.memory; of AMD mem_busy_percent).";
         sm_active_ratio: Reading<f64> => Gauge, Ratio, 3, "Mean share of multiprocessors with at least one warp (GPM SM_UTIL).";
         sm_occupancy_ratio: Reading<f64> => Gauge, Ratio, 3, "Resident warps of the possible ones (GPM SM_OCCUPANCY).";

@@ -24,7 +24,8 @@ const DAY: u64 = 24 * HOUR;
 
 /// A box in training at second `seq`: eight GPUs at work that stall now and then, eight ranks and their
 /// 24 workers, eight processes that do little, four loaders, one busy disk of two. Values move as those
-/// of real boxes do: whole percents, hundredths of CPU seconds, pages, counts of looks.
+/// of real boxes do: whole percents, hundredths of CPU seconds, pages, counts of looks. What of a GPU does
+/// not move is what a real one says.
 pub(crate) fn busy(seq: u64) -> Sample {
     let dice = &mut Dice::new(seq + 1);
     let mut sample = golden::busy(seq.min(1));
@@ -35,6 +36,7 @@ pub(crate) fn busy(seq: u64) -> Sample {
     let stalled = seq % 90 < 12;
     host(&mut sample.host, seq, dice);
     for (at, gpu) in sample.gpus.iter_mut().enumerate() {
+        *gpu = GpuSample { gpu: gpu.gpu, ..real_gpu().clone() };
         busy_gpu(gpu, seq, at as u64, stalled, dice);
     }
     sample.procs.truncate(40);
@@ -72,6 +74,21 @@ fn names(all: &Arc<Inventory>, last: Pid) -> Arc<Inventory> {
     Arc::clone(names)
 }
 
+/// A row of a real card at work.
+fn real_gpu() -> &'static GpuSample {
+    static ROW: std::sync::OnceLock<GpuSample> = std::sync::OnceLock::new();
+    ROW.get_or_init(|| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/sessions/h200-training.mltop.jsonl.zst");
+        let (session, _) = SessionFile::open(&path).unwrap();
+        let working = |sample: Arc<Sample>| {
+            let gpu = sample.gpus.first()?;
+            gpu.utilization_ratio.ok().is_some_and(|busy| busy > 0.9).then(|| gpu.clone())
+        };
+        session.samples(0, u64::MAX).find_map(working).unwrap()
+    })
+}
+
 fn host(host: &mut HostSample, seq: u64, dice: &mut Dice) {
     let hundredths = |slope: u64, noise: u64| Is((seq * slope + noise) as f64 / 100.0);
     host.cpu_user_seconds_total = hundredths(2600, dice.below(200));
@@ -105,7 +122,18 @@ fn busy_gpu(gpu: &mut GpuSample, seq: u64, at: u64, stalled: bool, dice: &mut Di
     gpu.memory_reserved_bytes = Is(600 << 20);
     gpu.power_watts = Is((use_now * 65 + dice.below(200)) as f64 / 10.0);
     gpu.power_limit_watts = Is(700.0);
-    gpu.energy_joules_total = Is((seq * 5800 + dice.below(900)) as f64 / 10.0);
+    gpu.energy_joules_total = match seq % 30 {
+        0 => Is((seq * 5800 + dice.below(900)) as f64 / 10.0),
+        _ => Not(Gap::NotApplicable),
+    };
+    gpu.power_throttle_seconds_total = Is((seq * 700 + dice.below(300)) as f64 / 1e3);
+    gpu.utilization_samples_total = Is(seq * 5);
+    gpu.utilization_idle_samples_total = Is(seq / 9);
+    gpu.utilization_sum_total = Is((seq * 450 + dice.below(40)) as f64 / 100.0);
+    gpu.utilization_min_ratio = percent(use_now.saturating_sub(dice.below(9)));
+    gpu.utilization_max_ratio = percent((use_now + dice.below(9)).min(100));
+    gpu.driver_calls_total = Is(seq * 14 + dice.below(6));
+    gpu.driver_seconds_total = Is((seq * 40 + dice.below(20)) as f64 / 1e4);
     gpu.temperature_celsius = Is((55 + at % 4 + (seq / 20) % 3) as f64);
     gpu.sm_clock_hertz = Is((1980 - 15 * (dice.below(5) / 3)) * 1_000_000);
     gpu.sm_clock_max_hertz = Is(1_980_000_000);

@@ -11,7 +11,8 @@ pub(in crate::diagnose) static ABOUT: About = About {
     code: Rule::TransferBound.code(),
     area: Rule::TransferBound.area(),
     what: "Copies from host memory to the GPU take time in which the GPU does not compute.",
-    when: "Raised where the GPU idles {idle} of the time or more, the loop does not wait for data, and the \
+    when: "Raised where the GPU idles {idle} of the time or more (its multiprocessors half of it, where their \
+           activity is known: copies count as utilization), the loop does not wait for data, and the \
            PCIe link carries {link} of what it can towards the GPU or more; or {slow} or more while the \
            link runs below what GPU and slot can do, for 10 s over a window of 30 s; cleared below half of \
            the idle share or of the link's for 20 s.",
@@ -43,17 +44,26 @@ static SLOW: Threshold = Threshold {
     unit: "share",
     what: "The same of a link that runs below what GPU and slot can do.",
 };
+/// Of the multiprocessors' time, where it is known, at least this must be idle.
+const HALF: f64 = 0.50;
 /// Blocked for more than this, the loop waits for data and not for copies.
 const BLOCKED: f64 = 0.05;
 
 pub(super) fn look(view: &View<'_>) -> Option<Sight> {
     let facts = view.facts.as_ref()?;
-    let idle = 1.0 - facts.gpu?;
+    // Copies count as utilization: an H200 that does nothing else says 100 %. What is idle then are the
+    // multiprocessors, of which a loop that computes beside its copies leaves many alone, too.
+    let active = view.used.sm;
+    let idle = 1.0 - active.or(facts.gpu)?;
     // Without a true mean (GPM, byte counters) short bursts would be taken for the whole.
     let link = view.used.rx?;
     let slow = view.used.slow_link.is_some_and(|share| share >= 0.5);
-    let (least, wants) =
-        (view.of_settings(&IDLE), view.of_settings(if slow { &SLOW } else { &LINK }));
+    let least = view.of_settings(&IDLE).max(if active.is_some() { HALF } else { 0.0 });
+    let wants = view.of_settings(if slow { &SLOW } else { &LINK });
+    let (series, who) = match active {
+        Some(_) => ("gpus.sm_active_ratio", "its multiprocessors idle"),
+        None => ("gpus.utilization_ratio", "the GPU idles"),
+    };
     if idle < least / 2.0 || link < wants / 2.0 {
         return Some(Sight::Gone);
     }
@@ -76,19 +86,14 @@ pub(super) fn look(view: &View<'_>) -> Option<Sight> {
     });
     let carries = format!("{rate}{} of the PCIe link", words::percent(link));
     let mut evidence = vec![
-        line(
-            "gpus.utilization_ratio",
-            idle,
-            least,
-            format!("the GPU idles {} of the time", words::percent(idle)),
-        ),
+        line(series, idle, least, format!("{who} {} of the time", words::percent(idle))),
         line("gpus.pcie_rx_ratio", link, wants, format!("the copies take {carries}")),
     ];
     evidence.extend(bare);
     let said = Said {
         severity: words::severity(idle).unwrap_or(Severity::Info).min(Severity::High),
         title: format!(
-            "{} copies {what} to its GPU at {carries}{below}, while the GPU idles {} of the time",
+            "{} copies {what} to its GPU at {carries}{below}, while {who} {} of the time",
             view.name(),
             words::percent(idle)
         ),

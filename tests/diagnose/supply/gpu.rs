@@ -152,6 +152,24 @@ fn a_link_that_is_full_while_the_gpu_idles_is_transfer_bound() {
     assert!(finding.advice.contains("pin_memory=True"), "{}", finding.advice);
 }
 
+/// As an H200 says of a loop that copies two thirds of the time and waits for it.
+#[test]
+fn copies_that_count_as_utilization_are_told_from_work_by_the_multiprocessors() {
+    let copies = |active: f64| {
+        found(&mut fed(), 120, &mut |_, sample, frame| {
+            link(sample, frame, 0.65, PcieSource::Gpm, 4);
+            sample.gpus[0].utilization_ratio = Reading::Is(1.0);
+            sample.gpus[0].sm_active_ratio = Reading::Is(active);
+        })
+    };
+    let findings = copies(0.30);
+    assert_eq!(findings.len(), 1, "{findings:#?}");
+    assert_eq!(findings[0].rule, Rule::TransferBound);
+    assert!(findings[0].title.ends_with("while its multiprocessors idle 70 % of the time"));
+    // Copies beside the step take nothing from it.
+    assert!(copies(0.85).is_empty());
+}
+
 #[test]
 fn a_link_below_its_best_is_named_from_a_third_on() {
     let finding = only(&mut fed(), 120, &mut |_, sample, frame| {
