@@ -136,6 +136,15 @@ impl Stage {
         script.main = Some(main);
     }
 
+    /// All looks and searches that are due in so long.
+    fn rounds(&mut self, time: Duration) {
+        let end = self.now + time;
+        while self.now < end {
+            self.now = self.engine.due(self.now).max(self.now);
+            self.engine.round(self.now);
+        }
+    }
+
     /// So many looks, a tenth of a second apart.
     fn looks(&mut self, count: u32) {
         for _ in 0..count {
@@ -250,6 +259,24 @@ fn between_two_epochs_the_time_counts_and_so_does_the_wait_for_the_first_batch()
     let [(_, row)] = &*rows else { panic!("{rows:?}") };
     let counts = (row.samples_total, row.wait_samples_total, row.empty_samples_total);
     assert_eq!(counts, (Reading::Is(9), Reading::Is(2), Reading::Is(0)));
+}
+
+#[test]
+fn between_two_epochs_a_loop_that_waited_is_looked_at_as_often_as_before() {
+    let mut stage = Stage::new();
+    let waiting = Loop { inside: Inside::Of(1), ..Loop::default() };
+    stage.sees(1, "Train", (0, 5), waiting);
+    stage.rounds(Duration::from_secs(3));
+    {
+        let mut script = stage.script();
+        script.known.clear();
+        script.depths.clear();
+        (script.main, script.looks) = (Some(working(Activity::Other)), 0);
+    }
+    stage.rounds(Duration::from_secs(1));
+    // With its loader gone, five times as many as of a loop that does not wait.
+    let looks = stage.script().looks;
+    assert!((45..=55).contains(&looks), "{looks} looks");
 }
 
 #[test]

@@ -159,9 +159,10 @@ impl Trainer {
         self.current
     }
 
-    /// Whether it is looked at in every slot: in the period that runs, and in the next one.
+    /// Whether it is looked at in every slot: in the period that runs, and in the next one. Between two
+    /// epochs too: a slot that is passed over counts as what is seen at the end of it, which leans.
     pub(super) fn fast(&self) -> (bool, bool) {
-        let any = self.live().next().is_some();
+        let any = self.awake();
         (any && self.pace == Pace::Fast, any && self.next_pace == Pace::Fast)
     }
 
