@@ -374,8 +374,9 @@ impl Asker {
         self.buffered.seen = newest;
         // The first look gets what lies before it.
         if since > 0 {
-            // The driver's own figure is the newest sample alone, a fifth of a second of an H200.
-            if !ratios.is_empty() {
+            // The driver's own figure is the newest sample alone, a fifth of a second of an H200. Where it
+            // makes no sense, its samples are not trusted either.
+            if row.utilization_ratio.is() && !ratios.is_empty() {
                 let mean = ratios.iter().sum::<f64>() / ratios.len() as f64;
                 row.utilization_ratio = Reading::Is(mean);
             }
