@@ -34,6 +34,20 @@ impl Loss {
         if self.gpu.is_some() { f64::midpoint(self.low, self.high) } else { self.high }
     }
 
+    /// How much faster it could be, in words. Between bounds that lie apart the middle is no limit: a loop
+    /// on an H200 that waited while its last kernels still ran came out at the upper bound.
+    pub(super) fn faster(self) -> String {
+        let of = |lost: f64| 1.0 / (1.0 - lost.min(0.9));
+        let middle = format!("{:.1}× faster if fed", of(self.middle()));
+        if self.middle() > 0.9 {
+            format!("more than {middle}")
+        } else if self.gpu.is_some() && self.high - self.low >= 0.10 {
+            format!("about {middle} (between {:.1}× and {:.1}×)", of(self.low), of(self.high))
+        } else {
+            format!("up to {middle}")
+        }
+    }
+
     /// The severity of a loss.
     pub(super) fn severity(self, steps: f64, bound: Bound) -> Option<Severity> {
         // The highest needs enough steps and a measurement, as opposed to an upper bound.

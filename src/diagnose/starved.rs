@@ -476,24 +476,15 @@ fn measured(trainer: &Trainer, worst: &Judged, limit: f64) -> Vec<Evidence> {
 
 /// 1 / (1 − loss), from the middle, with its range where the bounds differ.
 fn gain(trainer: &Trainer, loss: Loss) -> String {
-    let faster = |lost: f64| 1.0 / (1.0 - lost.min(0.9));
-    let over = if loss.middle() > 0.9 { "more than " } else { "" };
-    let middle = format!("{over}{:.1}× faster if fed", faster(loss.middle()));
-    // Between bounds that lie apart the middle is no limit: a loop on an H200 that waited while its
-    // last kernels still ran came out at the upper bound.
-    if loss.gpu.is_some() && loss.high - loss.low >= 0.10 {
-        let (low, high) = (faster(loss.low), faster(loss.high));
-        return format!("about {middle} (between {low:.1}× and {high:.1}×)");
-    }
-    let middle = format!("up to {middle}");
+    let faster = loss.faster();
     match loss.gpu {
-        Some(_) => middle,
+        Some(_) => faster,
         None if !trainer.box_has_gpu => {
-            format!("{middle} (no GPU was seen: the loop's wait alone)")
+            format!("{faster} (no GPU was seen: the loop's wait alone)")
         }
         None if trainer.gpus.is_empty() => {
-            format!("{middle} (which GPU it uses is not known: the loop's wait alone)")
+            format!("{faster} (which GPU it uses is not known: the loop's wait alone)")
         }
-        None => format!("{middle} (how busy its GPU is cannot be read: the loop's wait alone)"),
+        None => format!("{faster} (how busy its GPU is cannot be read: the loop's wait alone)"),
     }
 }

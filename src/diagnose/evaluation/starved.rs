@@ -186,10 +186,7 @@ fn said(
         ),
         evidence: evidence(scene.settings, trainer, facts, blocked),
         advice: advice(trainer, facts, blocked),
-        gain: format!(
-            "evaluation up to {:.1}× faster if fed",
-            1.0 / (1.0 - loss.middle().min(0.9))
-        ),
+        gain: format!("evaluation {}", loss.faster()),
         lost,
         ..Said::of(Rule::EvalStarved)
     }

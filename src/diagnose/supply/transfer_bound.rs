@@ -60,9 +60,9 @@ pub(super) fn look(view: &View<'_>) -> Option<Sight> {
     let slow = view.used.slow_link.is_some_and(|share| share >= 0.5);
     let least = view.of_settings(&IDLE).max(if active.is_some() { HALF } else { 0.0 });
     let wants = view.of_settings(if slow { &SLOW } else { &LINK });
-    let (series, who) = match active {
-        Some(_) => ("gpus.sm_active_ratio", "its multiprocessors idle"),
-        None => ("gpus.utilization_ratio", "the GPU idles"),
+    let (series, who, when) = match active {
+        Some(_) => ("gpus.sm_active_ratio", "its multiprocessors idle", "of their time"),
+        None => ("gpus.utilization_ratio", "the GPU idles", "of the time"),
     };
     if idle < least / 2.0 || link < wants / 2.0 {
         return Some(Sight::Gone);
@@ -86,14 +86,14 @@ pub(super) fn look(view: &View<'_>) -> Option<Sight> {
     });
     let carries = format!("{rate}{} of the PCIe link", words::percent(link));
     let mut evidence = vec![
-        line(series, idle, least, format!("{who} {} of the time", words::percent(idle))),
+        line(series, idle, least, format!("{who} {} {when}", words::percent(idle))),
         line("gpus.pcie_rx_ratio", link, wants, format!("the copies take {carries}")),
     ];
     evidence.extend(bare);
     let said = Said {
         severity: words::severity(idle).unwrap_or(Severity::Info).min(Severity::High),
         title: format!(
-            "{} copies {what} to its GPU at {carries}{below}, while {who} {} of the time",
+            "{} copies {what} to its GPU at {carries}{below}, while {who} {} {when}",
             view.name(),
             words::percent(idle)
         ),

@@ -165,7 +165,7 @@ fn copies_that_count_as_utilization_are_told_from_work_by_the_multiprocessors() 
     let findings = copies(0.30);
     assert_eq!(findings.len(), 1, "{findings:#?}");
     assert_eq!(findings[0].rule, Rule::TransferBound);
-    assert!(findings[0].title.ends_with("while its multiprocessors idle 70 % of the time"));
+    assert!(findings[0].title.ends_with("while its multiprocessors idle 70 % of their time"));
     // Copies beside the step take nothing from it.
     assert!(copies(0.85).is_empty());
 }

@@ -21,8 +21,8 @@ use crate::source::grid::Grid;
 
 /// How often what changes within seconds is read.
 const SLOW: Duration = Duration::from_secs(3);
-/// How often identity and limits are read.
-const RARE: Duration = Duration::from_secs(30);
+/// How often identity and limits are read, and the energy where the power is a mean.
+pub(super) const RARE: Duration = Duration::from_secs(30);
 /// How often a GPU that is gone is looked for.
 const RETRY: Duration = Duration::from_secs(10);
 /// Closest spacing of PCIe counts that are passed on.

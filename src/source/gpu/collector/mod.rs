@@ -60,7 +60,8 @@ use crate::source::grid::Grid;
 /// Shortest interval between two rows of a GPU: faster polling stalls the driver for the training.
 const SHORTEST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_mins(1);
-/// How long before a tick its row is read: longer than reading sixteen cards took where it was measured.
+/// How long before a tick its row is read. A card was read in milliseconds where that was measured; a row
+/// that takes longer than this is shown at the tick after, with its age.
 const LEAD: Duration = Duration::from_millis(150);
 
 /// Runs a collector until its standard input ends. `args` are the words after the hidden verb: the

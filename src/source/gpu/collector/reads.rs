@@ -9,14 +9,12 @@ use nvml_wrapper::error::NvmlError;
 use nvml_wrapper::{Device, Nvml};
 
 use super::super::check;
+use super::device::RARE;
 use super::fields::{self, ENERGY, PCIE_RX, PCIE_TX};
 use super::gpm::{self, Gpm, Look, Wanted};
 use super::{driver, lists, raw};
 use crate::model::sample::GpuSample;
 use crate::model::{Gap, Reading};
-
-/// How often the energy is read where the power is a mean.
-const SELDOM: Duration = Duration::from_secs(30);
 
 /// The calls that may turn out not to be supported, and are then left alone for a while.
 #[derive(Clone, Copy, Debug)]
@@ -234,7 +232,7 @@ impl Asker {
     fn counts(&mut self, row: &mut GpuSample, counters: bool, nvlink: bool) -> Option<Counted> {
         let mut ids = vec![fields::POWER_THROTTLE, fields::THERMAL_THROTTLE];
         // The dearest figure of all, and only needed for a mean that the power is not already.
-        let energy = !self.power_is_mean || self.energy_at.is_none_or(|at| at.elapsed() >= SELDOM);
+        let energy = !self.power_is_mean || self.energy_at.is_none_or(|at| at.elapsed() >= RARE);
         if energy {
             ids.push(ENERGY);
             self.energy_at = Some(Instant::now());
