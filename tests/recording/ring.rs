@@ -25,7 +25,7 @@ fn limits(max_bytes: u64) -> Limits {
 struct Fed {
     writer: Writer,
     before: Option<Arc<Sample>>,
-    samples: Vec<Sample>,
+    samples: Vec<Arc<Sample>>,
     start: Stamp,
     boot: &'static str,
     seq: u64,
@@ -52,7 +52,7 @@ impl Fed {
     }
 
     fn tick(&mut self, events: Vec<Event>) {
-        let mut sample = self.samples[self.seq as usize % 40].clone();
+        let mut sample = Sample::clone(&self.samples[self.seq as usize % 40]);
         let names = Arc::make_mut(&mut sample.inventory);
         Arc::make_mut(&mut names.host).boot_id = self.boot.into();
         sample.seq = self.seq;
