@@ -90,18 +90,19 @@ impl State {
         }
         let span = if press == Press::Stretch { self.span } else { self.span.take() };
         match (press, spot) {
+            (Press::Click | Press::Drag, Spot::Moment(at_ms)) => self.point_in_time(at_ms),
             (Press::Grasp, Spot::Moment(at_ms)) => self.stretch(at_ms, at_ms),
             (Press::Stretch, Spot::Moment(at_ms)) => {
                 span.map_or_else(Vec::new, |(from_ms, _)| self.stretch(from_ms, at_ms))
             }
             (Press::Release, _) => {
                 if let Some((from_ms, to_ms)) = span {
-                    self.show_span(from_ms.min(to_ms), from_ms.max(to_ms));
+                    self.show_span(from_ms, to_ms);
                 }
                 Vec::new()
             }
-            (Press::Grasp | Press::Stretch, _) => Vec::new(),
-            (Press::Click, Spot::Ground | Spot::Over) => Vec::new(),
+            (Press::Click, Spot::Ground | Spot::Over)
+            | (Press::Drag | Press::Grasp | Press::Stretch, _) => Vec::new(),
             (Press::Click, Spot::Key(action)) => self.act(action),
             (Press::Click, Spot::Beside) => self.act(Action::Back),
             (Press::Click, Spot::Verdict) => self.open_verdict(),
@@ -109,9 +110,7 @@ impl State {
                 self.sort_by(order);
                 Vec::new()
             }
-            (Press::Click | Press::Drag, Spot::Moment(at_ms)) => self.point_in_time(at_ms),
             (Press::Click, row) => self.choose(row),
-            (Press::Drag, _) => Vec::new(),
             (Press::WheelUp, Spot::Moment(_)) => self.act(Action::ZoomIn),
             (Press::WheelDown, Spot::Moment(_)) => self.act(Action::ZoomOut),
             (Press::WheelLeft, _) => self.act(Action::ScrubLeft),
@@ -139,9 +138,10 @@ impl State {
         self.point_in_time(to_ms)
     }
 
-    /// Takes the time axis on which a span is largest, and puts the span into its middle.
-    fn show_span(&mut self, from_ms: u64, to_ms: u64) {
-        let (length, reach) = (to_ms - from_ms, self.reach());
+    /// Takes the time axis on which the span between two moments is largest, and puts it into the middle.
+    fn show_span(&mut self, one_ms: u64, other_ms: u64) {
+        let (length, to_ms) = (one_ms.abs_diff(other_ms), one_ms.max(other_ms));
+        let reach = self.reach();
         let Transport::Paused { at_ms, .. } = self.transport else { return };
         if length == 0 {
             return;
