@@ -29,6 +29,8 @@
 //! H200 in use (driver 580.159.04) 4 ms of each second. The dearest there are the buffered samples (1.8 ms),
 //! the times of thermal throttling (0.9), the shares of processes (1.9, every 3 s); it was 13 ms with the
 //! energy (3.2 to 14) each second.
+//! The samples stay at every second all the same: a second's utilization is their mean, where the driver's
+//! own figure is the newest of them alone, and a loop that waits is held against that second.
 
 mod asleep;
 mod device;
