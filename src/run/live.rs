@@ -1,4 +1,5 @@
-//! The live loop: keys, samples and signals in; a frame at most thirty times a second out.
+//! The live loop: keys, samples and signals in; a frame at most thirty times a second out, and as many
+//! answers to keys.
 
 mod cost;
 mod fallen;
@@ -38,7 +39,8 @@ use super::pipeline::Drawn;
 use super::pointer;
 use super::replay::{Begin, Reel};
 
-/// Between two frames. Keys are answered at once when the last frame is older than that.
+/// Between two frames, but for a key: it is answered at once where the last answer is older than that,
+/// however new the frame of the last tick is.
 const FRAME: Duration = Duration::from_millis(33);
 /// In a file at once, between two looks for a key.
 const SLICE: Duration = Duration::from_millis(15);
@@ -120,6 +122,8 @@ struct Live<'a> {
     /// Whether more samples may come.
     comes: bool,
     painted: Instant,
+    /// When a key, or the pointer, was last answered at once.
+    answered: Instant,
     dirty: bool,
     /// Whether something that is plotted is still to be read from a file.
     reads: bool,
@@ -161,6 +165,7 @@ impl<'a> Live<'a> {
             lost: Vec::new(),
             comes: true,
             painted: Instant::now(),
+            answered: Instant::now(),
             dirty: true,
             reads: false,
         };
@@ -186,6 +191,7 @@ impl<'a> Live<'a> {
             // A replay stands still while the user does; what is live comes all the same.
             let stands = self.state.is_replay() && self.state.transport.cursor().is_some();
             let plays = !stands || self.reel.is_on_its_way();
+            let mut pressed = false;
             let effects = tokio::select! {
                 biased;
                 _ = terminate.recv() => return Ok(()),
@@ -198,10 +204,11 @@ impl<'a> Live<'a> {
                     Vec::new()
                 }
                 fallen = ear.next() => self.lose(fallen.judge()?),
-                event = events.next() => match event {
-                    Some(event) => self.event(&event?),
-                    None => return Ok(()),
-                },
+                event = events.next() => {
+                    let Some(event) = event else { return Ok(()) };
+                    pressed = true;
+                    self.event(&event?)
+                }
                 coming = self.reel.next(), if plays && self.comes => if let Some(coming) = coming {
                     self.come(coming)
                 } else {
@@ -233,9 +240,7 @@ impl<'a> Live<'a> {
             }
             self.go_to_wanted()?;
             self.read_past();
-            if self.dirty && self.painted.elapsed() >= FRAME {
-                self.paint()?;
-            }
+            self.paint_in_time(pressed)?;
         }
     }
 
@@ -403,6 +408,18 @@ impl<'a> Live<'a> {
         if self.dirty {
             self.reads = !self.reel.read_past(&self.state, &self.drawn.history, SLICE);
         }
+    }
+
+    /// Paints what changed where it is time for it. `pressed`: a key was.
+    fn paint_in_time(&mut self, pressed: bool) -> io::Result<()> {
+        let answers = pressed && self.answered.elapsed() >= FRAME;
+        if !self.dirty || !(answers || self.painted.elapsed() >= FRAME) {
+            return Ok(());
+        }
+        if answers {
+            self.answered = Instant::now();
+        }
+        self.paint()
     }
 
     fn paint(&mut self) -> io::Result<()> {

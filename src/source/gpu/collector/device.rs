@@ -171,7 +171,7 @@ impl Gpu {
         let known = self.info.take();
         let mut info =
             known.clone().unwrap_or_else(|| self.asker.identity(self.index, library, &self.row));
-        info.modes = self.asker.modes();
+        info.modes = self.asker.modes(&info.modes);
         let before = std::mem::take(&mut self.slices);
         let numbers: Vec<GpuId> = before.iter().map(|slice| slice.id).collect();
         if info.modes.mig == Some(true) {
