@@ -2,6 +2,7 @@
 //! answers to keys.
 
 mod cost;
+mod fallen;
 mod process;
 mod travel;
 
@@ -30,7 +31,7 @@ use crate::term::{Counted, Taken};
 use crate::ui::{Painter, Styles};
 use crate::view::{self, Screen};
 
-use super::keeping::Keeping;
+use super::keeping::{BY_USER, Keeping};
 use super::keys;
 use super::looks::Looks;
 use super::notify::Notifier;
@@ -74,14 +75,17 @@ pub(super) fn watch(setup: Setup, samples: Receiver<Arc<Sample>>) -> Result<(), 
 
 /// Shows the live screen until the user leaves it.
 pub(super) fn show(mut setup: Setup, reel: Reel, begin: Begin) -> Result<(), Error> {
-    let taken = Taken::take(setup.looks.mouse())?;
+    let (tell, mut ear) = fallen::Ear::new();
+    let taken = Taken::take(setup.looks.mouse(), tell)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut told = Vec::new();
     let result = runtime.block_on(async {
         let ends = setup.ends.take();
         let mut live = Live::new(setup, &taken, reel, begin)?;
-        let result = live.run(ends).await;
-        told = live.keeping.leave();
+        let result = live.run(ends, &mut ear).await;
+        told = live.lost;
+        let reason = result.as_ref().err().map(ToString::to_string);
+        told.extend(live.keeping.leave(reason.as_deref().unwrap_or(BY_USER)));
         result
     });
     drop(taken);
@@ -113,6 +117,8 @@ struct Live<'a> {
     state: State,
     /// What was painted last: what a pointer points at.
     screen: Screen,
+    /// Threads of mltop that failed, and what is gone with them.
+    lost: Vec<String>,
     /// Whether more samples may come.
     comes: bool,
     painted: Instant,
@@ -156,6 +162,7 @@ impl<'a> Live<'a> {
             meter: cost::Meter::new(written),
             state,
             screen: Screen::default(),
+            lost: Vec::new(),
             comes: true,
             painted: Instant::now(),
             answered: Instant::now(),
@@ -166,7 +173,11 @@ impl<'a> Live<'a> {
         Ok(this)
     }
 
-    async fn run(&mut self, mut ends: Option<oneshot::Receiver<String>>) -> Result<(), Error> {
+    async fn run(
+        &mut self,
+        mut ends: Option<oneshot::Receiver<String>>,
+        ear: &mut fallen::Ear,
+    ) -> Result<(), Error> {
         let mut events = EventStream::new();
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
@@ -192,6 +203,7 @@ impl<'a> Live<'a> {
                     self.come_back()?;
                     Vec::new()
                 }
+                fallen = ear.next() => self.lose(fallen.judge()?),
                 event = events.next() => {
                     let Some(event) = event else { return Ok(()) };
                     pressed = true;
@@ -271,6 +283,12 @@ impl<'a> Live<'a> {
             self.reel.span().map_or(frame.sample.stamp.mono_ms, |(from, _)| from.mono_ms);
         let tick = self.drawn.pipeline.tick(frame, oldest_ms);
         self.update(Msg::Tick(tick))
+    }
+
+    /// Goes on without a part of mltop, which is said now and after the end.
+    fn lose(&mut self, what: String) -> Vec<Effect> {
+        self.lost.push(what.clone());
+        self.update(Msg::Notice(what))
     }
 
     const fn end_words(&self) -> &'static str {

@@ -4,6 +4,7 @@ use nvml_wrapper::Device;
 use nvml_wrapper::enum_wrappers::device::{Clock, ComputeMode, GpuVirtualizationMode};
 
 use super::super::check;
+use super::driver::Library;
 use super::fields;
 use super::raw;
 use super::reads::{Asker, Call};
@@ -113,12 +114,13 @@ impl Asker {
     }
 
     /// Who the GPU is; what can change of it is read anew by [`Self::modes`].
-    pub(super) fn identity(&mut self, index: u32, driver: &str, row: &GpuSample) -> GpuInfo {
+    pub(super) fn identity(&mut self, index: u32, library: &Library, row: &GpuSample) -> GpuInfo {
         GpuInfo {
             gpu: GpuId(index),
             uuid: self.ask(Call::Other, Device::uuid).ok().unwrap_or_default().into(),
             name: self.ask(Call::Other, Device::name).ok().unwrap_or_default().into(),
-            driver: driver.into(),
+            driver: library.driver.clone(),
+            simulated: library.simulated,
             pci: self
                 .ask(Call::Other, Device::pci_info)
                 .map(|pci| pci.bus_id)
