@@ -83,6 +83,14 @@ pub enum Error {
         /// A shell's exit code for that: 127 not found, 126 found and not to be run.
         code: u8,
     },
+    /// A part of mltop that it cannot do without: a bug of its own.
+    #[error("mltop's thread '{name}' failed, which is a bug in mltop: {why}")]
+    Thread {
+        /// The thread's name.
+        name: String,
+        /// Its last words, and where it said them.
+        why: String,
+    },
     /// The terminal or a pipe failed.
     #[error("{0}")]
     Io(#[from] std::io::Error),
@@ -92,7 +100,11 @@ impl Error {
     /// 2 for usage and input, 1 for what failed on the way.
     pub const fn exit_code(&self) -> u8 {
         match self {
-            Self::Io(_) | Self::Write { .. } | Self::Demo(_) | Self::Record(_) => 1,
+            Self::Io(_)
+            | Self::Write { .. }
+            | Self::Demo(_)
+            | Self::Record(_)
+            | Self::Thread { .. } => 1,
             Self::Command { code, .. } => *code,
             _ => 2,
         }

@@ -1,8 +1,10 @@
 //! The terminal: taken over on start, given back on every way out.
 
 use std::io::{self, IsTerminal, Write};
+use std::panic::PanicHookInfo;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
 
 use crossterm::{cursor, execute, style, terminal};
 
@@ -21,11 +23,19 @@ pub struct Taken {
 }
 
 impl Taken {
-    /// Takes the terminal over, with its mouse or without. A panic gives it back before its message is
-    /// printed.
-    pub fn take(mouse: bool) -> io::Result<Self> {
+    /// Takes the terminal over, with its mouse or without. A panic of this thread gives it back before
+    /// its message is printed. One of another is told to `elsewhere` and not printed: the screen, which
+    /// this thread goes on painting, would be torn by it.
+    pub fn take(
+        mouse: bool,
+        elsewhere: impl Fn(&PanicHookInfo<'_>) + Send + Sync + 'static,
+    ) -> io::Result<Self> {
         let earlier = std::panic::take_hook();
+        let own = thread::current().id();
         std::panic::set_hook(Box::new(move |panic| {
+            if thread::current().id() != own && TAKEN.load(Ordering::SeqCst) {
+                return elsewhere(panic);
+            }
             give_back();
             earlier(panic);
         }));

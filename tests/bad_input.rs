@@ -11,6 +11,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
 use std::time::Instant;
 
 use mltop::model::inventory::HostInfo;
@@ -83,7 +84,8 @@ fn recording(folder: &Path, ticks: u64) -> PathBuf {
     let mut lines = String::new();
     encoder.head(&mut lines);
     for seq in 0..ticks {
-        encoder.tick(&Sample { seq, stamp: stamp(seq), ..Sample::default() }, None, &mut lines);
+        let sample = Sample { seq, stamp: stamp(seq), ..Sample::default() };
+        encoder.tick(&Arc::new(sample), None, &mut lines);
     }
     let path = folder.join("stream.jsonl");
     fs::write(&path, lines).unwrap();

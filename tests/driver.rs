@@ -2,12 +2,16 @@
 //! against the stand-in, side by side with others.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should stop")]
 
+#[path = "driver/answers.rs"]
+mod answers;
 #[path = "driver/cards.rs"]
 mod cards;
 #[path = "driver/header.rs"]
 mod header;
 #[path = "driver/polling.rs"]
 mod polling;
+#[path = "common/pty.rs"]
+mod pty;
 #[path = "driver/readers.rs"]
 mod readers;
 #[path = "common/scene.rs"]
@@ -18,8 +22,6 @@ mod soak;
 mod standin;
 #[path = "driver/table.rs"]
 mod table;
-#[path = "common/tmux.rs"]
-mod tmux;
 #[path = "driver/troubles.rs"]
 mod troubles;
 #[path = "driver/whole.rs"]

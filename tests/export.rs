@@ -152,6 +152,27 @@ fn counters_have_the_shape_that_perfetto_takes_and_the_numbers_of_the_session() 
     assert_eq!((&mark["name"], &mark["s"]), (&"new \"disk\", <b>".into(), &"g".into()));
 }
 
+/// A screen of the end of a session as text.
+fn drawn(file: &Path, screen: &str) -> String {
+    let drawn = file.with_file_name(format!("{screen}.txt"));
+    let mut render = Command::new(env!("CARGO_BIN_EXE_mltop"));
+    render.arg("render").arg(file).args(["--size", "100x30", "--screen", screen, "-o"]);
+    assert!(render.arg(&drawn).status().unwrap().success());
+    fs::read_to_string(&drawn).unwrap()
+}
+
+#[test]
+fn a_text_shades_the_map_of_the_gpus_that_a_picture_colours() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = drawn(&made(folder.path()), "2");
+    for gpu in ["│0", "│1"] {
+        let row = text.lines().find(|row| row.starts_with(gpu)).unwrap();
+        // A measured cell has ink; the last ones are of a GPU that is busy.
+        let map: String = row.chars().take_while(|char| *char != ' ').collect();
+        assert!(map.contains("██") && map.contains("▒▒"), "{gpu}: {map}\n{text}");
+    }
+}
+
 #[test]
 fn a_terminal_recording_has_markers_and_plays_to_the_screen_that_render_draws() {
     let folder = tempfile::tempdir().unwrap();
@@ -177,17 +198,19 @@ fn a_terminal_recording_has_markers_and_plays_to_the_screen_that_render_draws() 
     let Some(terminal) = Tmux::start(100, 30) else { return };
     let played = folder.path().join("ink");
     fs::write(&played, ink).unwrap();
-    let drawn = folder.path().join("last.txt");
-    let mut render = Command::new(env!("CARGO_BIN_EXE_mltop"));
-    render.arg("render").arg(&file).args(["--size", "100x30", "-o"]).arg(&drawn);
-    assert!(render.status().unwrap().success());
-    let drawn = fs::read_to_string(&drawn).unwrap();
+    let drawn = drawn(&file, "1");
     // As the program itself has the terminal: a line feed goes down and not to the left.
     terminal.line(&format!("clear; stty raw; cat {}; sleep 60", played.display()));
     terminal.wait_until("the last screen", 30, |screen| {
-        let rows =
-            |text: &str| text.lines().map(str::trim_end).map(str::to_owned).collect::<Vec<_>>();
-        rows(screen) == rows(&drawn)
+        // A text shades where the terminal has a colour.
+        let inked = |text: &str| {
+            text.replace(['░', '▒'], " ")
+                .lines()
+                .map(str::trim_end)
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        };
+        inked(screen) == inked(&drawn)
     });
 }
 

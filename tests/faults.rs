@@ -175,6 +175,8 @@ fn on_screen_a_lost_gpu_is_named_and_the_other_goes_on() {
     let scene = Scene::new(&standin::build("full"), &script);
     let Some(session) = Session::open(scene, 120, 36) else { return };
     session.names_and_leaves_out("GPU 1: fell off the bus");
+    // The driver was given by hand, and says that it is none.
+    session.terminal.wait_for("SIMULATED GPU", 20);
     session.goes_on("a GPU lost");
     session.scene.wait_until_gone();
 }

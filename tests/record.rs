@@ -51,7 +51,7 @@ fn event(id: u64) -> Event {
 }
 
 /// A whole session as text.
-fn text(samples: &[Sample]) -> String {
+fn text(samples: &[Arc<Sample>]) -> String {
     let mut out = String::new();
     let mut encoder = Encoder::new(info("s1"));
     encoder.head(&mut out);
@@ -91,7 +91,7 @@ fn an_event_with_words_of_a_later_version_is_kept_and_is_no_damage() {
     let mut out = String::new();
     let mut encoder = Encoder::new(info("s1"));
     encoder.head(&mut out);
-    encoder.tick(&Sample::default(), None, &mut out);
+    encoder.tick(&Arc::default(), None, &mut out);
     let of_now = Event { severity: Some(Severity::High), rule: Some("STARVED".into()), ..event(1) };
     encoder.event(&of_now, &mut out);
     let later = changed(&out, "event", |line| {
@@ -107,6 +107,24 @@ fn an_event_with_words_of_a_later_version_is_kept_and_is_no_damage() {
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_tick_is_written_the_same_whatever_stood_before_it(seed in any::<u64>()) {
+        let mut samples = session(seed, 5);
+        let dice = &mut Dice::new(seed);
+        for at in 1..samples.len() {
+            let (earlier, later) = samples.split_at_mut(at);
+            arbitrary::linger(Arc::make_mut(&mut later[0]), &earlier[at - 1], dice);
+        }
+        let mut behind = Encoder::new(info("s"));
+        for sample in &samples {
+            let mut lines = [String::new(), String::new()];
+            behind.tick(sample, None, &mut lines[0]);
+            Encoder::new(info("s")).tick(sample, None, &mut lines[1]);
+            let [behind, alone] = lines.each_ref().map(|text| text.lines().last());
+            prop_assert_eq!(behind, alone);
+        }
+    }
 
     #[test]
     fn a_sample_is_read_as_it_was_written_with_the_reason_for_every_gap(sample in any_sample()) {
@@ -357,7 +375,7 @@ fn samples_of_one_group_share_their_names() {
     let names = Arc::new(arbitrary::inventory(&mut Dice::new(3)));
     let mut dice = Dice::new(59);
     let samples: Vec<_> =
-        (0..5).map(|seq| arbitrary::sample_with(&mut dice, seq, &names)).collect();
+        (0..5).map(|seq| Arc::new(arbitrary::sample_with(&mut dice, seq, &names))).collect();
     let read: Vec<_> = loaded(text(&samples).as_bytes()).unwrap().samples().collect();
     assert!(read.windows(2).all(|pair| Arc::ptr_eq(&pair[0].inventory, &pair[1].inventory)));
 }
@@ -410,7 +428,7 @@ fn the_first_version_of_the_format_is_read_for_ever() {
 #[test]
 #[ignore = "a measurement, not a check"]
 fn what_a_tick_costs() {
-    let ticks: Vec<Sample> = (0..1800).map(golden::busy).collect();
+    let ticks: Vec<_> = (0..1800).map(golden::busy).map(Arc::new).collect();
     let (mut encoder, mut out) = (Encoder::new(info("s")), String::new());
     let start = Instant::now();
     let mut bytes = 0;

@@ -132,7 +132,7 @@ fn a_short_session_has_no_holes_in_its_overview_but_those_it_has() {
         let gpu = GpuSample { utilization_ratio: Reading::Is(0.5), ..GpuSample::default() };
         Sample { seq, stamp, gpus: vec![gpu], ..Sample::default() }
     });
-    let made = Made::with(ticks.collect(), 1000);
+    let made = Made::with(ticks.map(Arc::new).collect(), 1000);
     let (session, _) = SessionFile::open(&made.path).unwrap();
     let (first, last) = session.span();
     let parts = session.overview(&[Series::GpuUtil], first.mono_ms, last.mono_ms, 240);

@@ -17,7 +17,6 @@ use std::process::Command;
 use std::sync::Arc;
 
 use frames::{Dress, World};
-use mltop::model::Sample;
 use mltop::model::inventory::{HostInfo, ProcInfo};
 use mltop::record::{Encoder, SessionInfo, read};
 
@@ -122,7 +121,7 @@ fn made_up(name: &str, gpus: u32, dress: Dress) -> String {
     encoder.head(&mut text);
     let mut last_ms = 0;
     for tick in 0..=100 {
-        let sample = Sample::clone(&world.frame(tick).sample);
+        let sample = Arc::clone(&world.frame(tick).sample);
         last_ms = sample.stamp.unix_ms;
         encoder.tick(&sample, None, &mut text);
     }
@@ -172,7 +171,7 @@ fn pack_a_recording() {
         let kept = &inventory.procs;
         sample.procs.retain(|row| kept.contains_key(&row.pid));
         last_ms = sample.stamp.unix_ms;
-        encoder.tick(&sample, None, &mut text);
+        encoder.tick(&Arc::new(sample), None, &mut text);
     }
     encoder.end(last_ms, "the time asked for is over", &mut text);
     let packed = zstd::encode_all(text.as_bytes(), 15).unwrap();

@@ -302,8 +302,8 @@ fn a_server_that_is_found_is_judged_the_same_live_and_from_its_recording() {
         Encoder::new(SessionInfo::new("s", HostInfo::default(), 1000, samples[0].stamp));
     let mut lines = String::new();
     encoder.head(&mut lines);
-    for sample in &samples {
-        encoder.tick(sample, None, &mut lines);
+    for sample in samples {
+        encoder.tick(&Arc::new(sample), None, &mut lines);
     }
     let session = read_session("test", lines.as_bytes()).unwrap();
     let replayed: Vec<Sample> = session.samples().map(|sample| (*sample).clone()).collect();

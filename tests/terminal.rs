@@ -160,7 +160,7 @@ fn a_stop_from_outside_gives_the_terminal_back_for_as_long_as_it_lasts() {
 #[test]
 #[ignore = "panics, in the terminal of another test"]
 fn panics_with_the_terminal_taken() {
-    let _taken = mltop::term::Taken::take(true).unwrap();
+    let _taken = mltop::term::Taken::take(true, |_| ()).unwrap();
     panic!("the end of the world");
 }
 
@@ -172,6 +172,77 @@ fn a_panic_gives_the_terminal_back_and_can_be_read() {
     terminal.line(&format!("RUST_BACKTRACE=0 {} {arguments}; stty -a", own.display()));
     let screen = terminal.wait_for("opost", 30);
     assert!(screen.contains("the end of the world"), "{screen}");
+    terminal.line("clear");
+    terminal.wait_for_clean_shell();
+}
+
+/// Not a test of its own: the live screen beside a thread of this name, which fails when it is to.
+#[test]
+#[ignore = "fails, in the terminal of another test"]
+fn shows_the_screen_until_a_thread_fails() {
+    let fail = std::env::var("FAIL").unwrap();
+    let begun = std::time::Instant::now();
+    let fails = move || {
+        while !std::path::Path::new("now").exists() && begun.elapsed().as_secs() < 120 {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        panic!("made to fail");
+    };
+    std::thread::Builder::new().name(fail).spawn(fails).unwrap();
+    let arguments = ["mltop", "--no-servers"];
+    let code = match mltop::run::run(clap::Parser::parse_from(arguments)) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("mltop: {error}");
+            error.exit_code()
+        }
+    };
+    std::process::exit(i32::from(code));
+}
+
+/// The live screen in a folder of its own, beside a thread of this name.
+fn beside_a_thread(name: &str) -> Option<(Tmux, tempfile::TempDir)> {
+    let terminal = Tmux::start(160, 40)?;
+    let folder = tempfile::tempdir().unwrap();
+    let own = std::env::current_exe().unwrap();
+    let arguments = "--ignored --exact shows_the_screen_until_a_thread_fails --nocapture";
+    terminal.line(&format!("cd {}; clear", folder.path().display()));
+    terminal.open(&format!("FAIL={name} {} {arguments}; echo code-$?", own.display()));
+    Some((terminal, folder))
+}
+
+#[test]
+fn a_thread_that_the_screen_cannot_do_without_ends_it_with_the_recording_closed() {
+    let Some((terminal, folder)) = beside_a_thread("sampler") else { return };
+    terminal.keys(&["R"]);
+    terminal.wait_until("a recorded second", 30, |screen| {
+        screen.contains("REC ") && !screen.contains("REC 00:00:00")
+    });
+    std::fs::write(folder.path().join("now"), "").unwrap();
+    let screen = terminal.wait_for("code-1", 30);
+    assert!(
+        screen.contains("thread 'sampler' failed, which is a bug in mltop: made to"),
+        "{screen}"
+    );
+    assert!(screen.contains("tests/terminal.rs:") && screen.contains("recorded "), "{screen}");
+    assert!(!screen.contains("GPU util"), "nothing was painted over the shell:\n{screen}");
+    let files = std::fs::read_dir(folder.path()).unwrap().flatten().map(|file| file.path());
+    let recorded: Vec<_> = files.filter(|file| !file.ends_with("now")).collect();
+    let verified = Command::new(MLTOP).arg("verify").args(&recorded).output().unwrap();
+    assert!(recorded.len() == 1 && verified.status.success(), "{verified:?}");
+    terminal.line("clear");
+    terminal.wait_for_clean_shell();
+}
+
+#[test]
+fn a_thread_that_the_screen_can_do_without_is_missed_on_it_and_told_at_the_end() {
+    let Some((terminal, folder)) = beside_a_thread("servers") else { return };
+    std::fs::write(folder.path().join("now"), "").unwrap();
+    let screen = terminal.wait_for("mltop's thread 'servers' failed (made to fail, at", 30);
+    assert!(screen.contains("GPU util") && terminal.on_alternate_screen(), "{screen}");
+    terminal.keys(&["q"]);
+    let screen = terminal.wait_for("code-0", 30);
+    assert!(screen.contains("inference servers are read no more"), "{screen}");
     terminal.line("clear");
     terminal.wait_for_clean_shell();
 }

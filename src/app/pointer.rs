@@ -1,6 +1,7 @@
 //! The pointer: what a place on the screen stands for, and what a click, a drag and the wheel do there.
 //! There is nothing that only the pointer can do.
 
+use crate::fmt;
 use crate::model::{GpuId, LoaderId, Pid};
 
 use super::action::Action;
@@ -8,15 +9,17 @@ use super::loaders::{Picked, loader_rows};
 use super::procs::Order;
 use super::rows::rows;
 use super::state::{ScreenKind, State};
+use super::transport::Transport;
 use super::update::Effect;
 
 /// Rows that one notch of the wheel goes through a long list or a text.
 const NOTCH: isize = 3;
 
 /// What the pointer does, as the help tells it.
-pub const HELP: [(&str, &str); 5] = [
+pub const HELP: [(&str, &str); 6] = [
     ("click", "a key or a screen in the last row, the verdict, a row (again: opens it), a heading"),
     ("click, drag", "cursor to that moment of a lane"),
+    ("right or Ctrl-drag", "along a lane: the time axis shows the span between"),
     ("wheel", "over a lane a shorter or longer time axis; else through the list or the text"),
     ("Shift-wheel", "cursor back or forward in time"),
     ("Shift-drag", "select text as ever; mltop --no-mouse leaves the mouse to the terminal"),
@@ -61,6 +64,12 @@ pub enum Press {
     Click,
     /// It moves while that is down.
     Drag,
+    /// Its second button goes down.
+    Grasp,
+    /// It moves while that is down.
+    Stretch,
+    /// A button comes up.
+    Release,
     /// One notch away from the user.
     WheelUp,
     /// One notch towards the user.
@@ -79,7 +88,19 @@ impl State {
         if self.prompt.is_some() || self.asks_whether().is_some() {
             return Vec::new();
         }
+        let span = if press == Press::Stretch { self.span } else { self.span.take() };
         match (press, spot) {
+            (Press::Grasp, Spot::Moment(at_ms)) => self.stretch(at_ms, at_ms),
+            (Press::Stretch, Spot::Moment(at_ms)) => {
+                span.map_or_else(Vec::new, |(from_ms, _)| self.stretch(from_ms, at_ms))
+            }
+            (Press::Release, _) => {
+                if let Some((from_ms, to_ms)) = span {
+                    self.show_span(from_ms.min(to_ms), from_ms.max(to_ms));
+                }
+                Vec::new()
+            }
+            (Press::Grasp | Press::Stretch, _) => Vec::new(),
             (Press::Click, Spot::Ground | Spot::Over) => Vec::new(),
             (Press::Click, Spot::Key(action)) => self.act(action),
             (Press::Click, Spot::Beside) => self.act(Action::Back),
@@ -104,6 +125,32 @@ impl State {
     fn point_in_time(&mut self, at_ms: u64) -> Vec<Effect> {
         self.focused = None;
         self.seek(at_ms)
+    }
+
+    /// Takes a span from one moment to another, where the cursor goes.
+    fn stretch(&mut self, from_ms: u64, to_ms: u64) -> Vec<Effect> {
+        self.span = Some((from_ms, to_ms));
+        if from_ms != to_ms {
+            let clock = |at_ms| fmt::clock(self.unix_ms(at_ms), self.utc_offset_seconds);
+            let (first, last) = (from_ms.min(to_ms), from_ms.max(to_ms));
+            let seconds = fmt::ago((last - first).div_ceil(1000));
+            self.say(format!("{seconds}, {} to {}: let go to see it", clock(first), clock(last)));
+        }
+        self.point_in_time(to_ms)
+    }
+
+    /// Takes the time axis on which a span is largest, and puts the span into its middle.
+    fn show_span(&mut self, from_ms: u64, to_ms: u64) {
+        let (length, reach) = (to_ms - from_ms, self.reach());
+        let Transport::Paused { at_ms, .. } = self.transport else { return };
+        if length == 0 {
+            return;
+        }
+        self.message = None;
+        self.zoom_to(length);
+        let beside = self.zoom_ms().saturating_sub(length) / 2;
+        let end_ms = to_ms.saturating_add(beside).min(reach.newest_ms.max(to_ms));
+        self.transport = Transport::Paused { end_ms, at_ms };
     }
 
     /// Chooses a row; where it is the chosen one already, opens it.

@@ -228,6 +228,8 @@ pub struct State {
     pub whole: Option<Arc<Whole>>,
     /// Live, or frozen at a moment.
     pub transport: Transport,
+    /// The span of time that the pointer is about to take, from where it began.
+    pub span: Option<(u64, u64)>,
     /// Which of [`ZOOMS`] the time axis has, counted from [`DEFAULT_ZOOM`] so that the default is 0.
     pub zoom_step: i8,
     /// The row of the table that the user chose; `None` leaves the choice to the verdict.

@@ -126,6 +126,10 @@ pub trait Section: Default + Clone {
     fn get(&self, index: usize) -> Cell<'_>;
     /// Sets column `index`. False where the value cannot stand there.
     fn set(&mut self, index: usize, cell: Cell<'_>) -> bool;
+    /// Appends the values of column `index`, row by row; nothing past the last column.
+    fn column<'a>(rows: &'a [Self], index: usize, into: &mut Vec<Cell<'a>>);
+    /// Clears the flag of each column that has another value in `other`.
+    fn compare(&self, other: &Self, same: &mut [bool]);
 }
 
 /// Rounds the numbers of a row to the digits that are kept in a file, so that what is shown now and
@@ -190,6 +194,33 @@ macro_rules! section {
                 )*
                 let _ = at;
                 false
+            }
+
+            fn column<'a>(
+                rows: &'a [Self],
+                index: usize,
+                into: &mut Vec<$crate::model::metric::Cell<'a>>,
+            ) {
+                let mut at = 0;
+                $(
+                    if index == at {
+                        let cell = |row: &'a Self| $crate::model::metric::Column::to_cell(&row.$field);
+                        into.extend(rows.iter().map(cell));
+                        return;
+                    }
+                    at += 1;
+                )*
+                let _ = at;
+            }
+
+            fn compare(&self, other: &Self, same: &mut [bool]) {
+                let mut flags = same.iter_mut();
+                $(
+                    if let Some(same) = flags.next() {
+                        *same &= self.$field == other.$field;
+                    }
+                )*
+                let _ = flags;
             }
         }
     };

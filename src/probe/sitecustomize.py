@@ -10,7 +10,8 @@ The file `$MLTOP_DIR/PID.loaders` is a page of native 64-bit words, written by i
 
     header   "mltopdl1", pid, start (clock ticks since boot), slots used, iterators without a slot
     slot n   at 512 * (n + 1), n from 0 to 14:
-             sequence (odd while the slot is written), enter_ns (0 outside of `__next__`), leave_ns,
+             sequence (odd while the slot is written), enter_ns (0 outside of `__next__`, and while that
+             stops the workers of an epoch that is over), leave_ns,
              batches, wait_ns, ready, stash, loader (from 1), iterators, batches before this iterator,
              workers, prefetch_factor, batch_size, flags (1 pinned, 2 persistent, 4 the iterator
              ended), native id of the thread, bytes of the name, the name (the dataset's class) in
@@ -60,7 +61,7 @@ class Finder(object):
             def exec_module(module):
                 execute(module)
                 try:
-                    patch(module._BaseDataLoaderIter)
+                    patch(module)
                 except Exception:
                     pass
 
@@ -233,13 +234,15 @@ def begin(iterator):
     return state
 
 
-def finish(iterator, state, waited, left, ended):
-    """A step that gave no batch."""
+def finish(iterator, state, left, ended):
+    """A step that gives no batch: the end of its wait, or of what came after it."""
     try:
         words = state.words
-        state.wait += waited
+        entered = words[1]
         words[0] = state.seq + 1
-        words[1], words[2], words[4] = 0, left, state.wait
+        if entered:
+            state.wait += left - entered
+            words[1], words[2], words[4] = 0, left, state.wait
         if ended:
             # The next epoch of an iterator that lives on begins anew, in the same slot.
             words[5], words[6], words[13] = UNKNOWN, UNKNOWN, words[13] | ENDED
@@ -255,12 +258,14 @@ def forked():
     page = None
 
 
-def patch(base):
+def patch(module):
     """Puts a `__next__` that counts around that of the iterators."""
     import struct
     import time
 
-    following = base.__next__
+    base = module._BaseDataLoaderIter
+    several = module._MultiProcessingDataLoaderIter
+    following, stopping = base.__next__, several._shutdown_workers
     now = time.monotonic_ns
     # In native order each word is one store: a reader never sees half of one.
     write = struct.Struct("@7Q").pack_into
@@ -282,7 +287,7 @@ def patch(base):
             batch = following(self)
         except BaseException as error:
             left = now()
-            finish(self, state, left - entered, left, isinstance(error, StopIteration))
+            finish(self, state, left, isinstance(error, StopIteration))
             raise
         left = now()
         try:
@@ -301,7 +306,19 @@ def patch(base):
                 raise
         return batch
 
+    def _shutdown_workers(self):
+        # In `__next__` that is the end of an epoch: all its batches came, and nothing is waited for.
+        try:
+            state = self._mltop
+            if state.generation == generation and state.words is not None and state.words[1]:
+                finish(self, state, now(), False)
+        except Exception:
+            if sys.exc_info()[2].tb_next is not None:
+                raise
+        return stopping(self)
+
     base.__next__ = __next__
+    several._shutdown_workers = _shutdown_workers
 
 
 def install():
@@ -311,7 +328,7 @@ def install():
     if module is None:
         sys.meta_path.insert(0, Finder)
     else:
-        patch(module._BaseDataLoaderIter)
+        patch(module)
 
 
 def make_way():

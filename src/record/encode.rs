@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::model::inventory::ProcInfo;
 use crate::model::{Event, Frame, Inventory, Sample};
 
-use super::columns::{Reasons, push_one, push_rows};
+use super::columns::{Sections, Written};
 use super::head::{SessionInfo, push_head};
 use super::key::{Change, push_body, push_names, push_proc, same_but_procs};
 use super::line::{MAX_ROWS, push_key, seal, weight};
@@ -21,14 +21,15 @@ pub struct Encoder {
     /// What the lines so far have named, within the group.
     named: Option<Arc<Inventory>>,
     group_start_ms: u64,
-    reasons: Reasons,
+    /// The tick before.
+    before: Option<Written>,
     skipped: u64,
 }
 
 impl Encoder {
     /// An encoder for this session; its first tick begins a group.
     pub fn new(session: SessionInfo) -> Self {
-        Self { session, named: None, group_start_ms: 0, reasons: Reasons::default(), skipped: 0 }
+        Self { session, named: None, group_start_ms: 0, before: None, skipped: 0 }
     }
 
     /// Begins a group with the next tick, before its ten seconds are over.
@@ -50,7 +51,7 @@ impl Encoder {
 
     /// Appends a tick, before it whatever names it needs. With `derived`, also what follows from it
     /// and the tick before, which readers of ours do not need and scripts like to have.
-    pub fn tick(&mut self, sample: &Sample, derived: Option<&Frame>, out: &mut String) {
+    pub fn tick(&mut self, sample: &Arc<Sample>, derived: Option<&Frame>, out: &mut String) {
         self.names(sample, out);
         if rows(sample) > MAX_ROWS {
             self.skipped += 1;
@@ -65,24 +66,12 @@ impl Encoder {
         push_u64(out, sample.stamp.mono_ms);
         out.push_str(",\"dur_us\":");
         push_u64(out, sample.dur_us);
-        let reasons = &mut self.reasons;
-        reasons.clear();
-        push_one(out, reasons, &sample.host);
-        push_rows(out, reasons, &sample.cgroups);
-        push_rows(out, reasons, &sample.disks);
-        push_rows(out, reasons, &sample.nets);
-        push_rows(out, reasons, &sample.gpus);
-        push_rows(out, reasons, &sample.gpu_procs);
-        push_rows(out, reasons, &sample.procs);
-        push_rows(out, reasons, &sample.loaders);
-        push_rows(out, reasons, &sample.workers);
-        push_rows(out, reasons, &sample.servers);
-        push_rows(out, reasons, &sample.latencies);
-        push_rows(out, reasons, &sample.cpus);
-        push_rows(out, reasons, &sample.own);
-        reasons.flush(out);
+        let before = self.before.take();
+        let mut sections = Sections::new(out, start, before.as_ref());
+        push_sample(&mut sections, sample, before.as_ref().map(Written::sample));
+        self.before = sections.keep(sample);
         if let Some(frame) = derived {
-            push_derived(out, reasons, frame);
+            push_derived(out, frame);
         }
         self.seal(out, start);
     }
@@ -204,23 +193,42 @@ pub(super) fn rows(sample: &Sample) -> usize {
         + weigh(&sample.own)
 }
 
-fn push_derived(out: &mut String, reasons: &mut Reasons, frame: &Frame) {
+fn push_sample(out: &mut Sections<'_>, now: &Sample, before: Option<&Sample>) {
+    out.one(&now.host, before.map(|before| &before.host));
+    out.rows(&now.cgroups, before.map(|before| &*before.cgroups));
+    out.rows(&now.disks, before.map(|before| &*before.disks));
+    out.rows(&now.nets, before.map(|before| &*before.nets));
+    out.rows(&now.gpus, before.map(|before| &*before.gpus));
+    out.rows(&now.gpu_procs, before.map(|before| &*before.gpu_procs));
+    out.rows(&now.procs, before.map(|before| &*before.procs));
+    out.rows(&now.loaders, before.map(|before| &*before.loaders));
+    out.rows(&now.workers, before.map(|before| &*before.workers));
+    out.rows(&now.servers, before.map(|before| &*before.servers));
+    out.rows(&now.latencies, before.map(|before| &*before.latencies));
+    out.rows(&now.cpus, before.map(|before| &*before.cpus));
+    out.rows(&now.own, before.map(|before| &*before.own));
+    out.gaps();
+}
+
+fn push_derived(out: &mut String, frame: &Frame) {
     push_key(out, "derived");
     out.push_str("{\"span_seconds\":");
     match frame.span_seconds {
         Some(span) if span.is_finite() => push_f64(out, span, 3),
         _ => out.push_str("null"),
     }
-    push_one(out, reasons, &frame.host);
-    push_rows(out, reasons, &frame.cgroups);
-    push_rows(out, reasons, &frame.disks);
-    push_rows(out, reasons, &frame.nets);
-    push_rows(out, reasons, &frame.gpus);
-    push_rows(out, reasons, &frame.procs);
-    push_rows(out, reasons, &frame.loaders);
-    push_rows(out, reasons, &frame.workers);
-    push_rows(out, reasons, &frame.cpus);
-    push_rows(out, reasons, &frame.own);
-    reasons.flush(out);
+    let start = out.len();
+    let mut sections = Sections::new(out, start, None);
+    sections.one(&frame.host, None);
+    sections.rows(&frame.cgroups, None);
+    sections.rows(&frame.disks, None);
+    sections.rows(&frame.nets, None);
+    sections.rows(&frame.gpus, None);
+    sections.rows(&frame.procs, None);
+    sections.rows(&frame.loaders, None);
+    sections.rows(&frame.workers, None);
+    sections.rows(&frame.cpus, None);
+    sections.rows(&frame.own, None);
+    sections.gaps();
     out.push('}');
 }

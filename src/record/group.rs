@@ -183,7 +183,7 @@ impl std::fmt::Debug for Groups {
 
 impl Groups {
     /// Takes in a tick. True where a group was completed by it.
-    pub(super) fn push(&mut self, sample: &Sample) -> bool {
+    pub(super) fn push(&mut self, sample: &Arc<Sample>) -> bool {
         let complete = self.is_complete(sample);
         if complete {
             self.close();
@@ -362,12 +362,12 @@ mod tests {
         for seq in 0..ticks {
             let procs = (0..procs).map(|pid| ProcSample { pid: Pid(pid), ..ProcSample::default() });
             let (unix_ms, mono_ms) = (1_760_000_000_000, 50_000 + seq * apart_ms);
-            groups.push(&Sample {
+            groups.push(&Arc::new(Sample {
                 seq,
                 stamp: Stamp { unix_ms, mono_ms },
                 procs: procs.collect(),
                 ..Sample::default()
-            });
+            }));
             longest = longest.max(groups.open.text_len());
         }
         (groups, longest)

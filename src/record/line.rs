@@ -126,11 +126,16 @@ pub(super) fn objects(line: &[u8]) -> Result<usize, Damage> {
     if count > MAX_OBJECTS { Err(Damage::TooManyRows) } else { Ok(count) }
 }
 
-/// Writes `,"name":` or, as the first member of an object, `"name":`.
-pub(super) fn push_key(out: &mut String, name: &str) {
+/// Writes what stands before a member of an object: a comma, save before the first.
+pub(super) fn push_comma(out: &mut String) {
     if out.as_bytes().last() != Some(&b'{') {
         out.push(',');
     }
+}
+
+/// Writes `,"name":` or, as the first member of an object, `"name":`.
+pub(super) fn push_key(out: &mut String, name: &str) {
+    push_comma(out);
     out.push('"');
     out.push_str(name);
     out.push_str("\":");

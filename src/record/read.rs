@@ -412,7 +412,7 @@ impl<'a> Loading<'a> {
         Ok(())
     }
 
-    fn sample(&mut self, sample: &Sample) -> Result<(), ReadError> {
+    fn sample(&mut self, sample: &Arc<Sample>) -> Result<(), ReadError> {
         // Rates are differences: a tick out of its order would make false ones.
         if self
             .last

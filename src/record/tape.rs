@@ -28,7 +28,7 @@ impl Tape {
     }
 
     /// Takes in a tick, later than all before it.
-    pub fn push(&mut self, sample: &Sample) {
+    pub fn push(&mut self, sample: &Arc<Sample>) {
         self.groups.push(sample);
         let horizon = u64::try_from(self.horizon.as_millis()).unwrap_or(u64::MAX);
         let now = sample.stamp.mono_ms;

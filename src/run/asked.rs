@@ -231,7 +231,7 @@ mod tests {
             inventory: Arc::new(inventory),
             ..Sample::default()
         };
-        encoder.tick(&sample, None, &mut lines);
+        encoder.tick(&Arc::new(sample), None, &mut lines);
         lines
     }
 
@@ -247,7 +247,8 @@ mod tests {
         let mut lines = String::new();
         let mut encoder = Encoder::new(SessionInfo::default());
         encoder.head(&mut lines);
-        encoder.tick(&Sample { inventory, ..Sample::default() }, None, &mut lines);
+        let sample = Sample { inventory, ..Sample::default() };
+        encoder.tick(&Arc::new(sample), None, &mut lines);
         lines.into_bytes()
     }
 

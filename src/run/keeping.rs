@@ -18,6 +18,8 @@ use super::stream::session;
 
 /// Marks that are remembered beside the tape.
 const MARKS: usize = 1000;
+/// Why a recording ended that nothing else has ended.
+pub(super) const BY_USER: &str = "stopped by the user";
 /// So long the screen waits for a disk; what takes longer is looked at again at the next tick.
 const PATIENCE: Duration = Duration::from_millis(100);
 
@@ -88,7 +90,7 @@ impl Keeping {
             return vec![Msg::Notice("the disk has not answered yet".to_owned())];
         }
         if let Some(recorder) = self.recorder.take() {
-            let ending = beside(move || ended(recorder));
+            let ending = beside(move || ended(recorder, BY_USER));
             let line = ending.recv_timeout(PATIENCE).unwrap_or_else(|_| {
                 self.ending = Some(ending);
                 "the recording ends".to_owned()
@@ -166,9 +168,9 @@ impl Keeping {
         Msg::Notice(format!("saving the last {minutes:.0} min to {shown}"))
     }
 
-    /// Ends the recording, and waits for what is under way. What to tell of it.
-    pub(super) fn leave(self) -> Vec<String> {
-        let recorded = self.recorder.map(ended);
+    /// Ends the recording for this reason, and waits for what is under way. What to tell of it.
+    pub(super) fn leave(self, reason: &str) -> Vec<String> {
+        let recorded = self.recorder.map(|recorder| ended(recorder, reason));
         let under_way = [self.ending, self.saving].into_iter().flatten();
         let told = under_way.filter_map(|one| one.recv_timeout(Duration::from_secs(5)).ok());
         recorded.into_iter().chain(told).collect()
@@ -176,9 +178,9 @@ impl Keeping {
 }
 
 /// Ends a recording. What to tell of it.
-fn ended(recorder: Recorder) -> String {
+fn ended(recorder: Recorder, reason: &str) -> String {
     let path = recorder.path().display().to_string();
-    match recorder.end("stopped by the user") {
+    match recorder.end(reason) {
         Ok(progress) => {
             let size = fmt::size(progress.bytes as f64);
             format!("recorded {} ticks to {path}, {}", progress.ticks, size.trim())

@@ -1,6 +1,8 @@
-//! The live loop: keys, samples and signals in; a frame at most thirty times a second out.
+//! The live loop: keys, samples and signals in; a frame at most thirty times a second out, and as many
+//! answers to keys.
 
 mod cost;
+mod fallen;
 mod process;
 mod travel;
 
@@ -29,7 +31,7 @@ use crate::term::{Counted, Taken};
 use crate::ui::{Painter, Styles};
 use crate::view::{self, Screen};
 
-use super::keeping::Keeping;
+use super::keeping::{BY_USER, Keeping};
 use super::keys;
 use super::looks::Looks;
 use super::notify::Notifier;
@@ -37,7 +39,8 @@ use super::pipeline::Drawn;
 use super::pointer;
 use super::replay::{Begin, Reel};
 
-/// Between two frames. Keys are answered at once when the last frame is older than that.
+/// Between two frames, but for a key: it is answered at once where the last answer is older than that,
+/// however new the frame of the last tick is.
 const FRAME: Duration = Duration::from_millis(33);
 /// In a file at once, between two looks for a key.
 const SLICE: Duration = Duration::from_millis(15);
@@ -72,14 +75,17 @@ pub(super) fn watch(setup: Setup, samples: Receiver<Arc<Sample>>) -> Result<(), 
 
 /// Shows the live screen until the user leaves it.
 pub(super) fn show(mut setup: Setup, reel: Reel, begin: Begin) -> Result<(), Error> {
-    let taken = Taken::take(setup.looks.mouse())?;
+    let (tell, mut ear) = fallen::Ear::new();
+    let taken = Taken::take(setup.looks.mouse(), tell)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut told = Vec::new();
     let result = runtime.block_on(async {
         let ends = setup.ends.take();
         let mut live = Live::new(setup, &taken, reel, begin)?;
-        let result = live.run(ends).await;
-        told = live.keeping.leave();
+        let result = live.run(ends, &mut ear).await;
+        told = live.lost;
+        let reason = result.as_ref().err().map(ToString::to_string);
+        told.extend(live.keeping.leave(reason.as_deref().unwrap_or(BY_USER)));
         result
     });
     drop(taken);
@@ -111,9 +117,13 @@ struct Live<'a> {
     state: State,
     /// What was painted last: what a pointer points at.
     screen: Screen,
+    /// Threads of mltop that failed, and what is gone with them.
+    lost: Vec<String>,
     /// Whether more samples may come.
     comes: bool,
     painted: Instant,
+    /// When a key, or the pointer, was last answered at once.
+    answered: Instant,
     dirty: bool,
     /// Whether something that is plotted is still to be read from a file.
     reads: bool,
@@ -152,8 +162,10 @@ impl<'a> Live<'a> {
             meter: cost::Meter::new(written),
             state,
             screen: Screen::default(),
+            lost: Vec::new(),
             comes: true,
             painted: Instant::now(),
+            answered: Instant::now(),
             dirty: true,
             reads: false,
         };
@@ -161,7 +173,11 @@ impl<'a> Live<'a> {
         Ok(this)
     }
 
-    async fn run(&mut self, mut ends: Option<oneshot::Receiver<String>>) -> Result<(), Error> {
+    async fn run(
+        &mut self,
+        mut ends: Option<oneshot::Receiver<String>>,
+        ear: &mut fallen::Ear,
+    ) -> Result<(), Error> {
         let mut events = EventStream::new();
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
@@ -175,6 +191,7 @@ impl<'a> Live<'a> {
             // A replay stands still while the user does; what is live comes all the same.
             let stands = self.state.is_replay() && self.state.transport.cursor().is_some();
             let plays = !stands || self.reel.is_on_its_way();
+            let mut pressed = false;
             let effects = tokio::select! {
                 biased;
                 _ = terminate.recv() => return Ok(()),
@@ -186,10 +203,12 @@ impl<'a> Live<'a> {
                     self.come_back()?;
                     Vec::new()
                 }
-                event = events.next() => match event {
-                    Some(event) => self.event(&event?),
-                    None => return Ok(()),
-                },
+                fallen = ear.next() => self.lose(fallen.judge()?),
+                event = events.next() => {
+                    let Some(event) = event else { return Ok(()) };
+                    pressed = true;
+                    self.event(&event?)
+                }
                 coming = self.reel.next(), if plays && self.comes => if let Some(coming) = coming {
                     self.come(coming)
                 } else {
@@ -221,9 +240,7 @@ impl<'a> Live<'a> {
             }
             self.go_to_wanted()?;
             self.read_past();
-            if self.dirty && self.painted.elapsed() >= FRAME {
-                self.paint()?;
-            }
+            self.paint_in_time(pressed)?;
         }
     }
 
@@ -266,6 +283,12 @@ impl<'a> Live<'a> {
             self.reel.span().map_or(frame.sample.stamp.mono_ms, |(from, _)| from.mono_ms);
         let tick = self.drawn.pipeline.tick(frame, oldest_ms);
         self.update(Msg::Tick(tick))
+    }
+
+    /// Goes on without a part of mltop, which is said now and after the end.
+    fn lose(&mut self, what: String) -> Vec<Effect> {
+        self.lost.push(what.clone());
+        self.update(Msg::Notice(what))
     }
 
     const fn end_words(&self) -> &'static str {
@@ -385,6 +408,18 @@ impl<'a> Live<'a> {
         if self.dirty {
             self.reads = !self.reel.read_past(&self.state, &self.drawn.history, SLICE);
         }
+    }
+
+    /// Paints what changed where it is time for it. `pressed`: a key was.
+    fn paint_in_time(&mut self, pressed: bool) -> io::Result<()> {
+        let answers = pressed && self.answered.elapsed() >= FRAME;
+        if !self.dirty || !(answers || self.painted.elapsed() >= FRAME) {
+            return Ok(());
+        }
+        if answers {
+            self.answered = Instant::now();
+        }
+        self.paint()
     }
 
     fn paint(&mut self) -> io::Result<()> {

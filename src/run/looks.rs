@@ -41,6 +41,11 @@ impl Looks {
         Self::new(look, Depth::True, Glyphs::Unicode, false)
     }
 
+    /// For a text, in which what only a colour tells is lost.
+    pub(super) fn of_text(look: &cli::Look) -> Result<Self, Error> {
+        Self::new(look, Depth::None, Glyphs::Unicode, false)
+    }
+
     fn new(look: &cli::Look, depth: Depth, glyphs: Glyphs, light: bool) -> Result<Self, Error> {
         let themes: Vec<Theme> = Theme::names()
             .map(Theme::builtin)

@@ -40,10 +40,11 @@ pub(super) fn render(render: &cli::Render, look: &cli::Look, base: &Settings) ->
         let (frame, _) = drawn.push(sample);
         state.update(Msg::Tick(drawn.pipeline.tick(frame, first.mono_ms)));
     }
-    let styles = Looks::of_picture(look)?.styles();
     let screen = view::build(&state, &drawn.history, width, height);
-    let picture = ui::picture(&screen, &styles);
-    let text =
-        if kind == Some("svg") { export::svg(&picture, "mltop") } else { export::text(&picture) };
+    let painted = |looks: Looks| ui::picture(&screen, &looks.styles());
+    let text = match kind {
+        Some("svg") => export::svg(&painted(Looks::of_picture(look)?), "mltop"),
+        _ => export::text(&painted(Looks::of_text(look)?)),
+    };
     put(Some(&render.output), text.as_bytes())
 }

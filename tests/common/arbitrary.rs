@@ -253,7 +253,7 @@ pub(crate) fn sample(seed: u64) -> Sample {
 
 /// A session a tick a second, whose processes come, change and go, and whose other names change
 /// now and then.
-pub(crate) fn session(seed: u64, ticks: u64) -> Vec<Sample> {
+pub(crate) fn session(seed: u64, ticks: u64) -> Vec<Arc<Sample>> {
     let dice = &mut Dice::new(seed);
     let mut names = Arc::new(inventory(dice));
     (0..ticks)
@@ -267,14 +267,42 @@ pub(crate) fn session(seed: u64, ticks: u64) -> Vec<Sample> {
             } else if dice.once_in(7) {
                 names = Arc::new(inventory(dice));
             }
-            sample_with(dice, seq, &names)
+            Arc::new(sample_with(dice, seq, &names))
         })
         .collect()
 }
 
+/// Gives some columns of a sample the values that they had in the one before.
+pub(crate) fn linger(sample: &mut Sample, before: &Sample, dice: &mut Dice) {
+    fn section<S: Section>(rows: &mut Vec<S>, before: &[S], dice: &mut Dice) {
+        if dice.once_in(4) {
+            return;
+        }
+        rows.resize(before.len(), S::default());
+        for column in (0..S::COLUMNS.len()).filter(|_| !dice.once_in(3)) {
+            for (row, before) in rows.iter_mut().zip(before) {
+                row.set(column, before.get(column));
+            }
+        }
+    }
+    sample.host.load1 = before.host.load1;
+    section(&mut sample.cgroups, &before.cgroups, dice);
+    section(&mut sample.disks, &before.disks, dice);
+    section(&mut sample.nets, &before.nets, dice);
+    section(&mut sample.gpus, &before.gpus, dice);
+    section(&mut sample.gpu_procs, &before.gpu_procs, dice);
+    section(&mut sample.procs, &before.procs, dice);
+    section(&mut sample.loaders, &before.loaders, dice);
+    section(&mut sample.workers, &before.workers, dice);
+    section(&mut sample.servers, &before.servers, dice);
+    section(&mut sample.latencies, &before.latencies, dice);
+    section(&mut sample.cpus, &before.cpus, dice);
+    section(&mut sample.own, &before.own, dice);
+}
+
 /// Any sample, as a strategy.
-pub(crate) fn any_sample() -> impl Strategy<Value = Sample> {
-    any::<u64>().prop_map(sample)
+pub(crate) fn any_sample() -> impl Strategy<Value = Arc<Sample>> {
+    any::<u64>().prop_map(|seed| Arc::new(sample(seed)))
 }
 
 /// What differs between two samples beyond the precision of a column; nothing where they agree.

@@ -36,7 +36,7 @@ pub(crate) fn text() -> String {
     let mut out = String::new();
     encoder.head(&mut out);
     for seq in 0..12 {
-        encoder.tick(&tick(seq), None, &mut out);
+        encoder.tick(&Arc::new(tick(seq)), None, &mut out);
     }
     encoder.event(&finding(), &mut out);
     encoder.end(stamp(12).unix_ms, "stopped by the user", &mut out);

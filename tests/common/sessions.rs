@@ -308,8 +308,9 @@ impl Made {
         let mut lines = String::new();
         encoder.head(&mut lines);
         let mut last_ms = 0;
-        for sample in &samples {
-            encoder.tick(sample, None, &mut lines);
+        for sample in samples {
+            let sample = Arc::new(sample);
+            encoder.tick(&sample, None, &mut lines);
             last_ms = sample.stamp.unix_ms;
             if let Some((_, note)) = self.mark.as_ref().filter(|(at, _)| *at == sample.seq) {
                 encoder.event(&mark(last_ms, note), &mut lines);

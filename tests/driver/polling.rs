@@ -10,10 +10,10 @@ use crate::table::{Table, figure};
 
 /// Calls a second on a GPU at the usual interval, as `source::gpu::collector` promises: on one in use
 /// with GPM, on one in use without GPM over sixteen lanes of the fourth generation, on an unused one.
-const GPM: f64 = 14.0;
+const GPM: f64 = 13.0;
 const COUNTERS: f64 = 11.0 + 12.0;
-const UNUSED: f64 = 9.0;
-/// What a window of seconds may hold more than its part of what is asked every three.
+const UNUSED: f64 = 8.0;
+/// What a window of seconds may hold more than its part of what is asked every three or six.
 const EDGE: f64 = 2.0;
 
 /// Steady calls a second, by GPU: without what is asked once.

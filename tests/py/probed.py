@@ -18,7 +18,20 @@ arguments.add_argument("--workers", type=int, default=2)
 arguments.add_argument("--ctx", default=None)
 arguments = arguments.parse_args()
 
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, dataloader
+
+stopping = dataloader._MultiProcessingDataLoaderIter._shutdown_workers
+stopped = None
+
+
+def stop(iterator):
+    """Notes when the workers of an epoch are begun to be stopped."""
+    global stopped
+    stopped = time.monotonic_ns()
+    stopping(iterator)
+
+
+dataloader._MultiProcessingDataLoaderIter._shutdown_workers = stop
 
 
 class Train(object):
@@ -36,14 +49,16 @@ class Validate(Train):
 
 
 def iterate(loader, truth, fork=False):
-    """One epoch: what it took and how long it waited, by the script's own clock."""
+    """One epoch: what it took and how long it waited, by the script's own clock. To stop the workers of
+    an epoch that is over is no wait for data."""
+    global stopped
     iterator = iter(loader)
     while True:
-        before = time.monotonic_ns()
+        before, stopped = time.monotonic_ns(), None
         try:
             next(iterator)
         except StopIteration:
-            truth["wait_ns"] += time.monotonic_ns() - before
+            truth["wait_ns"] += (stopped or time.monotonic_ns()) - before
             return
         truth["wait_ns"] += time.monotonic_ns() - before
         truth["batches"] += 1

@@ -15,7 +15,7 @@ use super::arbitrary::{Dice, difference, session};
 use super::{changed, info, loaded, run, sealed, text};
 
 /// Asserts that each sample of the session is, to the last column, one that was written.
-fn none_is_wrong(session: &Session, written: &[Sample]) {
+fn none_is_wrong(session: &Session, written: &[Arc<Sample>]) {
     for sample in session.samples() {
         let same = written.iter().find(|one| one.seq == sample.seq).unwrap();
         // Names may be older where the line that changed them is the damaged one.
@@ -110,7 +110,7 @@ fn a_line_whose_columns_differ_in_length_is_dropped_and_counted() {
         gpus: vec![GpuSample::default(), GpuSample { gpu: GpuId(1), ..GpuSample::default() }],
         ..Sample::default()
     };
-    let whole = text(&[sample]);
+    let whole = text(&[Arc::new(sample)]);
     let torn = changed(&whole, "tick", |line| {
         line.replace("\"power_watts\":[null,null]", "\"power_watts\":[300]")
     });
@@ -146,7 +146,7 @@ fn a_tick_with_more_rows_than_any_machine_has_is_refused() {
     assert_eq!(Decoder::new().line(sealed(&line).as_bytes()), Err(Damage::TooManyRows));
     let many = Sample { gpus: vec![GpuSample::default(); MAX_ROWS + 1], ..Sample::default() };
     let (mut encoder, mut out) = (Encoder::new(info("s")), String::new());
-    encoder.tick(&many, None, &mut out);
+    encoder.tick(&Arc::new(many), None, &mut out);
     assert!(!out.contains("\"tick\""), "what no reader takes is not written");
     assert_eq!(encoder.skipped(), 1);
 }

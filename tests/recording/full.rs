@@ -58,7 +58,7 @@ fn a_recording_outlives_a_full_disk() {
     let options =
         Options { retry: Duration::from_millis(20), min_free: Some(0), ..Options::default() };
     let mut writer = Writer::start(&path, info("full", 1000), options).unwrap();
-    let samples: Vec<_> = session(41, 600).into_iter().map(Arc::new).collect();
+    let samples = session(41, 600);
     let mut before = None;
     let mut push = |writer: &mut Writer, seq: usize| {
         let sample = Arc::clone(&samples[seq]);

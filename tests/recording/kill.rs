@@ -24,7 +24,6 @@ fn ticks_are_written_here() {
         Writer::start(Path::new(&path), info("killed", 1000), Options::default()).unwrap();
     let mut before = None;
     for sample in session(SEED, TICKS) {
-        let sample = Arc::new(sample);
         let frame = derive::frame(before.as_deref(), Arc::clone(&sample));
         writer.tick_waiting(Arc::new(frame), Vec::new());
         while writer.progress().ticks <= sample.seq {

@@ -16,7 +16,7 @@ pub(crate) const START_UNIX_MS: i64 = 1_760_000_000_000;
 /// A finished recording with what was written into it.
 pub(crate) struct Made {
     pub(crate) path: PathBuf,
-    pub(crate) samples: Vec<Sample>,
+    pub(crate) samples: Vec<Arc<Sample>>,
     _folder: tempfile::TempDir,
 }
 
@@ -26,14 +26,14 @@ impl Made {
         let mut samples = session(seed, ticks);
         for sample in &mut samples {
             let after = sample.seq * apart_ms;
-            sample.stamp =
+            Arc::make_mut(sample).stamp =
                 Stamp { unix_ms: START_UNIX_MS + after as i64, mono_ms: START_MONO_MS + after };
         }
         Self::with(samples, apart_ms)
     }
 
     /// A recording of these ticks.
-    pub(crate) fn with(samples: Vec<Sample>, apart_ms: u64) -> Self {
+    pub(crate) fn with(samples: Vec<Arc<Sample>>, apart_ms: u64) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("made.mltop.jsonl.zst");
         let writer = write(&path, &samples, apart_ms);
@@ -44,11 +44,11 @@ impl Made {
 }
 
 /// Writes these ticks, and leaves the recording under way.
-pub(crate) fn write(path: &Path, samples: &[Sample], apart_ms: u64) -> Writer {
+pub(crate) fn write(path: &Path, samples: &[Arc<Sample>], apart_ms: u64) -> Writer {
     let mut writer = Writer::start(path, info("s1", apart_ms), Options::default()).unwrap();
     let mut before: Option<Arc<Sample>> = None;
     for sample in samples {
-        let sample = Arc::new(sample.clone());
+        let sample = Arc::clone(sample);
         let frame = derive::frame(before.as_deref(), Arc::clone(&sample));
         let marks = match sample.seq {
             3 => vec![mark(1)],

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use mltop::derive;
 use mltop::model::{Event, EventKind, Sample, Severity, Stamp};
-use mltop::record::ring::{Flight, Folder, Limits};
+use mltop::record::ring::{Flight, Folder, Limits, Segment};
 use mltop::record::{Options, SessionFile, Writer};
 
 use super::arbitrary::session;
@@ -25,7 +25,7 @@ fn limits(max_bytes: u64) -> Limits {
 struct Fed {
     writer: Writer,
     before: Option<Arc<Sample>>,
-    samples: Vec<Sample>,
+    samples: Vec<Arc<Sample>>,
     start: Stamp,
     boot: &'static str,
     seq: u64,
@@ -42,8 +42,17 @@ impl Fed {
         Self { writer, before: None, samples: session(61, 40), start, boot, seq: 0 }
     }
 
+    /// So many ticks, with an incident at the one of this number.
+    fn feed(&mut self, ticks: u64, incident: Option<u64>) {
+        for _ in 0..ticks {
+            let now =
+                (incident == Some(self.seq)).then(|| self.start.unix_ms + self.seq as i64 * 1000);
+            self.tick(now.map(critical).into_iter().collect());
+        }
+    }
+
     fn tick(&mut self, events: Vec<Event>) {
-        let mut sample = self.samples[self.seq as usize % 40].clone();
+        let mut sample = Sample::clone(&self.samples[self.seq as usize % 40]);
         let names = Arc::make_mut(&mut sample.inventory);
         Arc::make_mut(&mut names.host).boot_id = self.boot.into();
         sample.seq = self.seq;
@@ -69,6 +78,15 @@ impl Fed {
 
 fn all(folder: &Path) -> SessionFile {
     SessionFile::of_ring(folder, i64::MIN..=i64::MAX).unwrap().0
+}
+
+/// The numbers of the ticks in these files.
+fn numbers(files: &[Segment]) -> Vec<u64> {
+    let ticks = |one: &Segment| {
+        let (file, _) = SessionFile::open(&one.path).unwrap();
+        file.samples(0, u64::MAX).map(|sample| sample.seq).collect::<Vec<_>>()
+    };
+    files.iter().flat_map(ticks).collect()
 }
 
 fn gaps_of(file: &SessionFile) -> Vec<String> {
@@ -97,9 +115,7 @@ fn a_ring_never_takes_more_than_its_cap_and_keeps_the_newest() {
     assert!(folder.is_taken());
     assert!(Folder::take(disk.path()).is_err(), "one writer at a time");
     for _ in 0..30 {
-        for _ in 0..40 {
-            ring.tick(Vec::new());
-        }
+        ring.feed(40, None);
         ring.written();
         let bytes = folder.bytes().unwrap();
         assert!(bytes <= CAP, "{bytes}");
@@ -121,9 +137,7 @@ fn a_ring_on_a_disk_that_is_smaller_than_its_cap_leaves_space_free() {
     let Some(disk) = Tmpfs::mount("1m", name) else { return };
     let limits = Limits { min_free: Some(200 << 10), ..limits(4 << 20) };
     let mut ring = Fed::start(disk.path(), limits, NOON, "a");
-    for _ in 0..500 {
-        ring.tick(Vec::new());
-    }
+    ring.feed(500, None);
     until("written again", || {
         ring.tick(Vec::new());
         std::thread::sleep(Duration::from_millis(5));
@@ -140,15 +154,11 @@ fn a_ring_goes_on_after_a_kill_a_set_clock_and_a_boot_and_tells_each() {
     let folder = tempfile::tempdir().unwrap();
     let limits = limits(64 << 20);
     let mut ring = Fed::start(folder.path(), limits, NOON, "a");
-    for _ in 0..30 {
-        ring.tick(Vec::new());
-    }
+    ring.feed(30, None);
     ring.written();
     // The clock is set back by a day while it runs.
     ring.start.unix_ms -= 86_400_000;
-    for _ in 0..30 {
-        ring.tick(Vec::new());
-    }
+    ring.feed(30, None);
     ring.written();
     // Dropped, it is cut off as by a kill; another goes on once the thread has seen it.
     drop(ring);
@@ -156,16 +166,12 @@ fn a_ring_goes_on_after_a_kill_a_set_clock_and_a_boot_and_tells_each() {
     let later =
         Stamp { unix_ms: NOON.unix_ms - 86_400_000 + 160_000, mono_ms: NOON.mono_ms + 160_000 };
     let mut ring = Fed::start(folder.path(), limits, later, "a");
-    for _ in 0..20 {
-        ring.tick(Vec::new());
-    }
+    ring.feed(20, None);
     ring.writer.end(0, "over").unwrap();
     until("let go", || !Folder::at(folder.path()).is_taken());
     let booted = Stamp { unix_ms: NOON.unix_ms - 86_400_000 + 400_000, mono_ms: 30_000 };
     let mut ring = Fed::start(folder.path(), limits, booted, "b");
-    for _ in 0..20 {
-        ring.tick(Vec::new());
-    }
+    ring.feed(20, None);
     ring.writer.end(0, "over").unwrap();
 
     let file = all(folder.path());
@@ -186,10 +192,7 @@ fn a_ring_goes_on_after_a_kill_a_set_clock_and_a_boot_and_tells_each() {
 fn an_incident_is_pinned_with_what_was_around_it_and_outlives_the_ring() {
     let folder = tempfile::tempdir().unwrap();
     let mut ring = Fed::start(folder.path(), limits(2 << 20), NOON, "a");
-    for tick in 0..2500 {
-        let event = (tick == 700).then(|| critical(NOON.unix_ms + 700_000));
-        ring.tick(event.into_iter().collect());
-    }
+    ring.feed(2500, Some(700));
     ring.written();
     ring.writer.end(0, "over").unwrap();
     let ring = Folder::at(folder.path());
@@ -197,13 +200,7 @@ fn an_incident_is_pinned_with_what_was_around_it_and_outlives_the_ring() {
     assert!(!pinned.is_empty());
     assert!(pinned.iter().map(|one| one.bytes).sum::<u64>() <= 512 << 10);
     assert!(pinned[0].path.to_string_lossy().contains("STARVED"));
-    let kept: Vec<u64> = pinned
-        .iter()
-        .flat_map(|one| {
-            let (file, _) = SessionFile::open(&one.path).unwrap();
-            file.samples(0, u64::MAX).map(|sample| sample.seq).collect::<Vec<_>>()
-        })
-        .collect();
+    let kept = numbers(&pinned);
     assert!(kept.contains(&700), "{:?}", (kept.iter().min(), kept.iter().max()));
     let oldest = all(folder.path()).span().0;
     assert!(oldest.unix_ms > NOON.unix_ms + 700_000, "the ring itself has gone on");
@@ -214,18 +211,10 @@ fn an_incident_is_pinned_with_what_was_around_it_and_outlives_the_ring() {
 fn an_incident_shortly_before_the_end_is_pinned_with_what_there_is() {
     let folder = tempfile::tempdir().unwrap();
     let mut ring = Fed::start(folder.path(), limits(2 << 20), NOON, "a");
-    for tick in 0..120 {
-        let event = (tick == 60).then(|| critical(NOON.unix_ms + 60_000));
-        ring.tick(event.into_iter().collect());
-    }
+    ring.feed(120, Some(60));
     ring.written();
     ring.writer.end(0, "over").unwrap();
-    let pinned = Folder::at(folder.path()).pinned().unwrap();
-    let samples = |path: &Path| {
-        let (file, _) = SessionFile::open(path).unwrap();
-        file.samples(0, u64::MAX).map(|sample| sample.seq).collect::<Vec<_>>()
-    };
-    let kept: Vec<u64> = pinned.iter().flat_map(|one| samples(&one.path)).collect();
+    let kept = numbers(&Folder::at(folder.path()).pinned().unwrap());
     assert!(kept.contains(&60) && kept.contains(&119), "{kept:?}");
 }
 
@@ -233,17 +222,12 @@ fn an_incident_shortly_before_the_end_is_pinned_with_what_there_is() {
 fn what_cannot_be_pinned_is_said_and_the_ring_goes_on() {
     let folder = tempfile::tempdir().unwrap();
     let mut ring = Fed::start(folder.path(), limits(64 << 20), NOON, "a");
-    for _ in 0..5 {
-        ring.tick(Vec::new());
-    }
+    ring.feed(5, None);
     ring.written();
     // Nothing can be put into it, whoever tries.
     std::fs::remove_dir(folder.path().join("pinned")).unwrap();
     std::fs::write(folder.path().join("pinned"), "").unwrap();
-    for tick in 5..500 {
-        let event = (tick == 10).then(|| critical(NOON.unix_ms + 10_000));
-        ring.tick(event.into_iter().collect());
-    }
+    ring.feed(495, Some(10));
     ring.written();
     let progress = ring.writer.progress();
     let trouble = progress.trouble.expect("it is said");
@@ -257,18 +241,14 @@ fn what_is_too_old_goes_and_what_is_being_written_stays() {
     let folder = tempfile::tempdir().unwrap();
     let limits = limits(CAP);
     let mut ring = Fed::start(folder.path(), limits, NOON, "a");
-    for _ in 0..400 {
-        ring.tick(Vec::new());
-    }
+    ring.feed(400, None);
     ring.written();
     let now = Folder::at(folder.path());
     let newest = now.segments().unwrap().pop().unwrap().path;
     let later = std::time::SystemTime::now() + Duration::from_secs(10);
     now.remove_older(later, |path| path == newest).unwrap();
     assert_eq!(now.segments().unwrap().len(), 1);
-    for _ in 0..40 {
-        ring.tick(Vec::new());
-    }
+    ring.feed(40, None);
     ring.written();
     assert_eq!(all(folder.path()).at(u64::MAX).unwrap().1.seq, 439);
 }

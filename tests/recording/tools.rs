@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 use mltop::record::Writer;
 
@@ -11,12 +12,13 @@ use super::made::{Made, write};
 
 /// The ticks that each kind of file holds at least, and its path.
 fn files(folder: &Path) -> (Vec<(PathBuf, u64)>, Writer, Made) {
-    let made = Made::with((0..40).map(golden::busy).collect(), 1000);
+    let made = Made::with((0..40).map(golden::busy).map(Arc::new).collect(), 1000);
     let bytes = std::fs::read(&made.path).unwrap();
     let cut = folder.join("cut.mltop.jsonl.zst");
     std::fs::write(&cut, &bytes[..bytes.len() * 3 / 5]).unwrap();
     let growing = folder.join("growing.mltop.jsonl.zst");
-    let writer = write(&growing, &(0..15).map(golden::busy).collect::<Vec<_>>(), 1000);
+    let writer =
+        write(&growing, &(0..15).map(golden::busy).map(Arc::new).collect::<Vec<_>>(), 1000);
     until("written", || writer.progress().ticks == 15);
     (vec![(made.path.clone(), 40), (cut, 15), (growing, 15)], writer, made)
 }

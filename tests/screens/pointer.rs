@@ -12,9 +12,12 @@ use mltop::view::screen::Body;
 
 const SIZE: (u16, u16) = (120, 36);
 /// Every press that a terminal can tell.
-const PRESSES: [Press; 6] = [
+const PRESSES: [Press; 9] = [
     Press::Click,
     Press::Drag,
+    Press::Grasp,
+    Press::Stretch,
+    Press::Release,
     Press::WheelUp,
     Press::WheelDown,
     Press::WheelLeft,
@@ -101,6 +104,43 @@ fn a_click_on_a_lane_puts_the_cursor_into_the_column_that_was_clicked() {
             .find_map(|part| if let Body::Plot(plot) = part.body { plot.cursor } else { None });
         assert_eq!(cursor, Some(x + 8), "{keys}");
     }
+}
+
+/// The part of the past that the lanes show.
+fn shown(program: &mut Program) -> (u64, u64) {
+    let past = program.screen(SIZE.0, SIZE.1).shown.unwrap();
+    (past.from_ms, past.to_ms)
+}
+
+#[test]
+fn a_span_that_is_drawn_along_a_lane_fills_the_time_axis() {
+    let mut program = opened(boxes::full, "");
+    let (x, y) = cell_of(&mut program, "60s");
+    let at = |program: &mut Program, x| match pointed(&program.screen(SIZE.0, SIZE.1), x, y - 1) {
+        Spot::Moment(at_ms) => at_ms,
+        other => panic!("{other:?}"),
+    };
+    let before = program.state.zoom_ms();
+    press(&mut program, Press::Grasp, (x + 20, y - 1));
+    let last = at(&mut program, x + 20);
+    // From right to left as well, and over what is no lane.
+    press(&mut program, Press::Stretch, (x + 9, y - 1));
+    press(&mut program, Press::Stretch, (x, SIZE.1 - 1));
+    press(&mut program, Press::Stretch, (x, y - 1));
+    let first = at(&mut program, x);
+    assert_eq!(program.state.transport.cursor(), Some(first));
+    let said = program.state.message().unwrap_or_default().to_owned();
+    assert!(said.starts_with("21 s, ") && said.ends_with("let go to see it"), "{said}");
+    assert_eq!(program.state.zoom_ms(), before, "until it is let go");
+    press(&mut program, Press::Release, (x, y - 1));
+    assert_eq!((program.state.zoom_ms(), program.state.span), (30_000, None));
+    let (from, to) = shown(&mut program);
+    assert!(from < first && last < to && to - last < first - from + 1000, "{from} {to}");
+    // Without a way there is no span, and what is let go twice is let go.
+    press(&mut program, Press::Release, (x + 30, y - 1));
+    press(&mut program, Press::Grasp, (x + 30, y - 1));
+    press(&mut program, Press::Release, (x + 30, y - 1));
+    assert_eq!(shown(&mut program), (from, to));
 }
 
 #[test]

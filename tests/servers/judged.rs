@@ -181,6 +181,14 @@ fn a_rate_below_its_budget_is_untested_unless_the_queue_grows_meanwhile() {
     assert!(untested.text.contains("untested above 16.7 requests a second"), "{}", untested.text);
     let full = of("qps_min = 50", Did { waiting: (2, 9), ..DID });
     assert_eq!(full.outcome, Outcome::Fail, "{}", full.text);
+    // A minute of 1000 requests, 100 of which are no answers.
+    let failing = Did { failed: Some(100), ..DID };
+    assert_eq!(of("qps_min = 16", failing).outcome, Outcome::Indeterminate);
+    let pass = of("qps_min = 15", failing);
+    assert_eq!((pass.outcome, pass.count), (Outcome::Pass, 900));
+    assert!(pass.text.ends_with("at least 15.0; 100 more failed"), "{}", pass.text);
+    let untold = of("qps_min = 16", Did { failed: None, ..DID });
+    assert!(untold.text.ends_with("at least 16.0; it tells no failures"), "{}", untold.text);
     assert_eq!(of("tokens_per_second_min = 900", DID).outcome, Outcome::Pass);
 }
 

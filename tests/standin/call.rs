@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use crate::abi::{Dev, INVALID, NOT_SUPPORTED, Rc, UNINITIALIZED};
-use crate::cost;
+use crate::cost::spin;
 use crate::world::{self, View};
 
 static LOG: OnceLock<Option<File>> = OnceLock::new();
@@ -43,8 +43,8 @@ fn perform(
         }
     }
     std::thread::sleep(effect.delay);
-    cost::spin(effect.spin);
-    cost::spend(cost, cost::of(symbol));
+    spin(effect.spin);
+    cost.spend(symbol);
     let rc = effect.rc.unwrap_or_else(|| body(effect.garbage));
     line.log(rc);
     rc

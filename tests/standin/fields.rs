@@ -4,7 +4,7 @@ use crate::abi::{FieldValue, INVALID, NOT_SUPPORTED, OK};
 use crate::figure::Figure;
 use crate::link::nvlink_up;
 use crate::world::{View, cost};
-use crate::{cost as costs, device, device_call, health, variant};
+use crate::{device, device_call, health, variant};
 
 /// `nvmlValueType_t`
 const UNSIGNED_INT: u32 = 1;
@@ -135,7 +135,7 @@ device_call! {
         if list.is_null() || count < 0 {
             return INVALID;
         }
-        costs::spend(cost(), costs::of_fields((0..count as usize).map(|at| (*list.add(at)).id)));
+        cost().spend_on_fields((0..count as usize).map(|at| (*list.add(at)).id));
         for at in 0..count as usize {
             let value = &mut *list.add(at);
             value.timestamp = view.unix as i64;

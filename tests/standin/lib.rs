@@ -3,7 +3,8 @@
 //! Built by `build`, once for each variant of a driver, and loaded through the dynamic loader as the
 //! real one is. Standard library only. `MLTOP_STANDIN` names the script (see `scenario.rs`),
 //! `MLTOP_STANDIN_CONTROL` one that is read again when it changes, `MLTOP_STANDIN_LOG` the file that
-//! every call is written into (see `call.rs`).
+//! every call is written into (see `call.rs`). Its version (`nvmlSystemGetNVMLVersion`) says what it is,
+//! so that mltop labels its GPUs as simulated wherever it shows them.
 
 #![allow(non_snake_case, clippy::missing_safety_doc)]
 

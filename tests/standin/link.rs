@@ -1,10 +1,12 @@
 //! PCIe, NVLink and the chip-to-chip link.
 
+use std::time::Duration;
+
 use crate::abi::{INVALID, NOT_SUPPORTED, Pci, Rc};
+use crate::cost::Way;
 use crate::figure::Figure;
-use crate::scenario::Cost;
 use crate::world::View;
-use crate::{cost, device_call, give, letters, world};
+use crate::{device_call, give, letters, world};
 
 /// Seconds of the window that a call for the throughput waits for.
 const WINDOW: f64 = 0.02;
@@ -31,8 +33,8 @@ fn pci(view: &View) -> Pci {
 
 /// Kilobytes per second over the last 20 ms, for which the call takes that long.
 fn throughput(view: &View, counter: u32) -> u32 {
-    let time = if world::cost() == Cost::Spin { Cost::Spin } else { Cost::Sleep };
-    cost::spend(time, WINDOW * 1e6);
+    let way = if world::cost().way == Way::Spin { Way::Spin } else { Way::Sleep };
+    way.spend(Duration::from_secs_f64(WINDOW));
     let figure = if counter == 1 { Figure::PcieRx } else { Figure::PcieTx };
     let rate = view.mean(figure, WINDOW);
     // Drivers 565 to 569 were known for it.

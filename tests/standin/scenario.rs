@@ -12,7 +12,8 @@
 //! replay gpu=1 file=/path/of.csv                    keys from a table: `t` and figures
 //! proc gpu=0 pid=123 mem=1073741824 sm=30           `pid=self`, `list=graphics|mps`, `gi=1 ci=0`
 //! xid gpu=0 at=5 code=79                            an event; `type=` for others than Xid
-//! cost sleep                                        calls take their time, asleep; `spin`: awake
+//! cost sleep                                        calls take an H200's time, asleep; `spin`: awake
+//! cost spin published                               or the times that others published
 //! clock speed=10                                    the world's time runs faster; `since=UNIX`
 //! now 12.5                                          the world's time stands here
 //! fault fn=nvmlDevice* gpu=1 after=5 rc=15          see fault.rs
@@ -23,6 +24,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::cost::Cost;
 use crate::fault::Fault;
 use crate::figure::{Figure, Figures};
 use crate::load::{self, Kind};
@@ -42,15 +44,6 @@ pub struct Scenario {
     pub speed: Option<f64>,
     pub since: Option<f64>,
     pub now: Option<f64>,
-}
-
-/// Whether calls take the time that they take on a real driver.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub enum Cost {
-    #[default]
-    Nothing,
-    Sleep,
-    Spin,
 }
 
 #[derive(Clone, Default)]
@@ -214,13 +207,7 @@ impl Scenario {
                     data: number(&pairs, "code").unwrap_or(0.0) as u64,
                 }),
                 "fault" => self.faults.push(Fault::parse(&pairs)),
-                "cost" => {
-                    self.cost = match first {
-                        "sleep" => Cost::Sleep,
-                        "spin" => Cost::Spin,
-                        _ => Cost::Nothing,
-                    };
-                }
+                "cost" => self.cost = Cost::of(&rest),
                 "clock" => {
                     self.speed = number(&pairs, "speed").or(self.speed);
                     self.since = number(&pairs, "since").or(self.since);

@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::abi::Dev;
+use crate::cost::Cost;
 use crate::fault::Effect;
 use crate::figure::{Figure, Figures, LOAD};
 use crate::mig::Instance;
-use crate::scenario::{Cost, Event, Gpu, Scenario};
+use crate::scenario::{Event, Gpu, Scenario};
 
 /// What every load came to: bytes, millijoules, per cent times seconds.
 pub type Sums = [f64; LOAD];

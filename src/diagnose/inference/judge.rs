@@ -118,7 +118,7 @@ fn rule(limit: Limit, load: &Load) -> Ruling {
         _ if load.reads < 2 => silent(load),
         What::Latency(measure, share) => latency(limit, measure, share, load),
         What::Memory => memory(limit.value, load),
-        What::Requests => rate("requests", limit.value, load.requests, load),
+        What::Requests => requests(limit.value, load),
         What::Tokens => rate("tokens", limit.value, load.generated_tokens, load),
         What::Errors => errors(limit.value, load),
     };
@@ -309,6 +309,20 @@ fn memory(limit: f64, load: &Load) -> Draft {
         )
     };
     draft.of(most as f64, load.requests.unwrap_or_default())
+}
+
+/// Requests that failed ended, too, and are no answers.
+fn requests(least: f64, load: &Load) -> Draft {
+    let failed = load.failed.unwrap_or_default();
+    let answered = load.requests.map(|ended| ended.saturating_sub(failed));
+    let draft = rate("requests", least, answered, load);
+    let beside = match load.failed {
+        _ if answered.is_none() => String::new(),
+        None => "; it tells no failures".to_owned(),
+        Some(0) => String::new(),
+        Some(failed) => format!("; {failed} more failed"),
+    };
+    Draft { text: draft.text + &beside, ..draft }
 }
 
 fn rate(unit: &str, least: f64, count: Option<u64>, load: &Load) -> Draft {

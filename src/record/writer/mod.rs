@@ -22,6 +22,8 @@ const WAITING: usize = 8;
 const IDLE: Duration = Duration::from_millis(250);
 /// A disk that hangs must not keep the shell from its prompt.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// Why a recording fails whose thread is there no more.
+const GONE: &str = "its thread failed; the file holds what was written before";
 
 /// When what was written is brought to the medium. What was written survives the end of the program
 /// in any case; this is about the end of the machine.
@@ -102,6 +104,8 @@ pub struct Writer {
     done: Receiver<io::Result<()>>,
     progress: Arc<Mutex<Progress>>,
     missed: u64,
+    /// Its thread is there no more.
+    gone: bool,
 }
 
 impl Writer {
@@ -134,7 +138,7 @@ impl Writer {
         })?;
         let late = |_| io::Error::new(io::ErrorKind::TimedOut, "the disk does not answer");
         ready.recv_timeout(PATIENCE).map_err(late)??;
-        Ok(Self { path: path.to_owned(), jobs, done, progress, missed: 0 })
+        Ok(Self { path: path.to_owned(), jobs, done, progress, missed: 0, gone: false })
     }
 
     /// Where it is recorded to.
@@ -145,8 +149,10 @@ impl Writer {
     /// Hands over a tick with the events that it raised; never waits. Ticks that find the queue full
     /// are lost and counted.
     pub fn tick(&mut self, frame: Arc<Frame>, events: Vec<Event>) {
-        if let Err(TrySendError::Full(_)) = self.jobs.try_send(Job::Tick(frame, events)) {
-            self.missed += 1;
+        match self.jobs.try_send(Job::Tick(frame, events)) {
+            Ok(()) => {}
+            Err(TrySendError::Full(_)) => self.missed += 1,
+            Err(TrySendError::Disconnected(_)) => self.gone = true,
         }
     }
 
@@ -158,14 +164,16 @@ impl Writer {
 
     /// Hands over a tick that must not be lost, and waits for room.
     pub fn tick_waiting(&mut self, frame: Arc<Frame>, events: Vec<Event>) {
-        // A thread that ended says why in the progress.
-        let _ = self.jobs.send(Job::Tick(frame, events));
+        self.gone |= self.jobs.send(Job::Tick(frame, events)).is_err();
     }
 
     /// How it fares.
     pub fn progress(&self) -> Progress {
         let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner).clone();
         progress.lost += self.missed;
+        if self.gone && progress.failed.is_none() {
+            progress.failed = Some(GONE.to_owned());
+        }
         progress
     }
 
@@ -183,7 +191,8 @@ impl Writer {
         }
         match self.done.recv_timeout(until.saturating_duration_since(Instant::now())) {
             Ok(result) => result.map(|()| self.progress()),
-            Err(_) => Err(io::Error::new(
+            Err(RecvTimeoutError::Disconnected) => Err(io::Error::other(GONE)),
+            Err(RecvTimeoutError::Timeout) => Err(io::Error::new(
                 io::ErrorKind::TimedOut,
                 "the disk does not answer; the file may lack its last ticks",
             )),
@@ -210,5 +219,48 @@ fn work(mut keep: impl Keep, todo: &Receiver<Job>, seen: &Mutex<Progress>) -> io
         if last || result.is_err() {
             return result;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::panic, reason = "a thread is to fail")]
+
+    use super::*;
+
+    struct Falls;
+
+    impl Keep for Falls {
+        fn tick(&mut self, _: Arc<Frame>, _: Vec<Event>, _: Instant) -> io::Result<()> {
+            panic!("made to fail")
+        }
+        fn event(&mut self, _: Event, _: Instant) -> io::Result<()> {
+            Ok(())
+        }
+        fn idle(&mut self, _: Instant) -> io::Result<()> {
+            Ok(())
+        }
+        fn end(&mut self, _: i64, _: &str) -> io::Result<()> {
+            Ok(())
+        }
+        fn progress(&self) -> Progress {
+            Progress::default()
+        }
+    }
+
+    #[test]
+    fn a_recording_whose_thread_failed_says_so_and_blames_no_disk() {
+        let mut writer = Writer::of(Path::new("x"), || Ok(Falls)).unwrap();
+        let begun = Instant::now();
+        while writer.progress().failed.is_none() {
+            assert!(begun.elapsed() < Duration::from_secs(30));
+            writer.tick_waiting(Arc::default(), Vec::new());
+        }
+        writer.tick(Arc::default(), Vec::new());
+        assert_eq!(
+            writer.progress(),
+            Progress { failed: Some(GONE.into()), ..Progress::default() }
+        );
+        assert_eq!(writer.end(0, "over").unwrap_err().to_string(), GONE);
     }
 }

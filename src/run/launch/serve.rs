@@ -7,6 +7,7 @@ use std::io::{self, ErrorKind, PipeReader, PipeWriter, Write};
 use std::net::Shutdown;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -130,7 +131,7 @@ impl Serving {
     fn tick(&mut self) {
         let own = Pid(std::process::id());
         let below = self.below.get_or_insert_with(|| Below::new(&self.roots, own));
-        let sample = below.sample();
+        let sample = Arc::new(below.sample());
         let start = &self.start;
         self.listeners.retain_mut(|listener| listener.tick(&sample, start));
     }
@@ -151,7 +152,7 @@ struct Listener {
 
 impl Listener {
     /// Sends a tick; false when the listener is gone or too slow.
-    fn tick(&mut self, sample: &Sample, start: &Event) -> bool {
+    fn tick(&mut self, sample: &Arc<Sample>, start: &Event) -> bool {
         let mut lines = String::new();
         let encoder = self.encoder.get_or_insert_with(|| {
             let name = format!("run-{}", std::process::id());

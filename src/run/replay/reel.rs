@@ -93,7 +93,7 @@ impl Reel {
     }
 
     /// Keeps a sample that came.
-    pub(in crate::run) fn keep(&mut self, sample: &Sample) {
+    pub(in crate::run) fn keep(&mut self, sample: &Arc<Sample>) {
         if let Self::Live { tape, .. } = self {
             tape.push(sample);
         }

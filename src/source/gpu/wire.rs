@@ -15,7 +15,7 @@ use crate::model::{Gap, GpuId};
 
 /// Raised with every change of meaning: an mltop that was replaced on disk while it ran must not
 /// misread its new self.
-pub(super) const PROTOCOL: u32 = 3;
+pub(super) const PROTOCOL: u32 = 4;
 /// Longest line that is looked at.
 pub(super) const MOST_LINE: usize = 256 * 1024;
 /// Most processes of one GPU that are passed on.
@@ -25,7 +25,7 @@ const MOST_TEXT: usize = 240;
 
 /// One line of a collector.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "k", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub(super) enum Line {
     /// The driver answered.
     Hello {

@@ -201,7 +201,7 @@ fn inferred(row: &GpuSample) -> Option<&'static str> {
         }
         _ => {
             "Utilization and memory in use are inferred, and the least that there is: the sum over the \
-             processes that may be looked at."
+             processes that were looked at."
         }
     })
 }

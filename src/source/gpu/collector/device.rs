@@ -9,6 +9,7 @@ use nvml_wrapper::error::NvmlError;
 
 use super::super::check;
 use super::super::wire::{self, Line, MOST_PROCS};
+use super::driver::Library;
 use super::events::Events;
 use super::mig::Slice;
 use super::pcie::{self, Meter, Point, Snapshots};
@@ -34,7 +35,7 @@ const IN_USE_BYTES: u64 = 256 << 20;
 pub(super) fn watch(
     nvml: &'static Nvml,
     index: u32,
-    (driver, events): (&str, &Events),
+    (library, events): (&Library, &Events),
     reads: Grid,
     out: &Out,
 ) {
@@ -45,7 +46,7 @@ pub(super) fn watch(
                 // The thread of the events goes on as long as the process does.
                 let _ = events.send((index, Arc::clone(&device)));
                 let mut gpu = Gpu::new(Asker::new(nvml, device), index, reads);
-                let trouble = gpu.run(driver, out);
+                let trouble = gpu.run(library, out);
                 gpu.part(out);
                 trouble
             }
@@ -116,7 +117,7 @@ impl Gpu {
     }
 
     /// Reads and says until the GPU is gone, and says why.
-    fn run(&mut self, driver: &str, out: &Out) -> (Gap, String) {
+    fn run(&mut self, library: &Library, out: &Out) -> (Gap, String) {
         let (mut fast, mut slow, mut rare) = (Instant::now(), Instant::now(), Instant::now());
         loop {
             let now = Instant::now();
@@ -133,7 +134,7 @@ impl Gpu {
                 }
                 self.fast();
                 if rarely && self.asker.lost.is_none() {
-                    self.name(driver, out);
+                    self.name(library, out);
                 }
                 self.say(out);
                 fast = self.reads.next(Instant::now());
@@ -166,15 +167,15 @@ impl Gpu {
     }
 
     /// Says who the GPU and its MIG instances are, where that is news.
-    fn name(&mut self, driver: &str, out: &Out) {
+    fn name(&mut self, library: &Library, out: &Out) {
         let known = self.info.take();
         let mut info =
-            known.clone().unwrap_or_else(|| self.asker.identity(self.index, driver, &self.row));
-        info.modes = self.asker.modes();
+            known.clone().unwrap_or_else(|| self.asker.identity(self.index, library, &self.row));
+        info.modes = self.asker.modes(&info.modes);
         let before = std::mem::take(&mut self.slices);
         let numbers: Vec<GpuId> = before.iter().map(|slice| slice.id).collect();
         if info.modes.mig == Some(true) {
-            self.slices = self.asker.slices(GpuId(self.index), driver, before);
+            self.slices = self.asker.slices(GpuId(self.index), library, before);
         }
         if self.asker.lost.is_some() {
             return;

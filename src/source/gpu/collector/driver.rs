@@ -31,6 +31,25 @@ pub(super) fn gap(error: &NvmlError) -> Gap {
     }
 }
 
+/// What the library says of itself.
+#[derive(Debug)]
+pub(super) struct Library {
+    /// The version of its driver.
+    pub(super) driver: Box<str>,
+    /// Not NVIDIA's: a stand-in that makes its figures up, and says so in the library's own version.
+    pub(super) simulated: bool,
+}
+
+impl Library {
+    fn of(nvml: &Nvml) -> Self {
+        let version = nvml.sys_nvml_version().unwrap_or_default();
+        Self {
+            driver: nvml.sys_driver_version().unwrap_or_default().into(),
+            simulated: version.contains("stand-in"),
+        }
+    }
+}
+
 /// Opens the library and starts a thread for each GPU. Does not return where the driver hangs.
 pub(super) fn start(out: &Arc<Out>, reads: Grid) {
     asleep::wait(out);
@@ -44,14 +63,14 @@ pub(super) fn start(out: &Arc<Out>, reads: Grid) {
         Ok(count) => count.min(GpuId::CARDS),
         Err(error) => refuse(out, &error),
     };
-    let driver: Box<str> = nvml.sys_driver_version().unwrap_or_default().into();
+    let library = Arc::new(Library::of(nvml));
     out.say(&Line::Hello { protocol: PROTOCOL, first: 0, gpus });
     let events = events::start(nvml, out);
     for index in 0..gpus {
-        let (out, driver, events) = (Arc::clone(out), driver.clone(), events.clone());
+        let (out, library, events) = (Arc::clone(out), Arc::clone(&library), events.clone());
         let started = thread::Builder::new()
             .name(format!("gpu{index}"))
-            .spawn(move || device::watch(nvml, index, (&driver, &events), reads, &out));
+            .spawn(move || device::watch(nvml, index, (&library, &events), reads, &out));
         if started.is_err() {
             super::leave();
         }

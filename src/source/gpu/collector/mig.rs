@@ -8,6 +8,7 @@ use nvml_wrapper::error::NvmlError;
 
 use super::super::check;
 use super::super::wire::Held;
+use super::driver::Library;
 use super::gpm::{self, Gpm, Look, Wanted};
 use super::reads::{Asker, Call};
 use super::slow::named;
@@ -32,7 +33,12 @@ pub(super) struct Slice {
 
 impl Asker {
     /// The instances of the card as they are now: those that were there before keep what they know.
-    pub(super) fn slices(&mut self, card: GpuId, driver: &str, before: Vec<Slice>) -> Vec<Slice> {
+    pub(super) fn slices(
+        &mut self,
+        card: GpuId,
+        library: &Library,
+        before: Vec<Slice>,
+    ) -> Vec<Slice> {
         let most = self.ask(Call::Mig, Device::mig_device_count).ok().unwrap_or(0);
         let mut before = before;
         let mut slices = Vec::new();
@@ -47,12 +53,18 @@ impl Asker {
                 slices.push(before.swap_remove(at));
                 continue;
             }
-            slices.push(self.slice(id, device, uuid, driver));
+            slices.push(self.slice(id, device, uuid, library));
         }
         slices
     }
 
-    fn slice(&mut self, id: GpuId, device: Device<'static>, uuid: String, driver: &str) -> Slice {
+    fn slice(
+        &mut self,
+        id: GpuId,
+        device: Device<'static>,
+        uuid: String,
+        library: &Library,
+    ) -> Slice {
         let nvml = self.nvml;
         let (gpu_instance, compute_instance) = self.timed(2, || raw::instance_ids(nvml, &device));
         let name = self.timed(1, || device.name()).unwrap_or_default();
@@ -61,7 +73,8 @@ impl Asker {
             gpu: id,
             uuid: uuid.as_str().into(),
             name: name.as_str().into(),
-            driver: driver.into(),
+            driver: library.driver.clone(),
+            simulated: library.simulated,
             memory_bytes: attributes.as_ref().map(|is| is.memory_size_mb.saturating_mul(1 << 20)),
             multiprocessors: attributes.as_ref().map(|is| is.multiprocessor_count),
             mig: Some(MigInfo {

@@ -11,8 +11,10 @@
 //! | when | calls | what |
 //! |---|---|---|
 //! | every second | 6, +1 in use, +2 with GPM | utilization, memory, power, one batch of fields (throttle times, PCIe and NVLink counts, energy where the power is no mean), clock and its reasons; buffered samples; GPM |
-//! | every 3 s | 6, +6 in use | temperature, clock, link, one batch of fields (ECC, replays, memory temperature), processes; engines, state, fans, processes' shares |
-//! | every 30 s | 25 | limits, modes, wiring, worn memory, graphics and MPS processes, MIG layout |
+//! | every 3 s | 4, +1 in use | temperature, link, one batch of fields (ECC, replays, memory temperature), processes; processes' shares |
+//! | every 6 s | 2, +5 in use | the memory's clock, lanes of the link; engines, state, fans |
+//! | every 30 s | 12 | limits, modes, wiring, worn memory, graphics and MPS processes, MIG layout |
+//! | once | 13 | who the card is, what it could do at its best, where it sits |
 //! | without GPM, in use | 25 a second on gen5 x16, 12 on gen4 x16 | the PCIe counters, before they can wrap |
 //! | on an error | 0 | the driver wakes a thread of its own |
 //!
@@ -22,11 +24,13 @@
 //! why a card was slow (a throttle reason, an ECC count, an Xid) is the one that nobody looked at then.
 //! What depends on use is use itself: whether anybody works on the card, and what it refuses.
 //!
-//! That is 14 calls a second for a used GPU with GPM, 36 for one without on the fastest link, and 9 for
+//! That is 13 calls a second for a used GPU with GPM, 36 for one without on the fastest link, and 8 for
 //! an unused one. What they came to is in every row (`driver_calls_total`, `driver_seconds_total`): on an
 //! H200 in use (driver 580.159.04) 4 ms of each second. The dearest there are the buffered samples (1.8 ms),
 //! the times of thermal throttling (0.9), the shares of processes (1.9, every 3 s); it was 13 ms with the
 //! energy (3.2 to 14) each second.
+//! The samples stay at every second all the same: a second's utilization is their mean, where the driver's
+//! own figure is the newest of them alone, and a loop that waits is held against that second.
 
 mod asleep;
 mod device;

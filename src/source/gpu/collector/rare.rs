@@ -4,6 +4,7 @@ use nvml_wrapper::Device;
 use nvml_wrapper::enum_wrappers::device::{Clock, ComputeMode, GpuVirtualizationMode};
 
 use super::super::check;
+use super::driver::Library;
 use super::fields;
 use super::raw;
 use super::reads::{Asker, Call};
@@ -20,17 +21,11 @@ impl Asker {
         row.power_limit_watts = self
             .ask(Call::Other, Device::enforced_power_limit)
             .and_then(|mw| check::power_limit(f64::from(mw) / 1e3));
-        row.sm_clock_max_hertz =
-            self.ask(Call::Other, |gpu| gpu.max_clock_info(Clock::SM)).and_then(check::clock);
-        row.pcie_link_gen_max =
-            self.ask(Call::Other, Device::max_pcie_link_gen).and_then(check::link_gen);
-        row.pcie_link_width_max =
-            self.ask(Call::Other, Device::max_pcie_link_width).and_then(check::link_width);
+        self.bests(row);
         let bar1 = self.ask(Call::Bar1, Device::bar1_memory_info);
         row.bar1_total_bytes = bar1.as_ref().and_then(|bar1| check::memory(bar1.total));
         row.bar1_used_bytes =
             bar1.as_ref().and_then(|bar1| check::memory_used(bar1.used, bar1.total));
-        self.fans = self.ask(Call::Other, Device::num_fans).ok().map_or(0, |fans| fans.min(16));
         self.wiring(row);
         self.worn_memory(row);
         self.others.clear();
@@ -39,6 +34,25 @@ impl Asker {
         {
             let held = self.ask(Call::Other, |gpu| raw::processes(nvml, gpu, list));
             self.others.extend(named(held.ok().unwrap_or_default(), kind));
+        }
+    }
+
+    /// What the card could do at its best, and its fans: none of it changes once it is known.
+    fn bests(&mut self, row: &mut GpuSample) {
+        if !row.sm_clock_max_hertz.is() {
+            row.sm_clock_max_hertz =
+                self.ask(Call::Other, |gpu| gpu.max_clock_info(Clock::SM)).and_then(check::clock);
+        }
+        if !row.pcie_link_gen_max.is() {
+            row.pcie_link_gen_max =
+                self.ask(Call::Other, Device::max_pcie_link_gen).and_then(check::link_gen);
+        }
+        if !row.pcie_link_width_max.is() {
+            row.pcie_link_width_max =
+                self.ask(Call::Other, Device::max_pcie_link_width).and_then(check::link_width);
+        }
+        if self.fans.is_none() {
+            self.fans = self.ask(Call::Other, Device::num_fans).ok().map(|fans| fans.min(16));
         }
     }
 
@@ -100,12 +114,13 @@ impl Asker {
     }
 
     /// Who the GPU is; what can change of it is read anew by [`Self::modes`].
-    pub(super) fn identity(&mut self, index: u32, driver: &str, row: &GpuSample) -> GpuInfo {
+    pub(super) fn identity(&mut self, index: u32, library: &Library, row: &GpuSample) -> GpuInfo {
         GpuInfo {
             gpu: GpuId(index),
             uuid: self.ask(Call::Other, Device::uuid).ok().unwrap_or_default().into(),
             name: self.ask(Call::Other, Device::name).ok().unwrap_or_default().into(),
-            driver: driver.into(),
+            driver: library.driver.clone(),
+            simulated: library.simulated,
             pci: self
                 .ask(Call::Other, Device::pci_info)
                 .map(|pci| pci.bus_id)
@@ -118,11 +133,14 @@ impl Asker {
         }
     }
 
-    /// How the card is set up.
-    pub(super) fn modes(&mut self) -> GpuModes {
+    /// How the card is set up; of what was `known`, what cannot change under a running driver stands.
+    pub(super) fn modes(&mut self, known: &GpuModes) -> GpuModes {
         let compute = self.ask(Call::Other, Device::compute_mode).ok();
         let virtualization = self.ask(Call::Other, Device::virtualization_mode).ok();
-        let node = self.ask(Call::Other, Device::numa_node_id).ok();
+        // No node is told as all ones.
+        let node = |asker: &mut Self| {
+            asker.ask(Call::Other, Device::numa_node_id).ok().filter(|node| *node < 4096)
+        };
         GpuModes {
             persistence: self.ask(Call::Other, Device::is_in_persistent_mode).ok(),
             compute: compute.map_or("", compute_words).into(),
@@ -132,10 +150,11 @@ impl Asker {
                 .ok()
                 .map(|ecc| ecc.currently_enabled),
             virtualization: virtualization.as_ref().map_or("", virtualization_words).into(),
-            confidential: self.ask(Call::Other, Device::is_cc_enabled).ok(),
-            // No node is told as all ones.
-            numa_node: node.filter(|node| *node < 4096),
-            minor: self.ask(Call::Other, Device::minor_number).ok(),
+            confidential: known
+                .confidential
+                .or_else(|| self.ask(Call::Other, Device::is_cc_enabled).ok()),
+            numa_node: known.numa_node.or_else(|| node(self)),
+            minor: known.minor.or_else(|| self.ask(Call::Other, Device::minor_number).ok()),
         }
     }
 

@@ -62,8 +62,10 @@ pub(super) struct Asker {
     energy_at: Option<Instant>,
     /// The link to a Grace CPU: whether there is one.
     pub(super) c2c: bool,
-    /// Fans of the card.
-    pub(super) fans: u32,
+    /// Fans of the card, once that is known.
+    pub(super) fans: Option<u32>,
+    /// How often the slow figures were read.
+    pub(super) slow_looks: u32,
     /// Processes that are no compute ones.
     pub(super) others: Vec<super::super::wire::Held>,
     /// The newest sample of processes' utilization that was taken in.
@@ -122,7 +124,8 @@ impl Asker {
             power_is_mean,
             energy_at: None,
             c2c: false,
-            fans: 0,
+            fans: None,
+            slow_looks: 0,
             others: Vec::new(),
             processes_seen: 0,
             processes_room: 0,
@@ -196,6 +199,9 @@ impl Asker {
             self.ask(Call::SmClock, |gpu| gpu.clock_info(Clock::SM)).and_then(check::clock);
         if in_use {
             self.samples(row);
+        } else {
+            row.utilization_min_ratio = Reading::Not(Gap::NotApplicable);
+            row.utilization_max_ratio = Reading::Not(Gap::NotApplicable);
         }
         row.driver_calls_total = Reading::Is(self.cost.calls);
         row.driver_seconds_total = Reading::Is(self.cost.spent.as_secs_f64());

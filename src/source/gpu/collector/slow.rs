@@ -17,19 +17,31 @@ use crate::model::{Gap, Reading};
 
 impl Asker {
     /// Health, clocks, the link, and who holds memory. `in_use`: whether somebody may work on it; what
-    /// tells how it is worked on is not asked of an unused card.
+    /// tells how it is worked on is not asked of an unused card. What training seldom moves is asked
+    /// every second time.
     pub(super) fn slow(&mut self, row: &mut GpuSample, in_use: bool) -> Reading<Vec<Held>> {
         row.temperature_celsius = self
             .ask(Call::Temperature, |gpu| gpu.temperature(TemperatureSensor::Gpu))
             .and_then(check::temperature);
-        row.memory_clock_hertz =
-            self.ask(Call::MemoryClock, |gpu| gpu.clock_info(Clock::Memory)).and_then(check::clock);
+        let before = row.pcie_link_gen;
         self.link_gen(row);
-        row.pcie_link_width =
-            self.ask(Call::Link, Device::current_pcie_link_width).and_then(check::link_width);
+        let all = self.slow_looks.is_multiple_of(2);
+        self.slow_looks = self.slow_looks.wrapping_add(1);
+        // The lanes in use change with the generation, or because one failed.
+        if all || row.pcie_link_gen != before {
+            row.pcie_link_width =
+                self.ask(Call::Link, Device::current_pcie_link_width).and_then(check::link_width);
+        }
         self.health(row);
-        if in_use {
-            self.engines(row);
+        if all {
+            row.memory_clock_hertz = self
+                .ask(Call::MemoryClock, |gpu| gpu.clock_info(Clock::Memory))
+                .and_then(check::clock);
+        }
+        match (in_use, all) {
+            (true, true) => self.engines(row),
+            (true, false) => {}
+            (false, _) => no_engines(row),
         }
         self.processes(in_use)
     }
@@ -102,7 +114,7 @@ impl Asker {
         row.decoder_ratio = share(decoder.map(|info| info.utilization));
         row.jpeg_ratio = share(self.ask(Call::Jpeg, |gpu| raw::jpeg_percent(nvml, gpu)));
         row.perf_state = self.ask(Call::PerfState, Device::performance_state).and_then(perf_state);
-        row.fan_ratio = match self.fans {
+        row.fan_ratio = match self.fans.unwrap_or(0) {
             0 => Reading::Not(Gap::Unsupported),
             fans => {
                 let fastest = self.ask(Call::Fan, |gpu| {
@@ -151,6 +163,16 @@ impl Asker {
             }
         }
     }
+}
+
+/// Of a card that nobody works on, nothing is told that was true while somebody did.
+fn no_engines(row: &mut GpuSample) {
+    let none = Reading::Not(Gap::NotApplicable);
+    row.encoder_ratio = none;
+    row.decoder_ratio = none;
+    row.jpeg_ratio = none;
+    row.perf_state = Reading::Not(Gap::NotApplicable);
+    row.fan_ratio = none;
 }
 
 /// A list of the driver with what it is a list of.

@@ -43,11 +43,18 @@ pub(super) struct Clients {
     /// Whether there may be processes that are not even listed: in a container, or where `/proc` is
     /// mounted to show one's own only.
     pub(super) apart: bool,
+    /// Whether there are more than are looked for or read.
+    pub(super) cut: bool,
 }
 
 impl Clients {
     /// Whether there may be clients that are not among these.
     pub(super) const fn partial(&self) -> bool {
+        self.denied() || self.cut
+    }
+
+    /// The same, as they may not be looked at.
+    pub(super) const fn denied(&self) -> bool {
         self.hidden > 0 || self.apart
     }
 }
@@ -65,6 +72,8 @@ struct Known {
     hidden: bool,
     /// When it started, where it has a card open.
     start_ticks: u64,
+    /// Whether it has more files open than are looked through, or more openings than are kept.
+    cut: bool,
     /// Its openings of cards: number of the file, and name of the device file.
     open: Vec<(u32, String)>,
 }
@@ -85,15 +94,17 @@ impl Search {
             self.look_through(*pid, now);
         }
         let mut found = BTreeMap::new();
+        let mut cut = pids.len() >= MOST_PROCESSES;
         for (&pid, known) in &mut self.known {
-            if found.len() < MOST_CLIENTS && !known.open.is_empty() {
-                read(&self.proc, (pid, begun), known, wanted, &mut found);
+            cut |= known.cut;
+            if !known.open.is_empty() {
+                cut |= !read(&self.proc, (pid, begun), known, wanted, &mut found);
             }
         }
         let mut all: Vec<Client> = found.into_values().map(|(_, client)| client).collect();
         all.sort_by(|a, b| (a.pid, &a.pdev, a.id).cmp(&(b.pid, &b.pdev, b.id)));
         let hidden = self.known.values().filter(|known| known.hidden).count();
-        Clients { all, hidden, apart: self.apart(&pids) }
+        Clients { all, hidden, apart: self.apart(&pids), cut }
     }
 
     fn listed(&self) -> BTreeSet<Pid> {
@@ -109,6 +120,7 @@ impl Search {
             wait: SOON / 2,
             due: now,
             hidden: false,
+            cut: false,
             start_ticks: 0,
             open: Vec::new(),
         });
@@ -117,10 +129,11 @@ impl Search {
         }
         let folder = folder(&self.proc, pid);
         match open(&folder) {
-            Ok(open) => (known.open, known.hidden) = (open, false),
+            Ok((open, cut)) => (known.open, known.cut, known.hidden) = (open, cut, false),
             // One that ended is no longer listed the next time.
             Err(error) => {
                 known.open.clear();
+                known.cut = false;
                 known.hidden = error.kind() == io::ErrorKind::PermissionDenied;
             }
         }
@@ -143,19 +156,22 @@ impl Search {
 /// A client by its card and number, with the start of the process that it is counted to.
 type Found = BTreeMap<(String, u64), (u64, Client)>;
 
-/// Reads the clients of one process. One that a parent shares with its children is the parent's: the
-/// one of them that started first.
+/// Reads the clients of one process, and says whether there was room for all. One that a parent shares
+/// with its children is the parent's: the one of them that started first.
 fn read(
     proc: &Path,
     (pid, begun): (Pid, Instant),
     known: &mut Known,
     wanted: &BTreeSet<String>,
     found: &mut Found,
-) {
+) -> bool {
     let infos = folder(proc, pid).join("fdinfo");
     for (number, device) in &known.open {
         if !wanted.contains(device) {
             continue;
+        }
+        if found.len() >= MOST_CLIENTS {
+            return false;
         }
         let Ok(text) = read_capped(&infos.join(number.to_string()), MOST_TEXT) else {
             // Closed since, or the process ended.
@@ -167,17 +183,20 @@ fn read(
         let client = Client { after, ..client };
         let key = (client.pdev.clone(), client.id);
         let first = found.get(&key).is_none_or(|(start, _)| known.start_ticks < *start);
-        if first && (found.len() < MOST_CLIENTS || found.contains_key(&key)) {
+        if first {
             found.insert(key, (known.start_ticks, client));
         }
     }
+    true
 }
 
-/// The openings of cards by a process.
-fn open(folder: &Path) -> io::Result<Vec<(u32, String)>> {
-    let mut open = Vec::new();
+/// The openings of cards by a process, and whether there may be more. One that has none among so many
+/// files has none.
+fn open(folder: &Path) -> io::Result<(Vec<(u32, String)>, bool)> {
+    let (mut open, mut files) = (Vec::new(), 0);
     for entry in fs::read_dir(folder.join("fd"))?.take(MOST_FILES) {
         let entry = entry?;
+        files += 1;
         let Some(number) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
             continue;
         };
@@ -189,7 +208,8 @@ fn open(folder: &Path) -> io::Result<Vec<(u32, String)>> {
             break;
         }
     }
-    Ok(open)
+    let cut = open.len() == MOST_OPEN || files == MOST_FILES && !open.is_empty();
+    Ok((open, cut))
 }
 
 /// The name of a graphics card's device file.

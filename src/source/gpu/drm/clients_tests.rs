@@ -156,3 +156,27 @@ fn our_own_processes_are_looked_through_without_an_error() {
     let own = search.known.get(&Pid(std::process::id())).unwrap();
     assert!(!own.hidden);
 }
+
+#[test]
+fn more_clients_than_are_read_leave_what_is_read_a_part() {
+    let machine = Machine::new();
+    for pid in 100..116 {
+        machine.process(pid, 5);
+        (0..63).for_each(|file| {
+            machine.open(pid, file, "/dev/dri/renderD128", u64::from(pid * 100 + file));
+        });
+    }
+    let mut search = machine.search();
+    let all = search.look(Instant::now(), &wanted());
+    assert_eq!((all.all.len(), all.partial()), (1008, false));
+    machine.process(200, 6);
+    (0..17).for_each(|file| machine.open(200, file, "/dev/dri/renderD128", u64::from(file)));
+    let cut = search.look(Instant::now(), &wanted());
+    assert_eq!((cut.all.len(), cut.cut, cut.denied()), (MOST_CLIENTS, true, false));
+    // Of one process alone.
+    let machine = Machine::new();
+    machine.process(70, 5);
+    (0..65).for_each(|file| machine.open(70, file, "/dev/dri/renderD128", u64::from(file)));
+    let cut = machine.search().look(Instant::now(), &wanted());
+    assert_eq!((cut.all.len(), cut.partial()), (MOST_OPEN, true));
+}

@@ -24,7 +24,7 @@ const VIDEO: &[&str] = &["video", "vcs"];
 pub(super) fn fill(row: &mut GpuSample, pdev: &str, clients: &Clients, work: &[Work]) {
     let ours = of_card(pdev, clients);
     let work: Vec<&Work> = work.iter().filter(|work| work.pdev == pdev).collect();
-    if ours.is_empty() && clients.partial() {
+    if ours.is_empty() && clients.denied() {
         return unknown(row, Gap::Denied);
     }
     // Without a client there is no work.
@@ -196,12 +196,16 @@ mod tests {
 
     #[test]
     fn what_may_be_hidden_makes_a_sum_the_least_and_nothing_at_all_unknown() {
-        let clients = Clients { all: vec![client(7, 1, 100)], hidden: 3, apart: false };
+        let clients = Clients { all: vec![client(7, 1, 100)], hidden: 3, ..Clients::default() };
         let seen = row(&clients, &[work(7, "ccs", Some(0.5))]);
         assert_eq!(seen.usage_bound, Reading::Is(Bound::Lower));
         let none = row(&Clients { hidden: 3, ..Clients::default() }, &[]);
         assert_eq!(none.utilization_ratio, Reading::Not(Gap::Denied));
         assert_eq!(none.memory_used_bytes, Reading::Not(Gap::Denied));
+        // Of clients without end some may be of this card, and none is denied.
+        let cut = row(&Clients { cut: true, ..Clients::default() }, &[]);
+        assert_eq!(cut.utilization_ratio, Reading::Is(0.0));
+        assert_eq!(cut.usage_bound, Reading::Is(Bound::Lower));
         let idle = row(&Clients::default(), &[]);
         assert_eq!(idle.utilization_ratio, Reading::Is(0.0));
         assert_eq!(idle.memory_used_bytes, Reading::Is(0));
