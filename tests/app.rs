@@ -137,6 +137,15 @@ fn a_terminal_of_80_by_24_has_four_lanes_a_row_a_run_and_a_line_of_verdict() {
 }
 
 #[test]
+fn a_long_name_of_a_run_gives_way_to_the_number_of_its_ranks() {
+    let run = Some("finetune_llama_on_instructions.py".into());
+    let mut program = Program::after(World { run, ..World::default() }, 3);
+    program.tick(3);
+    let text = program.text(120, 36);
+    assert!(text.contains("… (4 ranks)"), "{text}");
+}
+
+#[test]
 fn below_the_width_of_plots_there_are_numbers_and_below_that_one_line() {
     let mut program = Program::after(World { simulated: true, ..World::default() }, 110);
     let screen = program.screen(60, 20);

@@ -381,6 +381,18 @@ fn a_loader_without_workers_has_no_worker_shares_at_all() {
     assert_eq!(frame.loaders[0].worker_run_ratio, Reading::Not(Gap::NotApplicable));
 }
 
+#[test]
+fn a_loader_without_a_queue_has_no_depth_and_no_share_of_time_without_a_batch() {
+    for gap in [Gap::NotApplicable, Gap::Unsupported] {
+        let prev = with_loader(at(1, 1_000), loader(10, 5, 4));
+        let row = LoaderSample { ready: Reading::Not(gap), ..loader(30, 10, 8) };
+        let frame = derive(&prev, with_loader(at(2, 2_000), row));
+        assert_eq!(frame.loaders[0].ready_mean, Reading::Not(gap));
+        assert_eq!(frame.loaders[0].empty_ratio, Reading::Not(gap));
+        assert_eq!(frame.loaders[0].wait_ratio, Reading::Is(0.25));
+    }
+}
+
 /// Any reading: mostly small numbers, at times the edges of a counter, nonsense or a gap.
 fn cell() -> impl Strategy<Value = Cell<'static>> {
     prop_oneof![

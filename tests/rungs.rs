@@ -159,6 +159,23 @@ fn of_two_loaders_the_pipes_tell_the_depth_of_the_idle_one_as_a_bound() {
 }
 
 #[test]
+fn over_all_epochs_training_and_validation_of_one_shape_are_two_loaders() {
+    alone(|| {
+        let Some((_, python)) = interpreters().into_iter().next() else { return };
+        let mut command = Command::new(python);
+        command.arg(script("changes.py")).args(["epochs", "60"]);
+        let training = Training::run(&mut command, "none".into(), Duration::from_mins(2));
+        let memory = Watched::new(&training, by_memory());
+        let epochs = |row: &LoaderSample| row.epochs_total.ok().unwrap_or(0);
+        memory.until("eight epochs", |rows| rows.iter().map(epochs).sum::<u64>() >= 8);
+        let rows = memory.rows();
+        let loaders: Vec<_> =
+            rows.iter().map(|row| (row.loader, row.epoch_batches, row.steps_total)).collect();
+        assert_eq!(loaders.len(), 2, "{loaders:?}");
+    });
+}
+
+#[test]
 fn of_a_trainer_that_is_not_dumpable_the_semaphores_still_tell() {
     alone(|| {
         let Some((_, python)) = interpreters().into_iter().next() else { return };

@@ -24,13 +24,18 @@ pub(super) fn rates(prev: Option<&LoaderSample>, now: &LoaderSample, seconds: f6
     let none = if now.workers == Reading::Is(0) { Gap::NotApplicable } else { Gap::NotYet };
     let of_looks = |part| share(part, looks, Gap::NotYet);
     let of_workers = |part| share(part, all, none);
+    // A loader without a queue is not one whose queue is empty.
+    let of_queue = |figure: Reading<f64>| match now.ready {
+        Reading::Not(gap @ (Gap::NotApplicable | Gap::Unsupported)) => Reading::Not(gap),
+        _ => figure,
+    };
     LoaderRates {
         pid: now.pid,
         loader: now.loader,
         wait_ratio: of_looks(wait),
         delivery_ratio: of_looks(delivery),
-        empty_ratio: of_looks(empty),
-        ready_mean: ready_mean(ready, looks),
+        empty_ratio: of_queue(of_looks(empty)),
+        ready_mean: of_queue(ready_mean(ready, looks)),
         steps_per_second: rate(steps, seconds),
         step_seconds: step_seconds(steps, seconds),
         worker_run_ratio: of_workers(run),

@@ -8,7 +8,7 @@ use crate::model::{Area, Cause};
 use super::text::broken;
 
 /// Columns of a code in the list.
-const CODE: usize = 20;
+const CODE: usize = 22;
 
 /// All rules by area, each with its causes' codes and what it says.
 pub fn list() -> String {
@@ -109,4 +109,18 @@ fn write_about(about: &About, kind: &str, settings: &Settings, out: &mut String)
 /// Every word that [`explain`] knows.
 pub fn codes() -> impl Iterator<Item = &'static str> {
     abouts().map(|about| about.code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn in_the_list_no_code_runs_into_what_it_says() {
+        let list = list();
+        for about in abouts() {
+            let line = list.lines().find(|line| line.ends_with(about.what)).unwrap_or_default();
+            assert!(line.contains(&format!("{}  ", about.code)), "{line}");
+        }
+    }
 }

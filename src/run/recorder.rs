@@ -91,7 +91,9 @@ pub(super) fn cannot_make(path: &Path, error: &io::Error) -> Error {
             "it is there already, and nothing is ever overwritten; give another name with -o"
         }
         io::ErrorKind::NotFound => "its folder is not there; make it first",
-        io::ErrorKind::PermissionDenied => "no permission to write there; give a place with -o",
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            "nothing may be written there; start mltop in a folder of your own, or give -o FILE"
+        }
         _ => {
             return Error::Write {
                 path: path.to_owned(),

@@ -22,18 +22,27 @@ const SECRET_WORDS: [&str; 9] = [
 const HARMLESS_KEYS: [&str; 7] =
     ["monkey", "hotkey", "donkey", "turkey", "hockey", "jockey", "whiskey"];
 /// How access tokens of well-known services begin: they are secret wherever they stand.
-const TOKEN_STARTS: [&str; 12] = [
+const TOKEN_STARTS: [&str; 21] = [
     "hf_",
     "ghp_",
     "gho_",
     "ghs_",
+    "ghu_",
     "github_pat_",
     "glpat-",
     "sk-",
     "xoxb-",
     "xoxp-",
     "AKIA",
+    "ASIA",
+    "AIza",
     "ya29.",
+    "nvapi-",
+    "wandb_v1_",
+    "gsk_",
+    "r8_",
+    "pypi-",
+    "npm_",
     "eyJ",
 ];
 /// The fewest characters of such a token.
@@ -349,6 +358,16 @@ mod tests {
     fn options_that_only_sound_alike_keep_their_values() {
         assert_eq!(redact(&["--keyboard", "us", "--monkey=1"]), "--keyboard us --monkey=1");
         assert_eq!(redact(&["--author", "me"]), "--author me");
+    }
+
+    #[test]
+    fn tokens_of_well_known_services_are_hidden_wherever_they_stand() {
+        for start in TOKEN_STARTS {
+            let token = format!("{start}{}", "Zq3".repeat(8));
+            let line = redact(&["train.py", &token, &format!("--run={token}")]);
+            assert!(!line.contains("Zq3"), "{line}");
+        }
+        assert_eq!(redact(&["r8_small", "pypi-mirror"]), "r8_small pypi-mirror");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::focus::Look;
 use super::lane::gpu_list;
 use super::rank::{Bounded, Numbers, numbers};
 use super::screen::{Line, Role, TextRow, span, strong};
-use super::text::{left, right, safe};
+use super::text::{cut, left, right, safe};
 use super::workers::strip;
 
 /// A column, in the order of the screen.
@@ -176,7 +176,9 @@ fn row_text(frame: &Frame, row: &Row, plan: &Plan) -> TextRow {
                 0 | 1 => String::new(),
                 ranks => format!(" ({ranks} ranks)"),
             };
-            format!("{fold}{}{ranks}", safe(name))
+            // A long name gives way to the number of ranks.
+            let room = plan.name.saturating_sub(1 + ranks.len());
+            format!("{fold}{}{ranks}", cut(&safe(name), room))
         }
         (None, None) => format!(" run {}", row.run),
     };

@@ -139,6 +139,10 @@ pub(super) fn missing(watched: &Watched, area: Area) -> String {
              needed.",
             duration(watched.training_seconds)
         ),
+        Area::Ingestion | Area::Preprocessing if watched.not_judged_loop().is_some() => {
+            let run = watched.not_judged_loop().map_or("", |run| &*run.name);
+            format!("Whether {run} waits for data could not be judged.")
+        }
         Area::Preprocessing if shares(watched).is_none() => {
             "What the workers do could not be read: there are none, or mltop doctor says what would \
              allow it."

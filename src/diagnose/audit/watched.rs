@@ -52,6 +52,8 @@ pub struct WatchedRun {
     pub seconds: f64,
     /// Seconds in which there was evidence enough to say whether its loop starves.
     pub judged_seconds: f64,
+    /// Seconds in which it was read how long its loop waits for data.
+    pub wait_seconds: f64,
 }
 
 impl WatchedRun {
@@ -198,6 +200,9 @@ impl Watched {
                 let Some(rates) = frame.loader(row.loader) else { continue };
                 self.wait.add(rates.wait_ratio, seconds);
                 if rates.wait_ratio.ok().is_some() {
+                    if let Some(run) = self.runs.get_mut(&info.run) {
+                        run.wait_seconds += seconds / info.trainers.len() as f64;
+                    }
                     // A lower bound within is a lower bound of the whole.
                     let bound = row.wait_bound.ok().unwrap_or(Bound::Doubtful);
                     let known = self.wait_bound.get_or_insert(bound);
@@ -242,6 +247,12 @@ impl Watched {
         self.runs.values().filter(|run| run.judged_seconds <= 0.0 && !run.is_brief())
     }
 
+    /// The first of them whose loop was seen to wait or not to: to call it healthy there is no ground. A
+    /// notebook that only has its libraries loaded is none.
+    pub(super) fn not_judged_loop(&self) -> Option<&WatchedRun> {
+        self.not_judged().find(|run| run.wait_seconds > 0.0)
+    }
+
     /// Whether a finding is of what was watched, and lies within it, if only in part.
     pub fn holds(&self, finding: &Finding) -> bool {
         let of_trainer = |pid: Pid| {
@@ -278,4 +289,29 @@ fn used(frame: &Frame, runs: &[&RunInfo], alone: bool) -> BTreeSet<GpuId> {
         return frame.sample.gpus.iter().map(|row| row.gpu).collect();
     }
     used
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_loop_that_was_seen_and_not_judged_leaves_no_ground_for_a_clean_bill() {
+        let run = |seconds, judged_seconds, wait_seconds| WatchedRun {
+            seconds,
+            judged_seconds,
+            wait_seconds,
+            ..WatchedRun::default()
+        };
+        let judged = run(600.0, 500.0, 600.0);
+        let notebook = run(600.0, 0.0, 0.0);
+        let brief = run(20.0, 0.0, 20.0);
+        let runs = [judged, notebook, brief];
+        let runs: BTreeMap<_, _> = (1..).map(RunId).zip(runs).collect();
+        let mut watched = Watched { runs, ..Watched::default() };
+        assert_eq!(watched.not_judged_loop(), None);
+        let young = run(40.0, 0.0, 38.0);
+        watched.runs.insert(RunId(9), young.clone());
+        assert_eq!(watched.not_judged_loop(), Some(&young));
+    }
 }

@@ -128,6 +128,11 @@ pub fn comparison(before: &Windows, after: &Windows, price: Option<f64>) -> Comp
     }
 }
 
+/// The GPUs of one side in words.
+fn gpus(side: &Side) -> &str {
+    if side.gpus.is_empty() { "no GPU" } else { &side.gpus }
+}
+
 fn doubts(before: &Side, after: &Side) -> Vec<String> {
     let mut doubts = Vec::new();
     if before.run != after.run {
@@ -145,7 +150,7 @@ fn doubts(before: &Side, after: &Side) -> Vec<String> {
         }
     }
     if before.gpus != after.gpus {
-        doubts.push(format!("other GPUs: {} and {}", before.gpus, after.gpus));
+        doubts.push(format!("other GPUs: {} and {}", gpus(before), gpus(after)));
     }
     for (side, name) in [(before, "before"), (after, "after")] {
         if side.windows < LEAST_WINDOWS {

@@ -45,13 +45,12 @@ fn told(side: &Side) -> String {
         version => format!(", {name} {}", safe(version)),
     };
     let software = known("Python", &side.python) + &known("PyTorch", &side.torch);
-    let gpus = if side.gpus.is_empty() { "no GPU" } else { &side.gpus };
     format!(
         "{}  {}, {}, {}{software}, {}",
         safe(&side.file),
         safe(&side.run),
         counted(side.ranks, "rank"),
-        safe(gpus),
+        safe(super::gpus(side)),
         counted(side.windows, "window")
     )
 }
@@ -60,7 +59,8 @@ fn row(cells: [&str; 5], out: &mut String) -> fmt::Result {
     const WIDTHS: [usize; 5] = [24, 28, 28, 32, 0];
     let mut line = String::new();
     for (cell, width) in cells.into_iter().zip(WIDTHS) {
-        let pad = width.saturating_sub(cell.width());
+        // What is wider than its column must not run into the next one.
+        let pad = width.saturating_sub(cell.width()).max(1);
         write!(line, "{cell}{:pad$}", "")?;
     }
     writeln!(out, "{}", line.trim_end())
@@ -85,23 +85,21 @@ fn ranged(figure: &Figure, one: Interval, of: &Comparison) -> String {
     let show = |value: f64| match figure.name {
         "step_seconds" => crate::fmt::seconds(value).trim().to_owned(),
         "blocked_ratio" | "gpu_utilization_ratio" => {
-            crate::fmt::fine_percent(value.max(0.0)).trim().to_owned()
+            crate::fmt::fine_percent(value.clamp(0.0, 1.0)).trim().to_owned()
         }
         _ if of.price_per_gpu_hour.is_some() && figure.name.starts_with("cost") => {
             format!("{value:.4}")
         }
-        _ => format!("{:.4}", significant(value)),
+        _ => significant(value),
     };
     format!("{} ({} to {})", show(one.value), show(one.low), show(one.high))
 }
 
 /// Four significant digits.
-fn significant(value: f64) -> f64 {
-    if value == 0.0 || !value.is_finite() {
-        return value;
-    }
-    let scale = 10_f64.powi(3 - value.abs().log10().floor() as i32);
-    (value * scale).round() / scale
+fn significant(value: f64) -> String {
+    let before_point = if value == 0.0 { 3.0 } else { value.abs().log10().floor() };
+    let behind = (3.0 - before_point).clamp(0.0, 9.0) as usize;
+    format!("{value:.behind$}")
 }
 
 /// The change of a share in points, of anything else in percent of what was before.
@@ -125,5 +123,24 @@ fn verdict(figure: &Figure) -> &'static str {
         Some(false) => "within noise",
         Some(true) if better => "better",
         Some(true) => "worse",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_has_four_significant_digits_and_no_more() {
+        let shown = [0.0, 0.001_234_56, 14.387, 141.54, 98_765.4].map(significant);
+        assert_eq!(shown, ["0", "0.001235", "14.39", "141.5", "98765"]);
+    }
+
+    #[test]
+    fn a_cell_that_is_wider_than_its_column_does_not_run_into_the_next() {
+        let mut out = String::new();
+        let wide = "1.234 (0.000 to 1234.567), and more";
+        assert!(row(["step", wide, "after", "", ""], &mut out).is_ok());
+        assert!(out.contains(&format!("{wide} after")), "{out}");
     }
 }

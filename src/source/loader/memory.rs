@@ -70,6 +70,7 @@ impl Memory {
         let torch = facts.num_workers > 0;
         Known {
             key: u64::from(facts.id.0),
+            data_loader: facts.sampler,
             kind: LoaderKind::Torch.word().into(),
             workers: facts.workers.iter().map(|pid| self.outer(*pid)).collect(),
             num_workers: Some(u64::from(facts.num_workers)),
@@ -155,7 +156,12 @@ impl Rung for Memory {
         if key >= KINDS {
             return Ok(UNSEEN);
         }
-        self.interpreter.depth(IteratorId(key as u32)).map(depth_of)
+        let depth = self.interpreter.depth(IteratorId(key as u32));
+        if depth == Err(Gap::Lost) {
+            // The interpreter has forgotten it.
+            self.refresh();
+        }
+        depth.map(depth_of)
     }
 }
 

@@ -16,6 +16,9 @@ use crate::source::root::Roots;
 pub struct Known {
     /// Tells this iterator from every other one of the trainer, those before it too.
     pub key: u64,
+    /// Tells its `DataLoader` from the others, where that can be read: the next epoch's iterator has
+    /// the same.
+    pub data_loader: Option<u64>,
     /// What people call it: pytorch, tf.data, grain, queue.
     pub kind: Box<str>,
     /// Its workers as this machine numbers them, in their order; empty for one without.
@@ -40,6 +43,20 @@ impl Known {
     /// A loader of torch's of which nothing but its place on the stack can be read.
     pub fn unnamed() -> Self {
         Self { key: u64::MAX, kind: "pytorch".into(), ..Self::default() }
+    }
+
+    /// Whether both are iterators of one `DataLoader`.
+    pub fn same_loader(&self, other: &Self) -> bool {
+        self.data_loader.is_some() && self.data_loader == other.data_loader
+    }
+
+    /// Whether this may be the next iterator of a loader of which `other` was one: a loop may make its
+    /// `DataLoader` anew for each epoch. Training and validation mostly differ in their length alone.
+    pub fn alike(&self, other: &Self) -> bool {
+        let length = self.epoch_batches.zip(other.epoch_batches);
+        (&self.dataset, self.num_workers, self.batch_size)
+            == (&other.dataset, other.num_workers, other.batch_size)
+            && length.is_none_or(|(one, another)| one == another)
     }
 }
 

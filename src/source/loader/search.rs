@@ -94,15 +94,23 @@ impl Trainer {
                 true
             }
             Ok(done) => {
-                self.meet(shared);
+                self.meet(shared, None);
                 done || !deep
             }
         }
     }
 
-    /// Takes over what the rung knows.
-    pub(super) fn meet(&mut self, shared: &mut Shared<'_>) {
-        let Some(rung) = self.climb.rung() else { return };
+    /// Takes over what the rung knows. `inside`: the loop was seen inside of this one.
+    pub(super) fn meet(&mut self, shared: &mut Shared<'_>, inside: Option<u64>) {
+        let Self { climb, loaders, .. } = self;
+        let Some(rung) = climb.rung() else { return };
+        if inside.is_some() {
+            // The epoch before may have ended since its queue was looked at: only what is gone is inherited.
+            let live = loaders.iter().filter(|loader| loader.gone.is_none());
+            for key in live.filter_map(|loader| Some(loader.known.as_ref()?.key)) {
+                let _ = rung.depth(key);
+            }
+        }
         let all = rung.known().to_vec();
         let now = shared.tools.now;
         let there = |loader: &Tracked| {
@@ -117,21 +125,29 @@ impl Trainer {
             }
         }
         for known in all {
-            let same = |loader: &&mut Tracked| {
-                loader.known.as_ref().is_some_and(|old| old.key == known.key)
-            };
-            match self.loaders.iter_mut().find(same) {
-                Some(loader) => {
+            let same =
+                |loader: &Tracked| loader.known.as_ref().is_some_and(|old| old.key == known.key);
+            match self.loaders.iter().position(same) {
+                Some(place) => {
+                    let Some(loader) = self.loaders.get_mut(place) else { continue };
                     if loader.known.as_ref() != Some(&known) {
                         loader.take_over(shared.tools.roots, known);
                     }
                     loader.gone = None;
                 }
+                // While `batches = iter(loader)` starts the next epoch, the one before still has its name:
+                // which of them is used shows when the loop takes a batch.
+                None if inside != Some(known.key) && self.iterates(&known) => {}
                 None => {
                     self.add(shared, known);
                 }
             }
         }
+    }
+
+    /// Whether another iterator of this one's `DataLoader` is there.
+    fn iterates(&self, known: &Known) -> bool {
+        self.live().filter_map(|loader| loader.known.as_ref()).any(|old| old.same_loader(known))
     }
 
     /// The loader that a rung has met: one whose workers are known, the next iterator of one that is
@@ -141,15 +157,16 @@ impl Trainer {
             |loader: &Tracked| loader.workers.pids().any(|pid| known.workers.contains(&pid));
         let alike = |loader: &Tracked| match &loader.known {
             Some(old) if old.key == Known::unnamed().key => true,
-            Some(old) => {
-                (&old.dataset, old.num_workers, old.batch_size)
-                    == (&known.dataset, known.num_workers, known.batch_size)
-            }
+            Some(old) => old.alike(&known),
             None => Some(loader.workers.count() as u64) == known.num_workers,
         };
         let same = self.loaders.iter().position(|one| one.known.is_none() && shares(one));
-        let heir = || self.loaders.iter().position(|one| one.gone.is_some() && alike(one));
-        let place = same.or_else(heir).unwrap_or_else(|| {
+        let again =
+            |loader: &Tracked| loader.known.as_ref().is_some_and(|old| old.same_loader(&known));
+        let gone = |of: &dyn Fn(&Tracked) -> bool| {
+            self.loaders.iter().position(|one| one.gone.is_some() && of(one))
+        };
+        let place = same.or_else(|| gone(&again)).or_else(|| gone(&alike)).unwrap_or_else(|| {
             // Past the cap the one that is gone for longest makes room.
             let oldest = self.loaders.iter().enumerate().filter(|(_, one)| one.gone.is_some());
             if self.loaders.len() >= PER_TRAINER
@@ -249,7 +266,11 @@ impl Trainer {
         // Workers start one after the other. With fewer than a former loader had, it may be that
         // one, half started: whose heir it is shows when it stays as it is.
         let shape = (group.result.inode, group.workers.len());
-        let clear = self.loaders.iter().all(|loader| loader.workers.count() == shape.1);
+        let alike = |loader: &Tracked| loader.workers.count() == shape.1;
+        // Beside a rung it is most likely the next iterator of a loader that the rung knows, and met soon:
+        // of which loader, the rung tells and the number of workers does not.
+        let expected = self.loaders.iter().any(|one| one.known.is_some() && alike(one));
+        let clear = !expected && self.loaders.iter().all(alike);
         if !clear && !before.contains(&shape) {
             self.growing.push(shape);
             return;

@@ -212,6 +212,7 @@ fn known(slot: &Slot) -> Known {
     let with = slot.workers > 0;
     Known {
         key: key(slot),
+        data_loader: Some(slot.loader),
         kind: "pytorch".into(),
         workers: slot.pids.clone(),
         num_workers: Some(slot.workers),

@@ -294,7 +294,7 @@ impl Trainer {
         if let Inside::Of(key) = seen.inside
             && self.by_key(key).is_none()
         {
-            self.meet(shared);
+            self.meet(shared, Some(key));
         }
         let target = self.target(shared, &seen).filter(|_| !main.stopped);
         self.entered |= target.is_some();

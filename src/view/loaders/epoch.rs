@@ -56,7 +56,7 @@ pub(super) fn starts(row: &LoaderSample) -> Option<String> {
     let anew = started.is_some_and(|started| started >= workers);
     (anew || row.persistent == Reading::Is(false)).then(|| {
         format!(
-            "Started anew each epoch{seen}, with imports and an empty queue each time: \
+            "Started anew each epoch{seen}, with their start-up and an empty queue each time: \
              persistent_workers=True keeps them."
         )
     })

@@ -45,6 +45,8 @@ pub struct IteratorFacts {
     pub id: IteratorId,
     /// Its class, as `_MultiProcessingDataLoaderIter`.
     pub class: Box<str>,
+    /// Where the sampler of its `DataLoader` is: one for all iterators of that loader, and of no other.
+    pub sampler: Option<u64>,
     /// Class of the dataset.
     pub dataset: Box<str>,
     /// An iterable-style dataset, which has no indices.

@@ -42,7 +42,7 @@ impl Iterators {
             match Plan::of(heap, plan.object, plan.facts.id) {
                 Ok(new) if new.same(&plan) => plan.replace(new),
                 // Changed while it was read: that is no proof that it is gone.
-                Err(Gap::Failed) => {}
+                Err(Gap::Failed) if plan.is_there(heap) => {}
                 _ => continue,
             }
             self.plans.push(plan);
@@ -99,9 +99,11 @@ impl Iterators {
     ) -> Result<Depth, Gap> {
         let found = self.plans.iter().position(|plan| plan.facts.id == id).ok_or(Gap::Lost)?;
         let plan = self.plans.get_mut(found).ok_or(Gap::Lost)?;
-        let depth = plan.depth(heap, recall);
-        if depth != Err(Gap::Lost) {
-            return depth;
+        match plan.depth(heap, recall) {
+            Err(Gap::Lost) => {}
+            // With it went what its figures stood in, and what is not mapped any more reads as a change.
+            Err(Gap::Failed) if !plan.is_there(heap) => {}
+            depth => return depth,
         }
         // Its attributes may have moved to another place, as when one was added.
         match Plan::of(heap, plan.object, id) {
@@ -109,7 +111,7 @@ impl Iterators {
                 plan.replace(new);
                 Err(Gap::Failed)
             }
-            Err(Gap::Failed) => Err(Gap::Failed),
+            Err(Gap::Failed) if plan.is_there(heap) => Err(Gap::Failed),
             _ => {
                 self.plans.remove(found);
                 self.list();

@@ -19,6 +19,8 @@ const EACH: usize = 64;
 const PREFETCH: i64 = 10_000;
 /// In a C lock of `multiprocessing`: a pointer to its semaphore.
 const SEMAPHORE: u64 = 16;
+/// In an integer: its digits.
+const DIGITS: u64 = SIZE + 8;
 /// A semaphore's value: one of musl's has a flag above.
 const VALUE: u32 = 0x7fff_ffff;
 
@@ -50,6 +52,9 @@ pub(super) struct Plan {
     pub(super) facts: Arc<IteratorFacts>,
     /// The iterator.
     pub(super) object: u64,
+    /// Of the random number that it was born with, the low digits: the next one at the same address, with
+    /// all that belongs to it at the same addresses too, has another.
+    seed: Option<u64>,
     /// Words that must read the same, or it is not this iterator any more.
     witness: Vec<(u64, u64)>,
     yielded: u64,
@@ -88,6 +93,7 @@ impl Plan {
         let mut facts = IteratorFacts {
             id,
             class: heap.class_of(object)?.into(),
+            sampler: all.value("_index_sampler").ok(),
             dataset: all
                 .value("_dataset")
                 .and_then(|it| heap.class_of(it))
@@ -103,6 +109,9 @@ impl Plan {
             workers: Vec::new(),
         };
         let mut witness = all.witness.clone();
+        let seed = all.value("_base_seed").ok().map(|seed| seed.wrapping_add(DIGITS));
+        let seed = seed.and_then(|at| Some((at, heap.remote.word(at).ok()?)));
+        witness.extend(seed);
         let queues = if num_workers == 0 {
             None
         } else {
@@ -120,8 +129,8 @@ impl Plan {
             Some(places)
         };
         let yielded = all.slot("_num_yielded")?.at;
-        let mut plan =
-            Self { facts: Arc::new(facts), object, witness, yielded, queues, pieces: Vec::new() };
+        let (facts, seed) = (Arc::new(facts), seed.map(|(_, digits)| digits));
+        let mut plan = Self { facts, object, seed, witness, yielded, queues, pieces: Vec::new() };
         plan.pieces = plan.pieces();
         Ok(plan)
     }
@@ -135,9 +144,16 @@ impl Plan {
     pub(super) fn same(&self, other: &Self) -> bool {
         let (a, b) = (&self.queues, &other.queues);
         let queues = a.as_ref().map(|places| (places.result, places.pinned, &places.workers));
-        self.object == other.object
+        (self.object, self.seed) == (other.object, other.seed)
             && self.facts.workers == other.facts.workers
             && queues == b.as_ref().map(|places| (places.result, places.pinned, &places.workers))
+    }
+
+    /// Whether an object of its class still stands there, and somebody holds it.
+    pub(super) fn is_there(&self, heap: &mut Heap) -> bool {
+        let class = self.witness.first();
+        heap.remote.half(self.object).is_ok_and(|holders| holders > 0)
+            && class.is_some_and(|&(at, class)| heap.remote.word(at) == Ok(class))
     }
 
     /// Takes the places of a newer plan of the same iterator. Its number stays.
