@@ -179,7 +179,7 @@ mod tests {
             let memory = Some(ReadySource::Memory);
             asked(theirs.into_iter().map(|pid| row(pid, 4, memory)).collect(), &mut look);
             assert_eq!(look.denied, left);
-            let says = look.status.message.contains("1 trainers may not be read, of pid 2");
+            let says = look.status.message.contains("trainer 2 may not be read");
             assert_eq!((says, look.status == fine("loaders")), (!left.is_empty(), left.is_empty()));
         }
     }

@@ -245,9 +245,11 @@ fn partial<'a>(denied: &[Pid], mut rows: impl Iterator<Item = &'a LoaderSample>)
     let mut status = fine();
     if let Some(pid) = denied.first() {
         status.state = SourceState::Partial;
-        let count = denied.len();
-        status.message =
-            format!("The queues of {count} trainers may not be read, of pid {pid} first.").into();
+        status.message = match denied.len() {
+            1 => format!("The queues of trainer {pid} may not be read."),
+            count => format!("The queues of {count} trainers may not be read, of pid {pid} first."),
+        }
+        .into();
         status.remedy = "Run mltop as the user of the training, or as root.".into();
     } else if rows.any(|row| row.main_state == Reading::Not(Gap::Unsupported)) {
         status.state = SourceState::Partial;
