@@ -82,7 +82,9 @@ fn finding_rows(look: &Look<'_>, finding: &Finding, width: usize, room: Room) ->
     let badge = if narrow { finding.rule.code().to_owned() } else { badge(finding) };
     let right = if narrow { Line::new() } else { aside(look, finding) };
     let indent = badge.chars().count() + 4;
-    let first = width.saturating_sub(indent + line_width(&right) + 1);
+    // What the loop does now is no part of the sentence, and stands apart from it.
+    let apart = if right.is_empty() { 1 } else { 3 };
+    let first = width.saturating_sub(indent + line_width(&right) + apart);
     let mut rows = Vec::new();
     let title = clauses(&safe(&finding.title), first.max(16), room.title);
     for (at, text) in title.into_iter().enumerate() {
