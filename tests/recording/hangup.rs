@@ -10,10 +10,12 @@ use super::full::until;
 
 /// A terminal of its own for the words that follow. Closed once the file has its first line.
 const TERMINAL: &str = "
-import os, pty, sys, time
+import os, pty, signal, sys, time
 said = sys.argv[1]
 pid, terminal = pty.fork()
 if pid == 0:
+    # Tests that run under nohup must not hand on that a hangup is ignored.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     os.execvp(sys.argv[2], sys.argv[2:])
 for _ in range(3000):
     if os.path.exists(said) and '\\n' in open(said).read():
