@@ -446,7 +446,7 @@ impl Trainers {
             let message = "No training is seen, and processes of other users are hidden (hidepid).";
             partial(message.to_owned(), "Run mltop as the user of the training, or as root.")
         } else if hidden > 0 {
-            let message = format!("Processes on a GPU that are not visible from here: {hidden}.");
+            let message = format!("{hidden} processes on a GPU are not visible from here.");
             partial(message, "Run mltop outside of the container, or with the host's pids.")
         } else if let Some(pid) = contained {
             // Nothing is missing: said because paths and pids differ from inside.
